@@ -1,0 +1,52 @@
+# `make demo` builds jitscan and runs the main job on a made-up organisation; `make test` passes the tests.
+# Each needs only cargo, make, a C compiler and npm (for the prebuilt DuckDB library; see scripts/fetch-duckdb.sh).
+
+SHELL := /bin/sh
+CARGO ?= cargo
+# One profile serves demo, tests and CI, so that dependencies compile once.
+FLAGS := --locked
+DUCKDB := DUCKDB_LIB_DIR="$${DUCKDB_LIB_DIR:-$$(scripts/fetch-duckdb.sh)}" && export DUCKDB_LIB_DIR
+TARGET := $${CARGO_TARGET_DIR:-target}
+
+.PHONY: demo build release test check fmt clippy catalog dist clean
+
+demo: build
+	@"$(TARGET)/debug/jitscan" demo
+
+build:
+	@$(DUCKDB) && $(CARGO) build $(FLAGS) --bin jitscan
+
+# For real data: target/release/jitscan.
+release:
+	@$(DUCKDB) && $(CARGO) build $(FLAGS) --release --bin jitscan
+
+# cargo-nextest where there is one: it runs each test in a process of its own.
+test:
+	@$(DUCKDB) && if $(CARGO) nextest --version >/dev/null 2>&1; \
+	  then $(CARGO) nextest run $(FLAGS) --no-fail-fast; \
+	  else $(CARGO) test $(FLAGS) --no-fail-fast; fi
+
+fmt:
+	@$(CARGO) fmt --check
+
+clippy:
+	@$(DUCKDB) && $(CARGO) clippy $(FLAGS) --all-targets --features catalog-build -- -D warnings
+
+check: fmt clippy test
+
+# Rebuilds the embedded catalogue from third-party tables (not needed for a build).
+DATA ?= ../shared/data
+catalog:
+	@$(DUCKDB) && $(CARGO) run $(FLAGS) --features catalog-build --bin catalog-build -- "$(DATA)"
+
+# A release tarball: bin/jitscan and lib/ with DuckDB beside it.
+dist:
+	@$(DUCKDB) && $(CARGO) build $(FLAGS) --release --bin jitscan && \
+	  rm -rf dist/jitscan && mkdir -p dist/jitscan/bin dist/jitscan/lib && \
+	  cp "$(TARGET)/release/jitscan" dist/jitscan/bin/ && \
+	  cp "$$DUCKDB_LIB_DIR"/libduckdb.* dist/jitscan/lib/ && \
+	  cp LICENSE NOTICE README.md CHANGELOG.md dist/jitscan/ && \
+	  tar -C dist -czf dist/jitscan.tar.gz jitscan && echo dist/jitscan.tar.gz
+
+clean:
+	@$(CARGO) clean

@@ -1,0 +1,262 @@
+//! The command line: clap structs only, no behaviour.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::model::time::Timestamp;
+
+use super::output::Format;
+
+/// Audit and entitlement engine for AWS: granted against used, standing access against just-in-time.
+///
+/// Exit codes: 0 done; 1 failed; 2 wrong usage; 3 findings at or above --fail-on; 4 done, but something was
+/// quarantined or a source was lost (with --strict also: the logs have gaps). stdout carries data only.
+#[derive(Debug, Parser)]
+#[command(name = "jitscan", version, max_term_width = 100, propagate_version = true)]
+pub struct Cli {
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// The store
+    #[arg(long, global = true, value_name = "DIR", env = "JITSCAN_STORE", default_value = "./jitscan-store")]
+    pub store: PathBuf,
+    /// Configuration file [default: jitscan.toml, where there is one]
+    #[arg(long, global = true, value_name = "FILE", env = "JITSCAN_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Output format
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+    /// The instant that analysis speaks for, RFC 3339 or a date [default: now]
+    #[arg(long, global = true, value_name = "TIME", env = "JITSCAN_AS_OF")]
+    pub as_of: Option<Timestamp>,
+    /// The window of use that ends there, such as 90d, 12w or 48h
+    #[arg(long, global = true, value_name = "SPAN", default_value = "90d", value_parser = super::span::parse)]
+    pub window: super::span::Span,
+    /// Threads for every pool [default: one a core]
+    #[arg(long, global = true, value_name = "N", value_parser = super::span::threads)]
+    pub threads: Option<std::num::NonZeroUsize>,
+    /// Exit with 3 where a finding is at or above this severity (info, low, medium, high, critical)
+    #[arg(long, global = true, value_name = "SEVERITY", value_parser = super::span::severity)]
+    pub fail_on: Option<crate::model::finding::Severity>,
+    /// Exit with 4 where the logs have gaps in the window, too
+    #[arg(long, global = true)]
+    pub strict: bool,
+    /// No progress and no notes on stderr
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// No colours
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    /// Log more to stderr (-v, -vv)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a small organisation up, run the whole main job on it and say what came out; no credentials needed
+    Demo(DemoArgs),
+    /// Bring logs, IAM state and people into the store
+    Ingest {
+        /// What the files hold.
+        #[command(subcommand)]
+        kind: IngestKind,
+    },
+    /// Say what the logs can speak for
+    Coverage,
+    /// Hold what is granted against what was used, and list what to act on
+    Scan(ScanArgs),
+    /// List what principals hold, with the verdict on each entitlement
+    Entitlements(Filter),
+    /// List what principals used
+    Usage(Filter),
+    /// Look at the findings of the last scan
+    Findings {
+        /// What to do with them.
+        #[command(subcommand)]
+        action: FindingsAction,
+    },
+    /// Ask the catalogue of actions and events
+    Catalog {
+        /// What to ask.
+        #[command(subcommand)]
+        action: CatalogAction,
+    },
+    /// Write a compliance report
+    Report(ReportArgs),
+    /// Run a named query over the store
+    Query {
+        /// What to do.
+        #[command(subcommand)]
+        action: QueryAction,
+    },
+    /// Describe the fields of every command's machine output
+    Schema,
+}
+
+/// `jitscan demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Seed of the made-up noise; planted facts do not depend on it
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Where the organisation's files, its store and the report go
+    #[arg(long, value_name = "DIR", default_value = "./jitscan-demo")]
+    pub output_dir: PathBuf,
+}
+
+/// `jitscan ingest …`.
+#[derive(Debug, Subcommand)]
+pub enum IngestKind {
+    /// CloudTrail logs: files or folders of .json, .json.gz, {"Records":[…]}, arrays, NDJSON, S3 key layout
+    Cloudtrail(IngestLogs),
+    /// GetAccountAuthorizationDetails output
+    Iam(IngestFiles),
+    /// IAM credential reports (CSV)
+    CredentialReport(IngestFiles),
+    /// People: a CSV with id, name, email, manager, team, kind (human, service, vendor), start, end, iam_users
+    Roster(IngestFiles),
+    /// Accounts, organisational units and organisation policies, as one JSON document
+    Organization(IngestFiles),
+    /// Permission sets, assignments, users and groups of Identity Center, as one JSON document
+    IdentityCenter(IngestFiles),
+}
+
+/// Paths of logs.
+#[derive(Debug, Args)]
+pub struct IngestLogs {
+    /// Files or folders
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Wait for another writer instead of failing
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// Paths of documents.
+#[derive(Debug, Args)]
+pub struct IngestFiles {
+    /// Files, or folders whose files are all read
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// When the state was read from AWS [default: the file's modification time]
+    #[arg(long, value_name = "TIME")]
+    pub captured_at: Option<Timestamp>,
+    /// Wait for another writer instead of failing
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// `jitscan scan`.
+#[derive(Debug, Args)]
+pub struct ScanArgs {
+    /// Show only findings at or above this severity
+    #[arg(long, value_name = "SEVERITY", value_parser = super::span::severity)]
+    pub severity: Option<crate::model::finding::Severity>,
+}
+
+/// Filters of listings.
+#[derive(Debug, Args)]
+pub struct Filter {
+    /// Only this principal: an ARN, or a name; `*` and `?` are wildcards
+    #[arg(long, value_name = "ARN")]
+    pub principal: Option<String>,
+    /// Only this person
+    #[arg(long, value_name = "PERSON")]
+    pub person: Option<String>,
+    /// Only actions that match, such as s3:Get*
+    #[arg(long, value_name = "PATTERN")]
+    pub action: Option<String>,
+}
+
+/// `jitscan findings …`.
+#[derive(Debug, Subcommand)]
+pub enum FindingsAction {
+    /// List them
+    List(ScanArgs),
+    /// Show one with its evidence
+    Show {
+        /// Its id, or the beginning of it
+        id: String,
+    },
+}
+
+/// `jitscan catalog …`.
+#[derive(Debug, Subcommand)]
+pub enum CatalogAction {
+    /// Actions that match a pattern, such as s3:Get* or iam:*
+    Action {
+        /// The pattern
+        pattern: String,
+    },
+    /// The actions that an event exercises, such as `s3.amazonaws.com ListObjects`
+    Event {
+        /// Event source
+        source: String,
+        /// Event name
+        name: String,
+    },
+    /// The same for many events
+    Events {
+        /// Read `SOURCE NAME` lines from stdin
+        #[arg(long, required = true)]
+        stdin: bool,
+    },
+}
+
+/// `jitscan report …`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("framework").required(true))]
+pub struct ReportArgs {
+    /// SOC 2, Trust Services Criteria
+    #[arg(long, group = "framework")]
+    pub soc2: bool,
+    /// Formats, separated by commas: html, md
+    #[arg(long, value_delimiter = ',', default_value = "html,md", value_name = "FORMATS")]
+    pub formats: Vec<ReportFormat>,
+    /// Accepted exceptions: a JSON array of {id, test, subject, owner, reason, approved_by, expires, …}
+    #[arg(long, value_name = "FILE")]
+    pub exceptions: Option<PathBuf>,
+    /// Where the files go
+    #[arg(long, value_name = "DIR", default_value = "./jitscan-report")]
+    pub output_dir: PathBuf,
+}
+
+/// Report formats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ReportFormat {
+    /// One HTML file.
+    Html,
+    /// Markdown.
+    Md,
+}
+
+/// `jitscan query …`.
+#[derive(Debug, Subcommand)]
+pub enum QueryAction {
+    /// List the queries
+    List,
+    /// Show a query's text
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Run a query
+    Run {
+        /// Its name
+        name: String,
+        /// A parameter, as name=value; repeat for more
+        #[arg(long = "param", value_name = "NAME=VALUE")]
+        params: Vec<String>,
+    },
+}

@@ -1,0 +1,133 @@
+//! `jitscan query …`: named questions over the store.
+
+use std::collections::BTreeMap;
+
+use crate::cli::args::QueryAction;
+use crate::cli::commands::{findings as findings_command, open};
+use crate::cli::context::{CommandError, Context};
+use crate::cli::exit::Status;
+use crate::cli::output::Meta;
+use crate::cli::pipeline::World;
+use crate::compare;
+use crate::findings;
+use crate::lake::{PartKind, Reader};
+use crate::model::table::{Cell, Column, ColumnKind, Table};
+use crate::query::{self, ActivityRow, LakeFiles, Limits, QuarantineRow, QueryInfo, Session, Tables};
+
+/// Columns of `query list`.
+#[must_use]
+pub fn columns() -> Vec<Column> {
+    use ColumnKind::{List, Text};
+    vec![
+        Column::new("name", Text, "the query's name"),
+        Column::new("question", Text, "what it answers"),
+        Column::new("parameters", List, "its parameters; * marks required ones, = gives the default"),
+    ]
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When the store cannot be read, there is no such query, or a parameter does not fit.
+pub fn run(context: &Context<'_>, action: &QueryAction) -> Result<Status, CommandError> {
+    match action {
+        QueryAction::List => list(context)?,
+        QueryAction::Show { name } => context.emit_text(&known(name)?.sql)?,
+        QueryAction::Run { name, params } => run_named(context, name, params)?,
+    }
+    Ok(Status::Done)
+}
+
+fn known(name: &str) -> Result<QueryInfo, CommandError> {
+    query::show(name)
+        .map_err(|error| CommandError::Failed(error.to_string()))?
+        .ok_or_else(|| CommandError::Usage(format!("no query is called `{name}`; see `jitscan query list`")))
+}
+
+fn list(context: &Context<'_>) -> Result<(), CommandError> {
+    let all = query::list().map_err(|error| CommandError::Failed(error.to_string()))?;
+    let rows = all
+        .into_iter()
+        .map(|info| {
+            let parameters: Vec<String> = info
+                .parameters
+                .iter()
+                .map(|parameter| match &parameter.default {
+                    _ if parameter.required => format!("{}*", parameter.name),
+                    Some(default) => format!("{}={default}", parameter.name),
+                    None => parameter.name.clone(),
+                })
+                .collect();
+            vec![info.name.into(), info.question.into(), Cell::List(parameters)]
+        })
+        .collect();
+    context.emit(&Meta { command: "query list".to_owned(), ..Meta::default() }, &Table { columns: columns(), rows })
+}
+
+fn run_named(context: &Context<'_>, name: &str, params: &[String]) -> Result<(), CommandError> {
+    // A wrong name or parameter is told before the store is read.
+    let info = known(name)?;
+    let mut parameters = BTreeMap::new();
+    for param in params {
+        let (key, value) = param
+            .split_once('=')
+            .ok_or_else(|| CommandError::Usage(format!("`{param}` is not a parameter; expected NAME=VALUE")))?;
+        parameters.insert(key.to_owned(), value.to_owned());
+    }
+    let reader = open(context)?;
+    let world = World::load(context, &reader)?;
+    let assessment = compare::assess(&world.inputs());
+    let mut found = findings::find(&assessment);
+    let _ = findings::apply_lifecycle(&mut found, &findings_command::log(&reader)?, assessment.as_of);
+    let activity = activity(&world);
+    let quarantine = reader
+        .quarantine()?
+        .into_iter()
+        .map(|row| QuarantineRow { file: row.file, offset: row.offset, length: row.length, reason: row.reason })
+        .collect::<Vec<_>>();
+    let tables = Tables { assessment: &assessment, findings: &found, activity: &activity, quarantine: &quarantine };
+    let limits = Limits { threads: context.threads(), ..Limits::default() };
+    let failed = |error: query::QueryError| match error {
+        query::QueryError::UnknownParameter { .. }
+        | query::QueryError::MissingParameter { .. }
+        | query::QueryError::Value { .. } => CommandError::Usage(error.to_string()),
+        other => CommandError::Failed(other.to_string()),
+    };
+    let session = Session::open(&lake_files(&reader), &tables, limits).map_err(failed)?;
+    let table = session.run_info(&info, &parameters).map_err(failed)?;
+    let mut gaps = assessment.gaps;
+    gaps.extend(world.gaps.iter().cloned());
+    context.emit(&world.meta(&format!("query run {name}"), gaps), &table)
+}
+
+fn lake_files(reader: &Reader) -> LakeFiles {
+    LakeFiles {
+        events: reader.parquet_files(PartKind::Events),
+        usage: reader.parquet_files(PartKind::Usage),
+        shapes: reader.parquet_files(PartKind::Shapes),
+        sessions: reader.parquet_files(PartKind::Sessions),
+        issued: reader.parquet_files(PartKind::Issued),
+        coverage: reader.parquet_files(PartKind::Coverage),
+    }
+}
+
+fn activity(world: &World) -> Vec<ActivityRow> {
+    let mut rows = Vec::new();
+    for (key, use_) in &world.activity.rows {
+        let Some(action) = world.catalog.action(key.action) else { continue };
+        for (day, (count, denied)) in &use_.by_day {
+            rows.push(ActivityRow {
+                principal: key.principal.arn.clone(),
+                person: key.person.clone(),
+                action: action.full_name(),
+                resource: key.resource.clone(),
+                account: key.account.clone(),
+                region: key.region.clone(),
+                day: *day,
+                count: *count,
+                denied: *denied,
+            });
+        }
+    }
+    rows
+}

@@ -1,0 +1,54 @@
+//! `jitscan schema`: the fields of every command's machine output.
+
+use crate::cli::commands::{catalog, coverage, entitlements, findings, ingest, query, report, usage};
+use crate::cli::context::{CommandError, Context};
+use crate::cli::exit::Status;
+use crate::cli::output::Meta;
+use crate::model::table::{Cell, Column, ColumnKind, Table};
+
+/// Every command with machine output, and its columns.
+#[must_use]
+pub fn all() -> Vec<(String, Vec<Column>)> {
+    let fixed = [
+        ("ingest cloudtrail", ingest::log_columns()),
+        ("ingest iam, credential-report, roster, organization, identity-center", ingest::document_columns()),
+        ("coverage", coverage::columns()),
+        ("scan, findings, demo", findings::columns()),
+        ("entitlements", entitlements::columns()),
+        ("usage", usage::columns()),
+        ("catalog action", catalog::action_columns()),
+        ("catalog event, events", catalog::event_columns()),
+        ("report", report::columns()),
+        ("query list", query::columns()),
+    ];
+    // The headers of the queries are checked by a test; one that could not be read has no columns to describe.
+    let queries = crate::query::list().unwrap_or_default();
+    fixed
+        .into_iter()
+        .map(|(command, columns)| (command.to_owned(), columns))
+        .chain(queries.into_iter().map(|info| (format!("query run {}", info.name), info.columns)))
+        .collect()
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When stdout cannot be written.
+pub fn run(context: &Context<'_>) -> Result<Status, CommandError> {
+    use ColumnKind::Text;
+    let columns = vec![
+        Column::new("command", Text, "the command"),
+        Column::new("field", Text, "field name, the same in every machine format"),
+        Column::new("kind", Text, "kind of value"),
+        Column::new("about", Text, "what it means"),
+    ];
+    let mut rows = Vec::new();
+    for (command, fields) in all() {
+        for field in fields {
+            let kind = serde_json::to_value(field.kind).ok().and_then(|v| v.as_str().map(str::to_owned));
+            rows.push(vec![command.as_str().into(), field.name.into(), Cell::from(kind), field.about.into()]);
+        }
+    }
+    context.emit(&Meta { command: "schema".to_owned(), ..Meta::default() }, &Table { columns, rows })?;
+    Ok(Status::Done)
+}

@@ -1,0 +1,79 @@
+//! `jitscan.toml`: what only the user can know. Unknown keys are refused, so that a typing error never passes
+//! silently for a setting.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use thiserror::Error;
+
+/// The configuration file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// ARN patterns (`*`, `?`) of break-glass principals: never called dormant, never a candidate for conversion.
+    #[serde(default)]
+    pub break_glass: Vec<String>,
+    /// Regions in use. Where set, a region that is neither named here nor seen in the logs needs no coverage.
+    #[serde(default)]
+    pub regions: Vec<String>,
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file says something that is not known.
+    #[error("the configuration {path} is not valid: {message}")]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What, and where.
+        message: String,
+    },
+}
+
+/// Name of the file that is read where none is given.
+const DEFAULT_FILE: &str = "jitscan.toml";
+
+/// Reads the named file, or `jitscan.toml` where there is one.
+///
+/// # Errors
+/// When a named file cannot be read, or any file has unknown keys or wrong types.
+pub fn load(named: Option<&Path>) -> Result<Config, ConfigError> {
+    let path = match named {
+        Some(path) => path.to_owned(),
+        None if Path::new(DEFAULT_FILE).exists() => PathBuf::from(DEFAULT_FILE),
+        None => return Ok(Config::default()),
+    };
+    let text = std::fs::read_to_string(&path).map_err(|source| ConfigError::Read { path: path.clone(), source })?;
+    parse(&text).map_err(|message| ConfigError::Parse { path, message })
+}
+
+fn parse(text: &str) -> Result<Config, String> {
+    toml::from_str(text).map_err(|error| {
+        let line =
+            error.span().map_or(1, |span| 1 + text.bytes().take(span.start).filter(|byte| *byte == b'\n').count());
+        format!("line {line}: {}", error.message())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_settings_and_refuses_others() {
+        let config = parse("break_glass = [\"arn:aws:iam::*:role/break-glass\"]\nregions = [\"us-east-1\"]\n").unwrap();
+        assert_eq!((config.break_glass.len(), config.regions.len()), (1, 1));
+        let error = parse("\nbreakglass = []\n").unwrap_err();
+        assert!(error.contains("line 2: unknown field `breakglass`"), "{error}");
+        assert!(parse("regions = 3").is_err());
+    }
+}

@@ -1,0 +1,147 @@
+//! One value that carries what commands ask of the outside: the clock, the settings, stdout and stderr.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use thiserror::Error;
+
+use crate::model::table::Table;
+use crate::model::time::{Timestamp, Window};
+
+use super::args::Global;
+use super::config::{Config, ConfigError};
+use super::exit::Status;
+use super::output::{self, Meta};
+
+/// Why a command could not do what was asked.
+#[derive(Debug, Error)]
+pub enum CommandError {
+    /// The command line is wrong in a way that only the command could see.
+    #[error("{0}")]
+    Usage(String),
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The store, or what is to be read into it.
+    #[error(transparent)]
+    Lake(#[from] crate::lake::LakeError),
+    /// A document.
+    #[error(transparent)]
+    Collect(#[from] crate::collect::CollectError),
+    /// A file that a command reads or writes itself.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// stdout.
+    #[error("cannot write the output: {0}")]
+    Output(#[from] io::Error),
+    /// Anything else that failed, said in one line.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl CommandError {
+    /// The exit status that it means.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Usage(_) | Self::Config(_) => Status::Usage,
+            // A reader that went away (`| head`) is no error.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Status::Done,
+            _ => Status::Failed,
+        }
+    }
+}
+
+/// What a run carries.
+pub struct Context<'a> {
+    /// Global options.
+    pub global: &'a Global,
+    /// Configuration.
+    pub config: Config,
+    /// When the run began.
+    pub now: Timestamp,
+    /// Set by SIGINT and SIGTERM.
+    pub stop: Arc<AtomicBool>,
+}
+
+impl std::fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("now", &self.now).field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Context<'_> {
+    /// The instant that analysis speaks for.
+    #[must_use]
+    pub fn as_of(&self) -> Timestamp {
+        self.global.as_of.unwrap_or(self.now)
+    }
+
+    /// The window of use.
+    #[must_use]
+    pub fn window(&self) -> Window {
+        self.global.window.ending(self.as_of())
+    }
+
+    /// Threads for every pool.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        self.global.threads.map_or_else(cores, std::num::NonZeroUsize::get)
+    }
+
+    /// Writes a table to stdout.
+    ///
+    /// # Errors
+    /// When stdout cannot be written.
+    pub fn emit(&self, meta: &Meta, table: &Table) -> Result<(), CommandError> {
+        let stdout = io::stdout();
+        let width = self.width();
+        let mut out = io::BufWriter::new(stdout.lock());
+        output::write(&mut out, self.global.format, meta, table, width)?;
+        out.flush()?;
+        Ok(())
+    }
+
+    /// Writes text to stdout.
+    ///
+    /// # Errors
+    /// When stdout cannot be written.
+    pub fn emit_text(&self, text: &str) -> Result<(), CommandError> {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.flush()?;
+        Ok(())
+    }
+
+    /// Says something to the person at the terminal. Failing to say it is no failure.
+    pub fn note(&self, text: &str) {
+        if !self.global.quiet {
+            let _ = writeln!(io::stderr(), "{}", super::escape::terminal_lines(text));
+        }
+    }
+
+    /// Columns of the terminal that stdout is, none where it is not one.
+    #[must_use]
+    pub fn width(&self) -> Option<u16> {
+        if io::stdout().is_terminal() { comfy_table::Table::new().width() } else { None }
+    }
+
+    /// Whether the output is for people: then a table may leave out what its other columns repeat.
+    #[must_use]
+    pub fn is_for_people(&self) -> bool {
+        self.global.format == output::Format::Table
+    }
+
+    /// Whether progress bars make sense.
+    #[must_use]
+    pub fn shows_progress(&self) -> bool {
+        !self.global.quiet && io::stderr().is_terminal()
+    }
+}

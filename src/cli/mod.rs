@@ -1,0 +1,96 @@
+//! The command line: the only place that prints, asks the clock, or chooses an exit code.
+
+pub mod args;
+pub mod commands;
+pub mod config;
+pub mod context;
+pub mod documents;
+pub mod escape;
+pub mod exit;
+pub mod output;
+pub mod pipeline;
+pub mod span;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::Parser;
+
+use crate::model::time::Timestamp;
+
+use args::{Cli, Command};
+use context::{CommandError, Context};
+use exit::Status;
+
+/// Parses the command line, runs the command and gives the exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            let status = if error.use_stderr() { Status::Usage } else { Status::Done };
+            return status.into();
+        }
+    };
+    start_logging(cli.global.verbose);
+    let stop = Arc::new(AtomicBool::new(false));
+    // Only an ingest has a batch to finish or discard; whatever else runs ends at once, and its store stands it.
+    let signals: &[i32] = match &cli.command {
+        Command::Ingest { .. } => &[signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM],
+        _ => &[],
+    };
+    for &signal in signals {
+        // A second signal ends the program at once: the store stands it.
+        let _ = signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop));
+        let _ = signal_hook::flag::register(signal, Arc::clone(&stop));
+    }
+    match run(&cli, stop) {
+        Ok(status) => status.into(),
+        Err(error) => {
+            let status = error.status();
+            if status != Status::Done {
+                let _ = writeln!(io::stderr(), "jitscan: {}", escape::terminal_lines(&error.to_string()));
+            }
+            status.into()
+        }
+    }
+}
+
+/// Runs a parsed command line.
+///
+/// # Errors
+/// Whatever the command fails with.
+pub fn run(cli: &Cli, stop: Arc<AtomicBool>) -> Result<Status, CommandError> {
+    let config = config::load(cli.global.config.as_deref())?;
+    let now = Timestamp::from_micros(jiff::Timestamp::now().as_microsecond());
+    let context = Context { global: &cli.global, config, now, stop };
+    // One pool for everything, so that --threads governs all of it. A second initialisation (tests) is harmless.
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(context.threads()).build_global();
+    match &cli.command {
+        Command::Demo(args) => commands::demo::run(&context, args),
+        Command::Ingest { kind } => commands::ingest::run(&context, kind),
+        Command::Coverage => commands::coverage::run(&context),
+        Command::Scan(args) => commands::scan::run(&context, args),
+        Command::Entitlements(filter) => commands::entitlements::run(&context, filter),
+        Command::Usage(filter) => commands::usage::run(&context, filter),
+        Command::Findings { action } => commands::findings::run(&context, action),
+        Command::Catalog { action } => commands::catalog::run(&context, action),
+        Command::Report(args) => commands::report::run(&context, args),
+        Command::Query { action } => commands::query::run(&context, action),
+        Command::Schema => commands::schema::run(&context),
+    }
+}
+
+fn start_logging(verbose: u8) {
+    use tracing_subscriber::EnvFilter;
+    let level = match verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    let filter = EnvFilter::new(format!("warn,jitscan={level}"));
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).try_init();
+}

@@ -1,0 +1,235 @@
+//! One renderer turns a typed table into every format. stdout carries data only.
+
+use std::io::{self, Write};
+
+use clap::ValueEnum;
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table as TextTable, presets};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::compare::assessment::Gap;
+use crate::model::table::{Cell, Column, ColumnKind, Table};
+use crate::model::time::{Timestamp, Window};
+
+use super::escape;
+
+/// Output formats.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A table for people.
+    #[default]
+    Table,
+    /// One object: `{"meta": …, "rows": […]}`.
+    Json,
+    /// One object a row, a line each.
+    Ndjson,
+    /// Comma-separated values with a header line.
+    Csv,
+    /// A Markdown table.
+    Md,
+}
+
+/// What machine output says about itself.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Meta {
+    /// The command.
+    pub command: String,
+    /// The instant that the answer speaks for.
+    pub as_of: Option<Timestamp>,
+    /// The window of use.
+    pub window: Option<Window>,
+    /// Generation of the lake.
+    pub generation: Option<u64>,
+    /// Version of the catalogue.
+    pub catalogue: Option<String>,
+    /// Hash of the IAM snapshot.
+    pub snapshot: Option<String>,
+    /// Coverage in one line.
+    pub coverage: Option<String>,
+    /// What narrows the claims.
+    pub gaps: Vec<Gap>,
+}
+
+/// Writes a table in the chosen format.
+///
+/// # Errors
+/// When the writer fails.
+pub fn write(out: &mut dyn Write, format: Format, meta: &Meta, table: &Table, width: Option<u16>) -> io::Result<()> {
+    match format {
+        Format::Table => writeln!(out, "{}", text(table, width)),
+        Format::Json => {
+            let rows: Vec<Value> = table.rows.iter().map(|row| object(&table.columns, row)).collect();
+            let whole = serde_json::json!({ "meta": meta, "rows": rows });
+            writeln!(out, "{}", escape::json(&serde_json::to_string_pretty(&whole)?))
+        }
+        Format::Ndjson => {
+            for row in &table.rows {
+                writeln!(out, "{}", escape::json(&serde_json::to_string(&object(&table.columns, row))?))?;
+            }
+            Ok(())
+        }
+        Format::Csv => csv(out, table),
+        Format::Md => markdown(out, table),
+    }
+}
+
+fn object(columns: &[Column], row: &[Cell]) -> Value {
+    let map: Map<String, Value> =
+        columns.iter().zip(row).map(|(column, cell)| (column.name.clone(), value(cell))).collect();
+    Value::Object(map)
+}
+
+fn value(cell: &Cell) -> Value {
+    match cell {
+        Cell::Null => Value::Null,
+        Cell::Boolean(b) => Value::Bool(*b),
+        Cell::Integer(i) => Value::from(*i),
+        Cell::Text(t) => Value::String(t.clone()),
+        Cell::Time(t) => Value::String(t.to_string()),
+        Cell::List(items) => Value::from(items.clone()),
+        Cell::Object(v) => v.clone(),
+    }
+}
+
+fn plain(cell: &Cell, separator: &str) -> String {
+    match cell {
+        Cell::Null => String::new(),
+        Cell::Boolean(b) => if *b { "yes" } else { "no" }.to_owned(),
+        Cell::Integer(i) => i.to_string(),
+        Cell::Text(t) => t.clone(),
+        Cell::Time(t) => t.to_string(),
+        Cell::List(items) => items.join(separator),
+        Cell::Object(v) => v.to_string(),
+    }
+}
+
+fn text(table: &Table, width: Option<u16>) -> TextTable {
+    let mut shown = TextTable::new();
+    shown.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    // Without a terminal every row stays on one line, so that grep and less -S work.
+    match width {
+        Some(width) => {
+            shown.set_width(width);
+        }
+        None => {
+            shown.set_content_arrangement(ContentArrangement::Disabled);
+        }
+    }
+    let contents: Vec<usize> = (0..table.columns.len()).map(|at| content_width(table, at)).collect();
+    let narrow = width.is_some_and(|width| contents.iter().map(|w| w + 2).sum::<usize>() > usize::from(width));
+    shown.set_header(table.columns.iter().map(|column| column.name.to_uppercase()));
+    for row in &table.rows {
+        shown.add_row(table.columns.iter().zip(row).map(|(column, cell)| {
+            let shown = comfy_table::Cell::new(escape::terminal(&plain(cell, ", ")));
+            if column.kind == ColumnKind::Integer { shown.set_alignment(CellAlignment::Right) } else { shown }
+        }));
+    }
+    if narrow {
+        // Ids, times and numbers stay whole; what is long anyway takes the wrapping.
+        for (at, content) in contents.iter().enumerate() {
+            if *content <= UNWRAPPED_MAX
+                && let Some(column) = shown.column_mut(at)
+            {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
+        }
+    }
+    shown
+}
+
+/// Widest content, in characters, of a column that never wraps.
+const UNWRAPPED_MAX: usize = 20;
+
+/// The widest cell of a column, its name included.
+fn content_width(table: &Table, at: usize) -> usize {
+    let name = table.columns.get(at).map_or(0, |column| column.name.chars().count());
+    let cells = table.rows.iter().filter_map(|row| row.get(at)).map(|cell| plain(cell, ", ").chars().count());
+    cells.max().unwrap_or(0).max(name)
+}
+
+fn csv(out: &mut dyn Write, table: &Table) -> io::Result<()> {
+    let mut writer = csv::Writer::from_writer(out);
+    writer.write_record(table.columns.iter().map(|column| column.name.as_str())).map_err(plain_io)?;
+    for row in &table.rows {
+        let cells: Vec<String> = row
+            .iter()
+            .map(|cell| match cell {
+                Cell::Boolean(b) => b.to_string(),
+                Cell::Object(v) => escape::json(&v.to_string()).into_owned(),
+                Cell::Text(_) | Cell::List(_) => escape::csv(&plain(cell, ";")).into_owned(),
+                other => plain(other, ";"),
+            })
+            .collect();
+        writer.write_record(cells).map_err(plain_io)?;
+    }
+    writer.flush()
+}
+
+/// The error beneath one of the CSV writer, which would hide that the reader of a pipe went away.
+fn plain_io(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
+}
+
+fn markdown(out: &mut dyn Write, table: &Table) -> io::Result<()> {
+    let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+    writeln!(out, "| {} |", names.join(" | "))?;
+    let rule: Vec<&str> =
+        table.columns.iter().map(|column| if column.kind == ColumnKind::Integer { "---:" } else { "---" }).collect();
+    writeln!(out, "| {} |", rule.join(" | "))?;
+    for row in &table.rows {
+        let cells: Vec<String> = row.iter().map(|cell| escape::markdown(&plain(cell, ", "))).collect();
+        writeln!(out, "| {} |", cells.join(" | "))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Table {
+        Table {
+            columns: vec![
+                Column::new("principal", ColumnKind::Text, ""),
+                Column::new("count", ColumnKind::Integer, ""),
+                Column::new("regions", ColumnKind::List, ""),
+                Column::new("human", ColumnKind::Boolean, ""),
+            ],
+            rows: vec![
+                vec![
+                    "=cmd|' /C calc'".into(),
+                    Cell::Integer(-3),
+                    vec!["a".to_owned(), "b".to_owned()].into(),
+                    true.into(),
+                ],
+                vec!["x\u{1b}[0m".into(), Cell::Null, Cell::List(Vec::new()), false.into()],
+            ],
+        }
+    }
+
+    fn rendered(format: Format) -> String {
+        let mut out = Vec::new();
+        write(&mut out, format, &Meta { command: "test".into(), ..Meta::default() }, &sample(), None).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn every_format_from_one_table() {
+        assert_eq!(
+            rendered(Format::Csv),
+            "principal,count,regions,human\n'=cmd|' /C calc',-3,a;b,true\nx\\u{1b}[0m,,,false\n"
+        );
+        assert!(rendered(Format::Md).contains("| =cmd\\|' /C calc' | -3 | a, b | yes |"));
+        assert_eq!(
+            rendered(Format::Ndjson).lines().next(),
+            Some(r#"{"principal":"=cmd|' /C calc'","count":-3,"regions":["a","b"],"human":true}"#)
+        );
+        let whole: Value = serde_json::from_str(&rendered(Format::Json)).unwrap();
+        assert_eq!(whole["rows"][1]["count"], Value::Null);
+        assert_eq!(whole["meta"]["command"], "test");
+        assert!(!rendered(Format::Table).contains('\u{1b}'));
+    }
+}

@@ -1,0 +1,197 @@
+//! The flow of the main job, wired: store → snapshot → entitlements, store → activity and coverage → assessment.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::catalog::{ActionId, Catalog, Glob};
+use crate::compare::assessment::Gap;
+use crate::compare::{Inputs, Settings};
+use crate::entitlements::{self, Entitlements};
+use crate::lake::Reader;
+use crate::model::snapshot::Snapshot;
+use crate::model::time::{Timestamp, Window};
+use crate::usage::activity::{self, Activity};
+use crate::usage::changes::PolicyChanges;
+use crate::usage::coverage::Coverage;
+use crate::usage::fold::{FactSource, SessionId, ShapeFact, ShapeKey};
+use crate::usage::identity::{Actor, Resolver};
+use crate::usage::people::People;
+
+use super::context::{CommandError, Context};
+use super::documents;
+use super::output::Meta;
+
+/// Event ids of examples by (principal ARN, action).
+pub type Examples = BTreeMap<(String, ActionId), Vec<String>>;
+
+/// Everything that analysis reads, loaded once.
+#[derive(Debug)]
+pub struct World {
+    /// The catalogue.
+    pub catalog: &'static Catalog,
+    /// IAM, organisation, people.
+    pub snapshot: Snapshot,
+    /// The index of people.
+    pub people: People,
+    /// What is granted.
+    pub entitlements: Entitlements,
+    /// Who stands behind sessions.
+    pub actors: BTreeMap<SessionId, Actor>,
+    /// What was used.
+    pub activity: Activity,
+    /// What the logs speak for.
+    pub coverage: Coverage,
+    /// Changes of policies that the logs show.
+    pub changes: PolicyChanges,
+    /// Evidence.
+    pub examples: Examples,
+    /// Settings.
+    pub settings: Settings,
+    /// Instant.
+    pub as_of: Timestamp,
+    /// Generation of the lake.
+    pub generation: u64,
+    /// What was found while loading that narrows the claims.
+    pub gaps: Vec<Gap>,
+}
+
+impl World {
+    /// Loads a store.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn load(context: &Context<'_>, reader: &Reader) -> Result<Self, CommandError> {
+        let (as_of, window) = (context.as_of(), context.window());
+        let catalog = Catalog::get();
+        let loaded = documents::load(reader, as_of)?;
+        let snapshot = loaded.snapshot;
+        let people = People::of(&snapshot);
+        let sessions = reader.sessions()?;
+        let issued = reader.issued()?;
+        let actors = Resolver::new(&snapshot, &people, &sessions, &issued).resolve_all();
+        let cells = reader.coverage(window)?;
+        let coverage = Coverage::of(window, &cells);
+        let collected: BTreeSet<String> = coverage.accounts().map(str::to_owned).collect();
+        let usage = reader.usage(window)?;
+        let activity = activity::join(&usage, &sessions, &actors, &collected, catalog);
+        let shapes = reader.shapes()?;
+        let changes = PolicyChanges::of(&shapes);
+        let examples = examples(&shapes, window, &actors, catalog);
+        let entitlements = entitlements::entitlements(&snapshot, catalog);
+        let mut gaps: Vec<Gap> = loaded
+            .younger
+            .into_iter()
+            .map(|what| Gap {
+                kind: "snapshot".to_owned(),
+                what: format!("the store has {what} only, younger than {as_of}"),
+                remedy: "ingest the state of that time, or move --as-of".to_owned(),
+            })
+            .collect();
+        if let Some(span) = reader.event_span()
+            && (span.to <= window.from || span.from >= window.to)
+        {
+            gaps.push(Gap {
+                kind: "window".to_owned(),
+                what: format!("the window {window} holds none of the lake's events, which run {span}"),
+                remedy: format!("set --as-of, for example --as-of {}", span.to.plus_days(1).day()),
+            });
+        }
+        let settings = Settings {
+            break_glass: context.config.break_glass.iter().map(|pattern| Glob::new(pattern)).collect(),
+            regions: context.config.regions.clone(),
+        };
+        let generation = u64::try_from(reader.generation().number).unwrap_or(0);
+        Ok(Self {
+            catalog,
+            snapshot,
+            people,
+            entitlements,
+            actors,
+            activity,
+            coverage,
+            changes,
+            examples,
+            settings,
+            as_of,
+            generation,
+            gaps,
+        })
+    }
+
+    /// The comparison's inputs.
+    #[must_use]
+    pub fn inputs(&self) -> Inputs<'_> {
+        Inputs {
+            snapshot: &self.snapshot,
+            people: &self.people,
+            entitlements: &self.entitlements,
+            activity: &self.activity,
+            coverage: &self.coverage,
+            catalog: self.catalog,
+            settings: &self.settings,
+            as_of: self.as_of,
+            generation: self.generation,
+            changes: &self.changes,
+            examples: &self.examples,
+        }
+    }
+
+    /// What machine output says of where it comes from.
+    #[must_use]
+    pub fn meta(&self, command: &str, gaps: Vec<Gap>) -> Meta {
+        Meta {
+            command: command.to_owned(),
+            as_of: Some(self.as_of),
+            window: Some(self.coverage.window()),
+            generation: Some(self.generation),
+            catalogue: Some(self.catalog.version().to_owned()),
+            snapshot: Some(self.snapshot.hash.clone()),
+            coverage: Some(self.coverage_line()),
+            gaps,
+        }
+    }
+
+    /// Coverage in one line.
+    #[must_use]
+    pub fn coverage_line(&self) -> String {
+        let days = self.coverage.window().days().count();
+        let (mut cells, mut covered, mut regions) = (0usize, 0usize, 0usize);
+        for account in self.coverage.accounts() {
+            for region in self.coverage.regions(account) {
+                regions += 1;
+                cells += days;
+                covered += days - self.coverage.missing_days(account, region).len();
+            }
+        }
+        format!(
+            "{covered} of {cells} days covered in {regions} regions of {} accounts",
+            self.coverage.accounts().count()
+        )
+    }
+}
+
+/// One example event a principal and action, from the distinct calls.
+fn examples(
+    shapes: &BTreeMap<ShapeKey, ShapeFact>,
+    window: Window,
+    actors: &BTreeMap<SessionId, Actor>,
+    catalog: &Catalog,
+) -> Examples {
+    let mut found: BTreeMap<(String, ActionId), BTreeSet<(Timestamp, String)>> = BTreeMap::new();
+    for (key, fact) in shapes {
+        let Some(actor) = actors.get(&key.session) else { continue };
+        if !key.outcome.supports_use() || fact.example.is_empty() || !window.contains(fact.example_time) {
+            continue;
+        }
+        for action in catalog.event(&key.source, &key.name, &key.variant).certain() {
+            let events = found.entry((actor.principal.clone(), action.id)).or_default();
+            events.insert((fact.example_time, fact.example.clone()));
+            if events.len() > MOST_EXAMPLES {
+                events.pop_last();
+            }
+        }
+    }
+    found.into_iter().map(|(key, events)| (key, events.into_iter().map(|(_, id)| id).collect())).collect()
+}
+
+/// Most example events kept for one principal and action.
+const MOST_EXAMPLES: usize = 3;

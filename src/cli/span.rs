@@ -1,0 +1,99 @@
+//! Small values of the command line: spans of time, severities and numbers of threads.
+
+use std::num::NonZeroUsize;
+
+use crate::model::finding::Severity;
+use crate::model::time::{Timestamp, Window};
+
+/// A length of time in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    seconds: i64,
+}
+
+impl std::fmt::Display for Span {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.seconds % 86_400 == 0 {
+            write!(f, "{}d", self.seconds / 86_400)
+        } else {
+            write!(f, "{}h", self.seconds / 3_600)
+        }
+    }
+}
+
+impl Span {
+    /// The window of this length that ends at `to`.
+    #[must_use]
+    pub const fn ending(self, to: Timestamp) -> Window {
+        Window { from: to.plus_seconds(-self.seconds), to }
+    }
+}
+
+/// Longest window: ten years. Longer ones are typing errors.
+const MAX_SECONDS: i64 = 3653 * 86_400;
+
+/// Reads `90d`, `12w` or `48h`.
+///
+/// # Errors
+/// Says what was expected.
+pub fn parse(text: &str) -> Result<Span, String> {
+    let bad = || format!("`{text}` is not a span; expected a number and d, w or h, such as 90d");
+    let unit = text.chars().next_back().ok_or_else(bad)?;
+    let seconds = match unit {
+        'h' => 3_600,
+        'd' => 86_400,
+        'w' => 7 * 86_400,
+        _ => return Err(bad()),
+    };
+    let number: i64 = text.strip_suffix(unit).and_then(|n| n.parse().ok()).ok_or_else(bad)?;
+    match number.checked_mul(seconds) {
+        Some(seconds) if (1..=MAX_SECONDS).contains(&seconds) => Ok(Span { seconds }),
+        _ => Err(format!("`{text}` is out of range; expected one hour to ten years")),
+    }
+}
+
+/// Most threads: more than any machine has cores. A typing error must not start a hundred million of them.
+const MAX_THREADS: usize = 1024;
+
+/// Reads a number of threads.
+///
+/// # Errors
+/// Says what was expected.
+pub fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse::<NonZeroUsize>()
+        .ok()
+        .filter(|threads| threads.get() <= MAX_THREADS)
+        .ok_or_else(|| format!("`{text}` is not a number of threads; expected 1 to {MAX_THREADS}"))
+}
+
+/// Reads a severity.
+///
+/// # Errors
+/// Lists the severities.
+pub fn severity(text: &str) -> Result<Severity, String> {
+    [Severity::Info, Severity::Low, Severity::Medium, Severity::High, Severity::Critical]
+        .into_iter()
+        .find(|severity| severity.as_str() == text.to_lowercase())
+        .ok_or_else(|| format!("`{text}` is not a severity; expected info, low, medium, high or critical"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans() {
+        for (text, seconds) in [("90d", 7_776_000), ("12w", 7_257_600), ("48h", 172_800)] {
+            assert_eq!(parse(text).unwrap().seconds, seconds);
+        }
+        for text in ["", "d", "90", "90m", "-1d", "0d", "99999999999999999d", "4000d", "9é"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+        assert_eq!(severity("High").unwrap(), Severity::High);
+        assert!(severity("bad").is_err());
+        assert_eq!(threads("1024").unwrap().get(), 1024);
+        for text in ["0", "1025", "-1", "", "two", "99999999999999999999"] {
+            assert!(threads(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! From loaded documents to one snapshot.
+
+use std::collections::BTreeMap;
+
+use crate::model::arn::AccountId;
+use crate::model::defect::{Defect, Parsed};
+use crate::model::snapshot::{AccountIam, CredentialReport, IdentityCenter, Organization, RosterEntry, Snapshot};
+use crate::model::time::Timestamp;
+
+/// What one document says.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// IAM of one or more accounts.
+    Iam(Vec<AccountIam>),
+    /// A credential report.
+    CredentialReport(CredentialReport),
+    /// The organisation.
+    Organization(Organization),
+    /// Identity Center.
+    IdentityCenter(IdentityCenter),
+    /// People.
+    Roster(Vec<RosterEntry>),
+}
+
+/// A document that was read.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// Hash of the document's bytes, hexadecimal.
+    pub hash: String,
+    /// When its state was read from AWS, or for a roster when the file was made.
+    pub captured_at: Timestamp,
+    /// What it says and what of it was not understood.
+    pub parsed: Parsed<Content>,
+}
+
+/// Puts documents together: for every account, and for the organisation, Identity Center and the roster, the
+/// youngest document counts, and of two equally young ones the one with the greater hash. Authorisation details of
+/// one account and time in several documents are pages of one listing and are united.
+///
+/// The snapshot's hash covers the hashes of the documents that count, not the order or the names of the files.
+/// Defects of documents that do not count are left out with them.
+#[must_use]
+pub fn assemble(mut documents: Vec<Loaded>) -> Snapshot {
+    documents.sort_by(|a, b| (a.captured_at, &a.hash).cmp(&(b.captured_at, &b.hash)));
+    documents.dedup_by(|a, b| a.captured_at == b.captured_at && a.hash == b.hash);
+    let mut slots: BTreeMap<Slot, Vec<usize>> = BTreeMap::new();
+    for (at, document) in documents.iter().enumerate() {
+        for (slot, captured_at) in slots_of(document) {
+            let taken = slots.entry(slot).or_default();
+            let older = taken
+                .last()
+                .and_then(|last| documents.get(*last))
+                .is_some_and(|last| slots_of(last).iter().any(|(other, time)| *other == slot && *time < captured_at));
+            if older || !matches!(slot, Slot::Iam(_)) {
+                taken.clear();
+            }
+            taken.push(at);
+        }
+    }
+    let mut snapshot = Snapshot::default();
+    let mut used: Vec<usize> = slots.values().flatten().copied().collect();
+    used.sort_unstable();
+    used.dedup();
+    let mut hash = blake3::Hasher::new();
+    let mut hashes: Vec<&str> = used.iter().filter_map(|at| documents.get(*at)).map(|d| d.hash.as_str()).collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    for one in hashes {
+        hash.update(one.as_bytes());
+        hash.update(b"\n");
+    }
+    let hex = hash.finalize().to_hex();
+    snapshot.hash = hex.get(..32).unwrap_or(&hex).to_owned();
+    for (slot, taken) in &slots {
+        for at in taken {
+            if let Some(document) = documents.get(*at) {
+                fill(&mut snapshot, *slot, &document.parsed.value);
+            }
+        }
+    }
+    let mut defects: Vec<Defect> =
+        used.iter().filter_map(|at| documents.get(*at)).flat_map(|d| d.parsed.defects.iter().cloned()).collect();
+    defects.sort();
+    defects.dedup();
+    snapshot.defects = defects;
+    snapshot
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Slot {
+    Iam(AccountId),
+    Report(AccountId),
+    Organization,
+    IdentityCenter,
+    Roster,
+}
+
+/// What a document has something to say about, and from when.
+fn slots_of(document: &Loaded) -> Vec<(Slot, Timestamp)> {
+    match &document.parsed.value {
+        Content::Iam(accounts) => accounts.iter().map(|iam| (Slot::Iam(iam.account), iam.captured_at)).collect(),
+        Content::CredentialReport(report) => vec![(Slot::Report(report.account), report.captured_at)],
+        Content::Organization(organization) => vec![(Slot::Organization, organization.captured_at)],
+        Content::IdentityCenter(center) => vec![(Slot::IdentityCenter, center.captured_at)],
+        Content::Roster(_) => vec![(Slot::Roster, document.captured_at)],
+    }
+}
+
+fn fill(snapshot: &mut Snapshot, slot: Slot, content: &Content) {
+    match (slot, content) {
+        (Slot::Iam(account), Content::Iam(accounts)) => {
+            for iam in accounts.iter().filter(|iam| iam.account == account) {
+                match snapshot.accounts.get_mut(&account) {
+                    None => drop(snapshot.accounts.insert(account, iam.clone())),
+                    Some(known) => unite(known, iam),
+                }
+            }
+        }
+        (Slot::Report(account), Content::CredentialReport(report)) => {
+            snapshot.credential_reports.insert(account, report.clone());
+        }
+        (Slot::Organization, Content::Organization(organization)) => {
+            snapshot.organization = Some(organization.clone());
+        }
+        (Slot::IdentityCenter, Content::IdentityCenter(center)) => snapshot.identity_center = Some(center.clone()),
+        (Slot::Roster, Content::Roster(people)) => snapshot.roster.clone_from(people),
+        _ => {}
+    }
+}
+
+fn unite(known: &mut AccountIam, page: &AccountIam) {
+    fn add<T: Clone + PartialEq, K: Ord>(into: &mut Vec<T>, from: &[T], key: impl Fn(&T) -> K) {
+        into.extend(from.iter().cloned());
+        into.sort_by_key(&key);
+        into.dedup_by(|a, b| key(a) == key(b));
+    }
+    add(&mut known.users, &page.users, |user| user.holder.arn.clone());
+    add(&mut known.groups, &page.groups, |group| group.arn.clone());
+    add(&mut known.roles, &page.roles, |role| role.holder.arn.clone());
+    add(&mut known.policies, &page.policies, |policy| policy.arn.clone());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loaded(hash: &str, at: &str, content: Content) -> Loaded {
+        Loaded {
+            hash: hash.to_owned(),
+            captured_at: at.parse().unwrap(),
+            parsed: Parsed { value: content, defects: Vec::new() },
+        }
+    }
+
+    fn iam(role: &str, at: &str) -> Content {
+        let text = format!(
+            r#"{{"RoleDetailList":[{{"Arn":"arn:aws:iam::111111111111:role/{role}","RoleName":"{role}","RoleId":"A"}}]}}"#
+        );
+        Content::Iam(super::super::authorization_details(text.as_bytes(), "f", at.parse().unwrap()).unwrap().value)
+    }
+
+    fn roles(snapshot: &Snapshot) -> Vec<&str> {
+        snapshot.accounts.values().flat_map(|iam| &iam.roles).map(|role| role.holder.name.as_str()).collect()
+    }
+
+    #[test]
+    fn the_youngest_counts_and_pages_unite() {
+        let old = loaded("a", "2026-01-01", iam("old", "2026-01-01"));
+        let one = loaded("b", "2026-02-01", iam("one", "2026-02-01"));
+        let two = loaded("c", "2026-02-01", iam("two", "2026-02-01"));
+        let roster = loaded("d", "2026-01-01", Content::Roster(Vec::new()));
+        let snapshot = assemble(vec![two.clone(), old, roster.clone(), one.clone()]);
+        assert_eq!(roles(&snapshot), ["one", "two"]);
+        assert_eq!(snapshot.hash.len(), 32);
+        assert_eq!(assemble(vec![roster.clone(), one.clone(), two, one.clone()]).hash, snapshot.hash);
+        assert_ne!(assemble(vec![roster, one]).hash, snapshot.hash);
+    }
+}

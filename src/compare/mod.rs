@@ -1,0 +1,361 @@
+//! Granted against used: the verdict on every entitlement, and the facts about every principal that later stages
+//! judge.
+
+pub mod assessment;
+pub mod holders;
+pub mod observe;
+mod principal;
+pub mod regions;
+mod rows;
+pub mod used;
+pub mod verdict;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rayon::prelude::*;
+
+use crate::catalog::{Catalog, Glob};
+use crate::entitlements::{Entitlements, PrincipalEntitlements, PrincipalKind, Privileges, Reach, who_may_assume};
+use crate::model::snapshot::{RosterKind, Snapshot};
+use crate::model::time::{Day, Timestamp};
+use crate::usage::activity::Activity;
+use crate::usage::changes::PolicyChanges;
+use crate::usage::coverage::{Coverage, show_days};
+use crate::usage::people::People;
+
+use assessment::{Assessment, CredentialFacts, CredentialKind, Gap, RegionCoverage};
+use holders::Holding;
+use observe::{Classes, Eyes, home_region};
+use used::OwnActivity;
+
+pub use rows::EntitlementRow;
+
+/// What only the user can know.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Break-glass principals.
+    pub break_glass: Vec<Glob>,
+    /// Regions in use; empty: every region of the partition that no policy closes.
+    pub regions: Vec<String>,
+}
+
+/// All that a comparison needs.
+#[derive(Debug)]
+pub struct Inputs<'a> {
+    /// IAM, organisation, people.
+    pub snapshot: &'a Snapshot,
+    /// The index of people.
+    pub people: &'a People,
+    /// What is granted.
+    pub entitlements: &'a Entitlements,
+    /// What was used.
+    pub activity: &'a Activity,
+    /// What the logs speak for.
+    pub coverage: &'a Coverage,
+    /// The catalogue.
+    pub catalog: &'a Catalog,
+    /// Settings.
+    pub settings: &'a Settings,
+    /// The instant that the comparison speaks for.
+    pub as_of: Timestamp,
+    /// Generation of the lake.
+    pub generation: u64,
+    /// Changes of policies that the logs show.
+    pub changes: &'a PolicyChanges,
+    /// Event id of an example of (principal ARN, action), oldest first; evidence, not arithmetic.
+    pub examples: &'a BTreeMap<(String, crate::catalog::ActionId), Vec<String>>,
+}
+
+/// What is worked out once and shared by all principals.
+struct Shared<'a> {
+    inputs: &'a Inputs<'a>,
+    classes: &'a Classes,
+    eyes: BTreeMap<String, Eyes<'a>>,
+    holders: BTreeMap<String, Holding>,
+    /// What the snapshot says of users and roles, by ARN.
+    records: BTreeMap<&'a str, Record<'a>>,
+    own: Vec<OwnActivity<'a>>,
+    reach: Reach<'a>,
+    /// Instance profile ARN → ARN of its role.
+    profiles: BTreeMap<&'a str, &'a str>,
+}
+
+impl<'a> Shared<'a> {
+    fn new(inputs: &'a Inputs<'a>, classes: &'a Classes) -> Self {
+        let mut eyes = BTreeMap::new();
+        for principal in &inputs.entitlements.principals {
+            let account = principal.account.to_string();
+            eyes.entry(account.clone()).or_insert_with(|| {
+                let limits = regions::limits(inputs.snapshot.organization.as_ref(), principal.account, inputs.catalog);
+                let partition = principal.arn.partition();
+                Eyes::on(inputs.coverage, classes, &account, partition, &inputs.settings.regions, limits)
+            });
+        }
+        let keys: Vec<(&str, &str)> =
+            inputs.entitlements.principals.iter().map(|p| (p.arn.as_str(), p.id.as_str())).collect();
+        let own = used::by_principal(inputs.activity, &keys);
+        let holders = holders::holders(inputs.snapshot, inputs.people);
+        let reach = Reach::new(inputs.catalog);
+        let mut profiles = BTreeMap::new();
+        for role in inputs.snapshot.accounts.values().flat_map(|iam| &iam.roles) {
+            for profile in &role.instance_profiles {
+                profiles.insert(profile.as_str(), role.holder.arn.as_str());
+            }
+        }
+        Self { inputs, classes, eyes, holders, records: records(inputs.snapshot), own, reach, profiles }
+    }
+}
+
+/// What a snapshot says of a user or role beside its policies.
+struct Record<'a> {
+    holder: &'a crate::model::snapshot::Holder,
+    last_used: Option<Timestamp>,
+}
+
+fn records(snapshot: &Snapshot) -> BTreeMap<&str, Record<'_>> {
+    let mut found = BTreeMap::new();
+    for iam in snapshot.accounts.values() {
+        for user in &iam.users {
+            found.insert(user.holder.arn.as_str(), Record { holder: &user.holder, last_used: None });
+        }
+        for role in &iam.roles {
+            found.insert(role.holder.arn.as_str(), Record { holder: &role.holder, last_used: role.last_used });
+        }
+    }
+    found
+}
+
+/// Compares.
+#[must_use]
+pub fn assess(inputs: &Inputs<'_>) -> Assessment {
+    let classes = Classes::of(inputs.catalog);
+    let shared = Shared::new(inputs, &classes);
+    let principals = inputs
+        .entitlements
+        .principals
+        .par_iter()
+        .zip(&shared.own)
+        .map(|(granted, own)| principal::facts(&shared, granted, own))
+        .collect();
+    Assessment {
+        as_of: inputs.as_of,
+        window: inputs.coverage.window(),
+        generation: inputs.generation,
+        snapshot: inputs.snapshot.hash.clone(),
+        catalogue: inputs.catalog.version().to_owned(),
+        privileged_set: format!("{} {}", Privileges::get().version, Privileges::get().hash),
+        accounts: inputs.snapshot.accounts.keys().copied().collect(),
+        principals,
+        credentials: credentials(inputs.snapshot, inputs.people),
+        ended: ended(inputs),
+        coverage: coverage_rows(inputs.snapshot, inputs.coverage),
+        gaps: gaps(inputs),
+    }
+}
+
+/// Lists entitlements with their verdicts for the principals that `wanted` accepts and the actions of `actions`.
+#[must_use]
+pub fn entitlement_rows(
+    inputs: &Inputs<'_>,
+    wanted: impl Fn(&str) -> bool + Sync,
+    actions: Option<&crate::catalog::ActionSet>,
+) -> Vec<EntitlementRow> {
+    let classes = Classes::of(inputs.catalog);
+    let shared = Shared::new(inputs, &classes);
+    inputs
+        .entitlements
+        .principals
+        .par_iter()
+        .zip(&shared.own)
+        .filter(|(granted, _)| wanted(granted.arn.as_str()))
+        .flat_map_iter(|(granted, own)| rows::of(&shared, granted, own, actions))
+        .collect()
+}
+
+/// People whose end date lies before the instant that the comparison speaks for.
+fn ended(inputs: &Inputs<'_>) -> BTreeMap<String, Day> {
+    let roster = inputs.snapshot.roster.iter().filter(|entry| entry.kind != RosterKind::Service);
+    roster
+        .filter_map(|entry| {
+            let end = entry.end.filter(|end| *end <= inputs.as_of)?;
+            Some((inputs.people.named(&entry.id)?.to_owned(), last_day(end)))
+        })
+        .collect()
+}
+
+/// The day that an end belongs to: an end at midnight, which a date in the roster means, is that of the day before.
+fn last_day(end: Timestamp) -> Day {
+    Timestamp::from_micros(end.micros().saturating_sub(1)).day()
+}
+
+fn credentials(snapshot: &Snapshot, people: &People) -> Vec<CredentialFacts> {
+    let mut found = Vec::new();
+    for report in snapshot.credential_reports.values() {
+        for row in &report.rows {
+            let root = row.user == "<root_account>";
+            let arn = row.arn.to_string();
+            let person = people.owner_of_iam_user(&arn, &row.user).unwrap_or_default().to_owned();
+            let console = root || row.password.as_ref().is_some_and(|password| password.active);
+            let kinds = [CredentialKind::AccessKey1, CredentialKind::AccessKey2];
+            let keys = kinds.into_iter().zip(row.keys.iter().map(Some));
+            // Root's password is not supported in the report, but it is there: its row carries root's MFA.
+            let password = (CredentialKind::Password, row.password.as_ref());
+            for (kind, credential) in std::iter::once(password).chain(keys) {
+                if credential.is_none() && !(root && kind == CredentialKind::Password) {
+                    continue;
+                }
+                found.push(CredentialFacts {
+                    account: report.account,
+                    user: row.user.clone(),
+                    arn: arn.clone(),
+                    person: person.clone(),
+                    kind,
+                    active: credential.map_or(root, |credential| credential.active),
+                    since: credential.and_then(|credential| credential.rotated).or(row.created),
+                    last_used: credential.and_then(|credential| credential.last_used),
+                    reported_at: report.captured_at,
+                    mfa: row.mfa,
+                    root,
+                    console,
+                });
+            }
+        }
+    }
+    found.sort_by(|a, b| (a.account, &a.user, a.kind).cmp(&(b.account, &b.user, b.kind)));
+    found
+}
+
+/// Coverage by account and region: every account of the snapshot or of the logs, every region seen, and the home
+/// region even where nothing of it was seen.
+fn coverage_rows(snapshot: &Snapshot, coverage: &Coverage) -> Vec<RegionCoverage> {
+    let mut accounts: BTreeMap<String, String> = BTreeMap::new();
+    for (account, iam) in &snapshot.accounts {
+        let partition = iam.roles.first().map_or("aws", |role| role.holder.arn.partition()).to_owned();
+        accounts.insert(account.to_string(), partition);
+    }
+    for account in coverage.accounts() {
+        accounts.entry(account.to_owned()).or_insert_with(|| "aws".to_owned());
+    }
+    let days = coverage.window().days().count() as u64;
+    let mut rows = Vec::new();
+    for (account, partition) in accounts {
+        let mut regions: BTreeSet<&str> = coverage.regions(&account).collect();
+        regions.insert(home_region(&partition));
+        for region in regions {
+            let missing = coverage.missing_days(&account, region);
+            rows.push(RegionCoverage {
+                account: account.clone(),
+                region: region.to_owned(),
+                days_covered: days - missing.len() as u64,
+                days_missing: missing,
+                hours_covered: coverage.hours(&account, region),
+                hours_total: coverage.hours_total(),
+                data_events: coverage.data_events(&account, region),
+            });
+        }
+    }
+    rows
+}
+
+fn gaps(inputs: &Inputs<'_>) -> Vec<Gap> {
+    let mut gaps = BTreeSet::new();
+    let mut add = |kind: &str, what: String, remedy: &str| {
+        gaps.insert(Gap { kind: kind.to_owned(), what, remedy: remedy.to_owned() });
+    };
+    for row in coverage_rows(inputs.snapshot, inputs.coverage) {
+        if !row.days_missing.is_empty() {
+            add(
+                "coverage",
+                format!(
+                    "no management events of {} in {} on {}",
+                    row.account,
+                    row.region,
+                    show_days(&row.days_missing)
+                ),
+                "ingest the missing logs; until then what could have been used there is unobservable",
+            );
+        }
+    }
+    if inputs.settings.regions.is_empty() {
+        for principal in &inputs.entitlements.principals {
+            let account = principal.account;
+            if regions::limits(inputs.snapshot.organization.as_ref(), account, inputs.catalog).is_empty()
+                && inputs.coverage.regions(&account.to_string()).next().is_some()
+            {
+                add(
+                    "regions",
+                    format!("nothing says which regions {account} uses, so every region counts as usable"),
+                    "name the regions in use as `regions` in jitscan.toml, or ingest the organisation's policies",
+                );
+            }
+        }
+    }
+    for account in inputs.snapshot.accounts.keys() {
+        if !inputs.snapshot.credential_reports.contains_key(account) {
+            add(
+                "credentials",
+                format!("no credential report of {account}"),
+                "run `jitscan ingest credential-report` on it; credentials and data-only use are not judged without it",
+            );
+        }
+    }
+    let from_sets = |principal: &&PrincipalEntitlements| principal.kind == PrincipalKind::IdentityCenterRole;
+    let sets = inputs.entitlements.principals.iter().filter(from_sets).count();
+    if inputs.snapshot.identity_center.is_none() && sets > 0 {
+        add(
+            "identity_center",
+            format!("nobody told who is assigned to the permission sets behind {sets} roles"),
+            "run `jitscan ingest identity-center`; until then only people seen using a role count as its holders",
+        );
+    }
+    for role in inputs.snapshot.accounts.values().flat_map(|iam| &iam.roles) {
+        if let Err(error) = who_may_assume(role) {
+            add(
+                "snapshot",
+                format!(
+                    "the trust policy of {} cannot be read, so nobody knows who may assume it: {error}",
+                    role.holder.arn
+                ),
+                "",
+            );
+        }
+    }
+    if inputs.snapshot.organization.is_none() && !inputs.snapshot.accounts.is_empty() {
+        add(
+            "organization",
+            "no organisation policies were collected, so service control policies are not taken into account"
+                .to_owned(),
+            "run `jitscan ingest organization`",
+        );
+    }
+    if !inputs.activity.unmapped.is_empty() {
+        let calls: u64 = inputs.activity.unmapped.values().sum();
+        let names: Vec<String> =
+            inputs.activity.unmapped.keys().take(3).map(|(source, name)| format!("{source} {name}")).collect();
+        add(
+            "mapping",
+            format!(
+                "{calls} calls of {} kinds stand behind no action that the catalogue knows, such as {}",
+                inputs.activity.unmapped.len(),
+                names.join(", ")
+            ),
+            "",
+        );
+    }
+    for defect in inputs.snapshot.defects.iter().chain(&inputs.entitlements.defects) {
+        add("snapshot", format!("{}: {}", defect.place, defect.reason), "");
+    }
+    gaps.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_day_is_still_theirs() {
+        for (end, last) in [("2026-09-21", "2026-09-20"), ("2026-09-20T17:00:00Z", "2026-09-20")] {
+            assert_eq!(last_day(end.parse().unwrap()).to_string(), last, "{end}");
+        }
+    }
+}

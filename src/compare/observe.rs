@@ -1,0 +1,289 @@
+//! What the logs could have shown of one account's principals: for every action, the days and regions in which a
+//! use would have been recorded, and why it would not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::catalog::{ActionSet, Catalog, LogClass, Provenance};
+use crate::model::time::Day;
+use crate::usage::coverage::{Coverage, DEFAULT_REGIONS, show_days};
+
+/// Regions of the partitions that are not commercial. Source: AWS General Reference, "AWS service endpoints".
+const CHINA_REGIONS: [&str; 2] = ["cn-north-1", "cn-northwest-1"];
+/// The GovCloud partition's.
+const GOVCLOUD_REGIONS: [&str; 2] = ["us-gov-east-1", "us-gov-west-1"];
+
+/// Where the global services of a partition log. Source: CloudTrail User Guide, "Global service events"; for the
+/// other partitions AWS's partition metadata (the region of IAM's endpoint).
+#[must_use]
+pub fn home_region(partition: &str) -> &'static str {
+    match partition {
+        "aws-cn" => "cn-north-1",
+        "aws-us-gov" => "us-gov-west-1",
+        _ => "us-east-1",
+    }
+}
+
+/// Regions that an account of the partition may use unless something closes them.
+fn partition_regions(partition: &str) -> &'static [&'static str] {
+    match partition {
+        "aws-cn" => &CHINA_REGIONS,
+        "aws-us-gov" => &GOVCLOUD_REGIONS,
+        _ => &DEFAULT_REGIONS,
+    }
+}
+
+/// Actions that an organisation policy closes outside some regions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegionLimit {
+    /// The actions.
+    pub actions: ActionSet,
+    /// The regions that stay open.
+    pub regions: BTreeSet<String>,
+}
+
+/// The catalogue's actions by how they are logged; the same for every principal.
+#[derive(Debug)]
+pub struct Classes {
+    /// Logged as management events, documented or observed.
+    pub management: ActionSet,
+    /// Of all classes: known only by assumption.
+    pub assumed: ActionSet,
+    /// Logged as data events.
+    pub data: ActionSet,
+    /// Not logged, permission-only, or logged for VPC endpoints only.
+    pub dark: ActionSet,
+    /// Actions of global services: they log in the partition's home region.
+    pub global: ActionSet,
+    /// Actions that only read or list.
+    pub reads: ActionSet,
+}
+
+impl Classes {
+    /// Sorts the catalogue's actions.
+    #[must_use]
+    pub fn of(catalog: &Catalog) -> Self {
+        use crate::catalog::AccessLevel::{List, Read};
+        let mut classes = Self {
+            management: catalog.no_actions(),
+            assumed: catalog.no_actions(),
+            data: catalog.no_actions(),
+            dark: catalog.no_actions(),
+            global: catalog.no_actions(),
+            reads: catalog.no_actions(),
+        };
+        for action in catalog.actions() {
+            match action.log_class() {
+                LogClass::Management => classes.management.insert(action.id()),
+                LogClass::Data => classes.data.insert(action.id()),
+                LogClass::NetworkActivity | LogClass::NotLogged | LogClass::PermissionOnly => {
+                    classes.dark.insert(action.id())
+                }
+            };
+            if action.provenance() == Provenance::Assumed {
+                classes.assumed.insert(action.id());
+            }
+            if matches!(action.access(), List | Read) {
+                classes.reads.insert(action.id());
+            }
+        }
+        for service in catalog.services().filter(|service| service.home_region.is_some()) {
+            if let Some(range) = catalog.service(service.prefix) {
+                classes.global.insert_range(range);
+            }
+        }
+        classes
+    }
+}
+
+/// What the logs of one account cannot show.
+#[derive(Clone, Debug)]
+pub struct Blindness {
+    /// Actions of which some day or region is missing.
+    pub actions: ActionSet,
+    /// Why, in words, sorted.
+    pub reasons: Vec<String>,
+}
+
+/// The coverage of one account, asked per set of regions.
+#[derive(Debug)]
+pub struct Eyes<'a> {
+    coverage: &'a Coverage,
+    classes: &'a Classes,
+    account: String,
+    partition: String,
+    limits: Vec<RegionLimit>,
+    open: BTreeSet<String>,
+    /// Region → missing days, where any.
+    missing: BTreeMap<String, Vec<Day>>,
+}
+
+impl<'a> Eyes<'a> {
+    /// The eyes on an account. `configured` are the regions that the user says are in use; where there are none,
+    /// every region of the partition that no policy closes must be covered.
+    #[must_use]
+    pub fn on(
+        coverage: &'a Coverage,
+        classes: &'a Classes,
+        account: &str,
+        partition: &str,
+        configured: &[String],
+        limits: Vec<RegionLimit>,
+    ) -> Self {
+        let mut open: BTreeSet<String> = if configured.is_empty() {
+            partition_regions(partition).iter().map(|region| (*region).to_owned()).collect()
+        } else {
+            configured.iter().cloned().collect()
+        };
+        open.extend(coverage.regions(account).map(str::to_owned));
+        open.insert(home_region(partition).to_owned());
+        let missing = open
+            .iter()
+            .chain(limits.iter().flat_map(|limit| &limit.regions))
+            .map(|region| (region.clone(), coverage.missing_days(account, region)))
+            .filter(|(_, days)| !days.is_empty())
+            .collect();
+        Self { coverage, classes, account: account.to_owned(), partition: partition.to_owned(), limits, open, missing }
+    }
+
+    /// What cannot be seen of `actions`, if they can only be exercised in `only` (none: anywhere).
+    #[must_use]
+    pub fn blind(&self, actions: &ActionSet, only: Option<&BTreeSet<String>>) -> Blindness {
+        let mut blind = Blindness { actions: actions.clone(), reasons: Vec::new() };
+        blind.actions.subtract(actions);
+        let mut rest = actions.clone();
+        let mut global = rest.clone();
+        global.intersect_with(&self.classes.global);
+        rest.subtract(&global);
+        let home = BTreeSet::from([home_region(&self.partition).to_owned()]);
+        let mut reasons = BTreeSet::new();
+        self.look(&global, &home, &mut blind.actions, &mut reasons);
+        for limit in &self.limits {
+            let mut limited = rest.clone();
+            limited.intersect_with(&limit.actions);
+            rest.subtract(&limited);
+            self.look(&limited, &narrowed(&limit.regions, only), &mut blind.actions, &mut reasons);
+        }
+        self.look(&rest, &narrowed(&self.open, only), &mut blind.actions, &mut reasons);
+        blind.reasons = reasons.into_iter().collect();
+        blind
+    }
+
+    fn look(
+        &self,
+        actions: &ActionSet,
+        regions: &BTreeSet<String>,
+        blind: &mut ActionSet,
+        reasons: &mut BTreeSet<String>,
+    ) {
+        if actions.is_empty() {
+            return;
+        }
+        let mut never = Vec::new();
+        let all = self.coverage.window().days().count();
+        for region in regions {
+            let missing = match self.missing.get(region) {
+                Some(days) => days.clone(),
+                None if self.open.contains(region) => continue,
+                None => self.coverage.missing_days(&self.account, region),
+            };
+            if missing.is_empty() {
+                continue;
+            }
+            blind.union_with(actions);
+            if missing.len() == all {
+                never.push(region.as_str());
+            } else {
+                reasons.insert(format!("no logs of {} in {region} on {}", self.account, show_days(&missing)));
+            }
+        }
+        match never.as_slice() {
+            [] => {}
+            [one] => {
+                reasons.insert(format!("no logs of {} in {one} in the whole window", self.account));
+            }
+            [first, rest @ ..] => {
+                reasons.insert(format!(
+                    "no logs of {} in {first} and {} more regions in the whole window",
+                    self.account,
+                    rest.len()
+                ));
+            }
+        }
+    }
+}
+
+fn narrowed(regions: &BTreeSet<String>, only: Option<&BTreeSet<String>>) -> BTreeSet<String> {
+    match only {
+        // A region that the scope names counts even where nobody said that it is in use.
+        Some(only) => only.clone(),
+        None => regions.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::event::EventCategory;
+    use crate::model::time::{Timestamp, Window};
+    use crate::usage::fold::CoverageKey;
+
+    const ACCOUNT: &str = "111111111111";
+
+    fn coverage(days: &[(&str, &str)]) -> Coverage {
+        let cells = days
+            .iter()
+            .map(|(region, day)| {
+                let hour = day.parse::<Timestamp>().unwrap().hour();
+                let key = CoverageKey {
+                    account: ACCOUNT.into(),
+                    region: (*region).into(),
+                    hour,
+                    category: EventCategory::Management,
+                };
+                (key, 1)
+            })
+            .collect();
+        Coverage::of(Window::last_days("2026-03-03".parse().unwrap(), 2), &cells)
+    }
+
+    fn set(names: &[&str]) -> ActionSet {
+        let mut set = Catalog::get().no_actions();
+        for name in names {
+            assert!(set.insert(Catalog::get().find(name).unwrap()));
+        }
+        set
+    }
+
+    fn blind(coverage: &Coverage, configured: &[&str], limits: Vec<RegionLimit>, only: Option<&[&str]>) -> Vec<String> {
+        let catalog = Catalog::get();
+        let classes = Classes::of(catalog);
+        let configured: Vec<String> = configured.iter().map(|r| (*r).to_owned()).collect();
+        let only: Option<BTreeSet<String>> = only.map(|o| o.iter().map(|r| (*r).to_owned()).collect());
+        let eyes = Eyes::on(coverage, &classes, ACCOUNT, "aws", &configured, limits);
+        let found = eyes.blind(&set(&["iam:CreateUser", "ec2:RunInstances"]), only.as_ref());
+        found.actions.iter().map(|id| catalog.action(id).unwrap().full_name()).collect()
+    }
+
+    #[test]
+    fn every_region_must_be_covered_unless_something_closes_it() {
+        let both = [("us-east-1", "2026-03-01"), ("us-east-1", "2026-03-02")];
+        let one = coverage(&both);
+        // One region's logs say nothing of sixteen others.
+        assert_eq!(blind(&one, &[], vec![], None), ["ec2:RunInstances"]);
+        // The user says which regions are in use, or the scope names its region, or a policy closes the others.
+        assert!(blind(&one, &["us-east-1"], vec![], None).is_empty());
+        assert!(blind(&one, &[], vec![], Some(&["us-east-1"])).is_empty());
+        let limit = RegionLimit { actions: set(&["ec2:RunInstances"]), regions: BTreeSet::from(["us-east-1".into()]) };
+        assert!(blind(&one, &[], vec![limit], None).is_empty());
+        assert_eq!(blind(&one, &["us-east-1"], vec![], Some(&["eu-west-1"])), ["ec2:RunInstances"]);
+    }
+
+    #[test]
+    fn a_missing_day_blinds_only_where_it_matters() {
+        let gap = coverage(&[("us-east-1", "2026-03-01"), ("us-east-1", "2026-03-02"), ("eu-west-1", "2026-03-01")]);
+        assert_eq!(blind(&gap, &["us-east-1"], vec![], None), ["ec2:RunInstances"]);
+        assert!(blind(&gap, &["us-east-1"], vec![], Some(&["us-east-1"])).is_empty());
+        let home_gap = coverage(&[("us-east-1", "2026-03-01")]);
+        assert_eq!(blind(&home_gap, &["us-east-1"], vec![], None), ["ec2:RunInstances", "iam:CreateUser"]);
+    }
+}

@@ -1,0 +1,165 @@
+//! Activity as one principal of the snapshot sees it: rows matched by unique id, so that a principal that was
+//! deleted and made again under the same name does not inherit what its predecessor did.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::catalog::{ActionId, ActionSet, Catalog};
+use crate::model::time::Day;
+use crate::policy::ArnPattern;
+use crate::usage::activity::{ActionUse, Activity, ActivityKey, Presence, PrincipalKey};
+
+/// A principal's rows.
+#[derive(Debug, Default)]
+pub struct OwnActivity<'a> {
+    /// Action → (resource, use), in key order.
+    pub by_action: BTreeMap<ActionId, Vec<(&'a ActivityKey, &'a ActionUse)>>,
+    /// All that it did.
+    pub presence: Vec<&'a Presence>,
+}
+
+impl<'a> OwnActivity<'a> {
+    /// Actions with an authorised call on a resource that `holds`.
+    pub fn used(&self, catalog: &Catalog, holds: impl Fn(&str) -> bool) -> ActionSet {
+        self.collect(catalog, |use_| use_.count > 0, holds)
+    }
+
+    /// Actions with a call that blocks "unused" on a resource that `holds`: one whose outcome is not known, or that
+    /// ended before anybody asked whether it was allowed.
+    pub fn undecided(&self, catalog: &Catalog, holds: impl Fn(&str) -> bool) -> ActionSet {
+        self.collect(catalog, |use_| use_.undecided + use_.not_evaluated > 0, holds)
+    }
+
+    fn collect(
+        &self,
+        catalog: &Catalog,
+        wanted: impl Fn(&ActionUse) -> bool,
+        holds: impl Fn(&str) -> bool,
+    ) -> ActionSet {
+        let mut set = catalog.no_actions();
+        for (action, rows) in &self.by_action {
+            if rows.iter().any(|(key, use_)| wanted(use_) && holds(&key.resource)) {
+                set.insert(*action);
+            }
+        }
+        set
+    }
+
+    /// Days with an authorised call of one of the actions, for each person (empty: nobody known, or a service).
+    #[must_use]
+    pub fn days_of(&self, actions: &ActionSet) -> BTreeMap<&'a str, BTreeSet<Day>> {
+        let mut days: BTreeMap<&str, BTreeSet<Day>> = BTreeMap::new();
+        for (action, rows) in &self.by_action {
+            if actions.contains(*action) {
+                for (key, use_) in rows {
+                    if use_.count > 0 {
+                        days.entry(key.person.as_str()).or_default().extend(use_.days());
+                    }
+                }
+            }
+        }
+        days
+    }
+}
+
+/// Sorts activity by the principals of a snapshot, given as (ARN, unique id).
+#[must_use]
+pub fn by_principal<'a>(activity: &'a Activity, principals: &[(&str, &str)]) -> Vec<OwnActivity<'a>> {
+    let mut by_id: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut by_arn: BTreeMap<&str, usize> = BTreeMap::new();
+    for (at, (arn, id)) in principals.iter().enumerate() {
+        if !id.is_empty() {
+            by_id.insert(id, at);
+        }
+        by_arn.insert(arn, at);
+    }
+    let find = |key: &PrincipalKey| {
+        if let Some(at) = by_id.get(key.id.as_str()) {
+            return Some(*at);
+        }
+        let at = *by_arn.get(key.arn.as_str())?;
+        // Where either side has no unique id, the ARN has to do; two different ids are two principals.
+        let snapshot_id = principals.get(at).map_or("", |(_, id)| *id);
+        (key.id.is_empty() || snapshot_id.is_empty()).then_some(at)
+    };
+    let mut own: Vec<OwnActivity<'a>> = principals.iter().map(|_| OwnActivity::default()).collect();
+    for (key, use_) in &activity.rows {
+        if let Some(slot) = find(&key.principal).and_then(|at| own.get_mut(at)) {
+            slot.by_action.entry(key.action).or_default().push((key, use_));
+        }
+    }
+    for (key, presence) in &activity.presence {
+        if let Some(slot) = find(key).and_then(|at| own.get_mut(at)) {
+            slot.presence.push(presence);
+        }
+    }
+    own
+}
+
+/// Whether a call on `resource` may have exercised a grant on `pattern`. The usage fold keeps the parent resource
+/// (a bucket for its objects), so a pattern inside the parent counts; a bare name or nothing may be anything.
+#[must_use]
+pub fn may_hold(pattern: &ArnPattern, resource: &str) -> bool {
+    if !resource.starts_with("arn:") || pattern.matches(resource) {
+        return true;
+    }
+    let mut guises = vec![format!("{resource}/*"), format!("{resource}:*")];
+    guises.extend(full_name(resource));
+    guises.iter().any(|guise| pattern.overlaps(&ArnPattern::parse(guise, false)))
+}
+
+/// What an ARN formed from the bare name of a request may be in full: a secret's ends in a hyphen and six random
+/// characters, and what IAM holds may have a path. Source: "Secrets Manager secret ARNs" (Secrets Manager User
+/// Guide, "What's in a Secrets Manager secret?"); "IAM identifiers" (IAM User Guide).
+fn full_name(resource: &str) -> Option<String> {
+    let (before, name) = match resource.split(':').nth(2)? {
+        "secretsmanager" if resource.contains(":secret:") => return Some(format!("{resource}-??????")),
+        "iam" => resource.split_once('/')?,
+        _ => return None,
+    };
+    (!name.contains('/')).then(|| format!("{before}/*/{name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parents_stand_for_what_lies_inside() {
+        for (pattern, resource, expected) in [
+            ("*", "arn:aws:s3:::a", true),
+            ("arn:aws:s3:::a/*", "arn:aws:s3:::a", true),
+            ("arn:aws:s3:::a", "arn:aws:s3:::a", true),
+            ("arn:aws:s3:::b/*", "arn:aws:s3:::a", false),
+            ("arn:aws:s3:::ab/*", "arn:aws:s3:::a", false),
+            ("arn:aws:s3:::a*", "arn:aws:s3:::a", true),
+            ("arn:aws:s3:::b/*", "", true),
+            ("arn:aws:s3:::b/*", "some-name", true),
+            ("arn:aws:secretsmanager:us-east-1:1:secret:a-??????", "arn:aws:secretsmanager:us-east-1:1:secret:a", true),
+            ("arn:aws:secretsmanager:us-east-1:1:secret:b-*", "arn:aws:secretsmanager:us-east-1:1:secret:a", false),
+            ("arn:aws:iam::1:role/app/*", "arn:aws:iam::1:role/web", true),
+            ("arn:aws:iam::1:role/app/other", "arn:aws:iam::1:role/web", false),
+            ("arn:aws:iam::1:role/app/*", "arn:aws:iam::1:role/team/web", false),
+            ("arn:aws:lambda:*:*:function:f:*", "arn:aws:lambda:us-east-1:111111111111:function:f", true),
+        ] {
+            assert_eq!(may_hold(&ArnPattern::parse(pattern, true), resource), expected, "{pattern} {resource}");
+        }
+    }
+
+    #[test]
+    fn a_new_unique_id_is_a_new_principal() {
+        let row = |arn: &str, id: &str| ActivityKey {
+            principal: PrincipalKey { arn: arn.into(), id: id.into() },
+            person: String::new(),
+            action: ActionId(1),
+            resource: String::new(),
+            account: String::new(),
+            region: String::new(),
+        };
+        let mut activity = Activity::default();
+        for key in [row("arn:u", "AIDAOLD"), row("arn:u", "AIDANEW"), row("arn:u", ""), row("arn:renamed", "AIDANEW")] {
+            activity.rows.insert(key, ActionUse { count: 1, ..ActionUse::default() });
+        }
+        let own = by_principal(&activity, &[("arn:u", "AIDANEW")]);
+        assert_eq!(own[0].by_action[&ActionId(1)].len(), 3);
+    }
+}

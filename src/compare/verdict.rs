@@ -1,0 +1,343 @@
+//! The verdict on an entitlement: used, unused or unobservable, by set algebra over whole action sets.
+//!
+//! An action is *used* where an authorised call surely exercised it on a resource of the scope. Everything else has
+//! to earn "unused": its kind of call is logged, the logs cover every region and day in which it could have been
+//! made, it was granted for the whole window, and no call of doubtful outcome stands against it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::catalog::{ActionId, ActionSet, Catalog};
+use crate::entitlements::{Entitlement, Layer, Reach, Scope};
+use crate::model::time::{Timestamp, Window};
+use crate::policy::{ArnPattern, ResourceMatch};
+use crate::usage::activity::DataResource;
+use crate::usage::changes::PolicyChanges;
+
+use super::observe::{Classes, Eyes};
+use super::used::{OwnActivity, may_hold};
+
+/// The verdicts on one entitlement's actions. The sets do not overlap and together are its actions.
+#[derive(Clone, Debug)]
+pub struct Verdicts {
+    /// Used.
+    pub used: ActionSet,
+    /// Unused, by documented or observed logging.
+    pub unused: ActionSet,
+    /// Unused as far as an assumption holds.
+    pub unused_low: ActionSet,
+    /// Not observable, by reason.
+    pub unobservable: Vec<(ActionSet, String)>,
+}
+
+impl Verdicts {
+    /// Whether the action is among them.
+    #[must_use]
+    pub fn holds(&self, action: ActionId) -> bool {
+        self.used.contains(action)
+            || self.unused.contains(action)
+            || self.unused_low.contains(action)
+            || self.unobservable.iter().any(|(set, _)| set.contains(action))
+    }
+}
+
+/// The verdicts on an entitlement for some of its resources.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// The resources, with the entitlement's conditions.
+    pub scope: Arc<Scope>,
+    /// The verdicts on the actions there.
+    pub verdicts: Verdicts,
+}
+
+/// Most resource patterns of one statement that are judged one by one; longer lists are judged as a whole, which
+/// says less but costs no more.
+const MOST_PARTS: usize = 64;
+
+/// What the verdict on a principal's entitlements rests on.
+#[derive(Debug)]
+pub struct Bench<'a> {
+    /// The catalogue.
+    pub catalog: &'a Catalog,
+    /// Its actions by class of logging.
+    pub classes: &'a Classes,
+    /// What the account's logs show.
+    pub eyes: &'a Eyes<'a>,
+    /// Resources with data events.
+    pub data_seen: &'a BTreeSet<DataResource>,
+    /// Changes of policies that the logs show.
+    pub changes: &'a PolicyChanges,
+    /// Which actions work on which resources.
+    pub reach: &'a Reach<'a>,
+    /// Instance profile ARN → ARN of its role: whoever names the profile passes the role.
+    pub profiles: &'a BTreeMap<&'a str, &'a str>,
+    /// ARN of the principal.
+    pub principal: &'a str,
+    /// The window.
+    pub window: Window,
+}
+
+impl Bench<'_> {
+    /// Judges one entitlement, each of its resource patterns for itself: what is used on one bucket may be unused
+    /// on the next, and not observable on a third.
+    #[must_use]
+    pub fn judge(&self, entitlement: &Entitlement, own: &OwnActivity<'_>) -> Vec<Part> {
+        let whole = &entitlement.scope;
+        let scopes: Vec<Arc<Scope>> = match &whole.resources {
+            ResourceMatch::Resource(patterns) if (2..=MOST_PARTS).contains(&patterns.len()) => patterns
+                .iter()
+                .map(|pattern| {
+                    let resources = ResourceMatch::Resource(vec![pattern.clone()]);
+                    Arc::new(Scope { resources, conditions: whole.conditions.clone() })
+                })
+                .collect(),
+            _ => vec![Arc::clone(whole)],
+        };
+        let sets = self.actions_of_parts(&entitlement.actions, &scopes);
+        scopes
+            .into_iter()
+            .zip(sets)
+            .map(|(scope, actions)| {
+                let verdicts = self.judge_scope(entitlement, &scope, actions, own);
+                Part { scope, verdicts }
+            })
+            .collect()
+    }
+
+    /// The actions that work on each part's resources (`s3:ListBucket` on the bucket, not on `bucket/*`). What would
+    /// be left to no part stays with all of them.
+    fn actions_of_parts(&self, actions: &ActionSet, scopes: &[Arc<Scope>]) -> Vec<ActionSet> {
+        if scopes.len() < 2 {
+            return vec![actions.clone()];
+        }
+        let mut homeless = actions.clone();
+        let mut sets = Vec::with_capacity(scopes.len());
+        for scope in scopes {
+            let mut set = actions.clone();
+            set.subtract(&self.reach.unreachable(actions, &scope.resources));
+            homeless.subtract(&set);
+            sets.push(set);
+        }
+        for set in &mut sets {
+            set.union_with(&homeless);
+        }
+        sets
+    }
+
+    fn judge_scope(
+        &self,
+        entitlement: &Entitlement,
+        scope: &Scope,
+        mut rest: ActionSet,
+        own: &OwnActivity<'_>,
+    ) -> Verdicts {
+        let holds = |resource: &str| {
+            scope_may_hold(scope, resource)
+                || self.profiles.get(resource).is_some_and(|role| scope_may_hold(scope, role))
+        };
+        let used = take(&mut rest, &own.used(self.catalog, holds));
+        let mut unobservable = Vec::new();
+        let mut set_aside = |set: ActionSet, reason: String| {
+            if !set.is_empty() {
+                unobservable.push((set, reason));
+            }
+        };
+        let doubtful = take(&mut rest, &own.undecided(self.catalog, holds));
+        set_aside(
+            doubtful,
+            "a call was made whose outcome, or whose use of the action, the record does not show".to_owned(),
+        );
+        set_aside(take(&mut rest, &self.classes.dark), "CloudTrail does not record the use of this action".to_owned());
+        if let Some(since) = self.since(entitlement).filter(|since| *since > self.window.from) {
+            let young = std::mem::replace(&mut rest, self.catalog.no_actions());
+            set_aside(young, format!("granted only since {since}, which is within the window"));
+        }
+        let data = take(&mut rest, &self.classes.data);
+        let (seen, unseen) = self.split_data(&data, scope);
+        set_aside(unseen, "data events of these resources are not in the logs".to_owned());
+        let mut observable = rest;
+        observable.union_with(&seen);
+        let blind = self.eyes.blind(&observable, scope_regions(scope).as_ref());
+        set_aside(take(&mut observable, &blind.actions), blind.reasons.join("; "));
+        // That data events were seen for a resource does not say that they were selected for the whole window.
+        let mut low = self.classes.assumed.clone();
+        low.union_with(&seen);
+        let unused_low = take(&mut observable, &low);
+        Verdicts { used, unused: observable, unused_low, unobservable }
+    }
+
+    /// Since when the entitlement is granted at the latest: what IAM's dates say, and what the logs show of the
+    /// policy having been attached or put. Of several statements that grant it the oldest way counts.
+    fn since(&self, entitlement: &Entitlement) -> Option<Timestamp> {
+        let mut oldest: Option<Option<Timestamp>> = None;
+        for provenance in &entitlement.provenance {
+            let at = match provenance.layer {
+                Layer::IdentityManaged => self.changes.attached(self.principal, &provenance.policy),
+                Layer::IdentityInline => self.changes.inline(self.principal),
+                Layer::Group => self.changes.joined(self.principal),
+                Layer::Boundary | Layer::ServiceControl => None,
+            };
+            oldest = Some(oldest.map_or(at, |known| known.min(at)));
+        }
+        entitlement.since.max(oldest.flatten())
+    }
+
+    /// Splits data actions by whether data events of the same kind (read or write) were seen for every resource of
+    /// the scope.
+    fn split_data(&self, data: &ActionSet, scope: &Scope) -> (ActionSet, ActionSet) {
+        let mut seen = self.catalog.no_actions();
+        let ResourceMatch::Resource(patterns) = &scope.resources else { return (seen, data.clone()) };
+        for id in data.iter() {
+            let Some(action) = self.catalog.action(id) else { continue };
+            let write = !self.classes.reads.contains(id);
+            let covered = patterns.iter().all(|pattern| {
+                self.data_seen.iter().any(|data| {
+                    data.service == action.prefix() && data.write == write && lies_within(pattern, &data.resource)
+                })
+            });
+            if covered {
+                seen.insert(id);
+            }
+        }
+        let mut unseen = data.clone();
+        unseen.subtract(&seen);
+        (seen, unseen)
+    }
+}
+
+/// Removes from `rest` what `wanted` holds and gives it.
+fn take(rest: &mut ActionSet, wanted: &ActionSet) -> ActionSet {
+    let mut taken = rest.clone();
+    taken.intersect_with(wanted);
+    rest.subtract(&taken);
+    taken
+}
+
+/// Whether a call on `resource` may have exercised a grant on the scope.
+#[must_use]
+pub fn scope_may_hold(scope: &Scope, resource: &str) -> bool {
+    match &scope.resources {
+        ResourceMatch::Resource(patterns) => patterns.iter().any(|pattern| may_hold(pattern, resource)),
+        other => other.may_match(resource),
+    }
+}
+
+/// Whether all that a pattern names lies in the resource.
+fn lies_within(pattern: &ArnPattern, resource: &str) -> bool {
+    [resource.to_owned(), format!("{resource}/*"), format!("{resource}:*")]
+        .iter()
+        .any(|whole| ArnPattern::parse(whole, false).covers(pattern))
+}
+
+/// The regions that the scope's resources name, where every one of them names one literally.
+fn scope_regions(scope: &Scope) -> Option<BTreeSet<String>> {
+    let ResourceMatch::Resource(patterns) = &scope.resources else { return None };
+    patterns.iter().map(literal_region).collect()
+}
+
+fn literal_region(pattern: &ArnPattern) -> Option<String> {
+    let ArnPattern::Arn(parts) = pattern else { return None };
+    let region = parts.region.to_string();
+    (parts.region.is_literal() && !region.is_empty()).then_some(region)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::usage::activity::{ActionUse, ActivityKey};
+    use crate::usage::coverage::Coverage;
+
+    fn set(names: &[&str]) -> ActionSet {
+        let mut set = Catalog::get().no_actions();
+        for name in names {
+            assert!(set.insert(Catalog::get().find(name).unwrap()), "{name}");
+        }
+        set
+    }
+
+    fn names(set: &ActionSet) -> Vec<String> {
+        set.iter().map(|id| Catalog::get().action(id).unwrap().full_name()).collect()
+    }
+
+    #[test]
+    fn each_resource_of_a_list_is_judged_for_itself() {
+        let catalog = Catalog::get();
+        let window = Window::last_days("2026-03-03".parse().unwrap(), 2);
+        let coverage = Coverage::of(window, &BTreeMap::new());
+        let classes = Classes::of(catalog);
+        let eyes = Eyes::on(&coverage, &classes, "111111111111", "aws", &[], Vec::new());
+        let reach = Reach::new(catalog);
+        let data_seen =
+            BTreeSet::from([DataResource { service: "s3".into(), resource: "arn:aws:s3:::seen".into(), write: true }]);
+        let profiles = BTreeMap::from([("arn:aws:iam::1:instance-profile/p", "arn:aws:iam::1:role/r")]);
+        let changes = PolicyChanges::default();
+        let bench = Bench {
+            catalog,
+            classes: &classes,
+            eyes: &eyes,
+            data_seen: &data_seen,
+            changes: &changes,
+            reach: &reach,
+            profiles: &profiles,
+            principal: "arn:aws:iam::111111111111:role/x",
+            window,
+        };
+        let judge = |actions: &[&str], resources: &[&str], calls: &[(&str, &str)]| {
+            let keys: Vec<(ActivityKey, ActionUse)> = calls
+                .iter()
+                .map(|(action, resource)| {
+                    let key = ActivityKey {
+                        principal: Default::default(),
+                        person: String::new(),
+                        action: catalog.find(action).unwrap(),
+                        resource: (*resource).to_owned(),
+                        account: String::new(),
+                        region: String::new(),
+                    };
+                    (key, ActionUse { count: 1, ..ActionUse::default() })
+                })
+                .collect();
+            let mut own = OwnActivity::default();
+            for (key, use_) in &keys {
+                own.by_action.entry(key.action).or_default().push((key, use_));
+            }
+            let patterns = resources.iter().map(|text| ArnPattern::parse(text, true)).collect();
+            let entitlement = Entitlement {
+                scope: Arc::new(Scope { resources: ResourceMatch::Resource(patterns), conditions: Vec::new() }),
+                actions: Arc::new(set(actions)),
+                open: false,
+                limits: Vec::new(),
+                provenance: Vec::new(),
+                since: None,
+            };
+            let parts = bench.judge(&entitlement, &own);
+            parts
+                .iter()
+                .map(|part| {
+                    let dark: Vec<String> = part.verdicts.unobservable.iter().flat_map(|(set, _)| names(set)).collect();
+                    (names(&part.verdicts.used), names(&part.verdicts.unused_low), dark)
+                })
+                .collect::<Vec<_>>()
+        };
+        let none = Vec::<String>::new;
+        let one = |name: &str| vec![name.to_owned()];
+        // Two buckets, of which one has data events: its coverage says nothing of the other.
+        let buckets = ["arn:aws:s3:::seen/*", "arn:aws:s3:::unseen/*"];
+        assert_eq!(
+            judge(&["s3:PutObject"], &buckets, &[("s3:PutObject", "arn:aws:s3:::seen")]),
+            [(one("s3:PutObject"), none(), none()), (none(), none(), one("s3:PutObject"))]
+        );
+        // The profile stands for its role, and for no other.
+        let roles = ["arn:aws:iam::1:role/r", "arn:aws:iam::1:role/other"];
+        assert_eq!(
+            judge(&["iam:PassRole"], &roles, &[("iam:PassRole", "arn:aws:iam::1:instance-profile/p")]),
+            [(one("iam:PassRole"), none(), none()), (none(), none(), one("iam:PassRole"))]
+        );
+        let bucket = ["arn:aws:s3:::unseen", "arn:aws:s3:::unseen/*"];
+        // Objects are read in the bucket, not on it. (What is published of buckets does not exclude a slash.)
+        let dark = judge(&["s3:GetObject"], &bucket, &[]).into_iter().map(|part| part.2).collect::<Vec<_>>();
+        assert_eq!(dark, [none(), one("s3:GetObject")]);
+        // What works on none of the list's resources is left to all of them.
+        assert_eq!(judge(&["iam:PassRole"], &bucket, &[]).len(), 2);
+    }
+}

@@ -1,0 +1,173 @@
+//! Files and folders of the store: private, durable before they are named, and locked.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::error::LakeError;
+
+/// How often a waiting writer looks at the lock and at its stop flag.
+const LOCK_POLL: Duration = Duration::from_millis(100);
+/// Bytes read of what the holder wrote into the lock file.
+const HOLDER_BYTES: u64 = 512;
+
+/// Folders within a store.
+pub(crate) const FOLDERS: [&str; 4] = ["segments", "folds", "ids", "documents"];
+
+/// Whether any of the store's folders holds anything.
+pub(crate) fn holds_files(store: &Path) -> Result<bool, LakeError> {
+    for folder in FOLDERS {
+        let path = store.join(folder);
+        match std::fs::read_dir(&path) {
+            Ok(mut entries) => {
+                if entries.next().is_some() {
+                    return Ok(true);
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(LakeError::io("read", &path, error)),
+        }
+    }
+    Ok(false)
+}
+
+/// Whether a name within one of the store's folders is one that a writer gives, finished or not. Whatever has
+/// another name was put there by somebody else, and is none of the store's business.
+pub(crate) fn is_own_name(folder: &str, name: &str) -> bool {
+    let name = name.strip_suffix(".tmp").unwrap_or(name);
+    let digits = |text: &str| text.len() >= 8 && text.bytes().all(|b| b.is_ascii_digit());
+    match folder {
+        "ids" => name.strip_suffix(".ids").is_some_and(digits),
+        "documents" => name.strip_suffix(".zst").is_some_and(|hash| {
+            hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
+        }),
+        _ => name
+            .strip_suffix(".parquet")
+            .and_then(|stem| stem.rsplit_once('-'))
+            .is_some_and(|(kind, generation)| !kind.is_empty() && digits(generation)),
+    }
+}
+
+/// Makes a folder (0700) with its parents.
+pub(crate) fn make_dir(path: &Path) -> Result<(), LakeError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| LakeError::io("create", path, e))
+}
+
+/// Makes what was renamed or removed within a folder durable.
+pub(crate) fn sync_dir(path: &Path) -> Result<(), LakeError> {
+    File::open(path).and_then(|dir| dir.sync_all()).map_err(|e| LakeError::io("sync", path, e))
+}
+
+/// Writes a file (0600) under a temporary name, makes it durable and renames it. The folder is synced by the
+/// caller, once for all files of a commit.
+pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), LakeError> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".tmp");
+    let temporary = PathBuf::from(temporary);
+    let written = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
+    if let Err(error) = written {
+        // Best effort: the next writer sweeps what is left.
+        let _ = std::fs::remove_file(&temporary);
+        return Err(LakeError::io("write", path, error));
+    }
+    std::fs::rename(&temporary, path).map_err(|e| LakeError::io("rename", path, e))
+}
+
+/// Makes an empty file (0600) where there is none.
+pub(crate) fn touch(path: &Path) -> Result<File, LakeError> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(|e| LakeError::io("open", path, e))
+}
+
+/// The one writer's lock. Dropping it, or dying, frees it.
+#[derive(Debug)]
+pub(crate) struct WriteLock {
+    _file: File,
+}
+
+impl WriteLock {
+    /// Takes the lock of a store, or says who holds it.
+    pub(crate) fn take(store: &Path, wait: bool, stop: &AtomicBool) -> Result<Self, LakeError> {
+        let path = store.join("writer.lock");
+        let mut file = touch(&path)?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if wait => {
+                    if stop.load(Ordering::Relaxed) {
+                        return Err(LakeError::Stopped { path: store.to_owned() });
+                    }
+                    std::thread::sleep(LOCK_POLL);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    return Err(LakeError::Locked { path: store.to_owned(), holder: holder(&mut file) });
+                }
+                Err(TryLockError::Error(error)) => return Err(LakeError::io("lock", &path, error)),
+            }
+        }
+        // Arguments need not be UTF-8.
+        let command: Vec<String> = std::env::args_os().take(3).map(|arg| arg.to_string_lossy().into_owned()).collect();
+        let text = format!("process {} ({})\n", std::process::id(), command.join(" "));
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| file.write_all(text.as_bytes()))
+            .map_err(|e| LakeError::io("write", &path, e))?;
+        Ok(Self { _file: file })
+    }
+}
+
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    let read = file.rewind().and_then(|()| file.take(HOLDER_BYTES).read_to_string(&mut text));
+    match read {
+        Ok(_) if !text.trim().is_empty() => text.trim().to_owned(),
+        _ => "another process".to_owned(),
+    }
+}
+
+/// Opens the file that readers hold shared while they use a generation.
+pub(crate) fn readers_file(store: &Path) -> Result<File, LakeError> {
+    touch(&store.join("readers.lock"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_writers_names_are_its_own() {
+        let hash = "0123456789abcdef".repeat(4);
+        for (folder, name, own) in [
+            ("segments", "events-2023-07-00000001.parquet", true),
+            ("folds", "shapes-00000012.parquet.tmp", true),
+            ("folds", "usage-2023-07-123456789.parquet", true),
+            ("ids", "00000001.ids", true),
+            ("ids", "00000001.ids.tmp", true),
+            ("documents", &format!("{hash}.zst"), true),
+            ("documents", &format!("{hash}.zst.tmp"), true),
+            ("documents", "thesis.txt", false),
+            ("documents", "thesis.zst", false),
+            ("segments", "x.parquet", false),
+            ("segments", "-00000001.parquet", false),
+            ("ids", "notes.ids", false),
+            ("ids", ".ids", false),
+        ] {
+            assert_eq!(is_own_name(folder, name), own, "{folder}/{name}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What working with a store can fail with.
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// An error of the store or of its inputs as a whole; single bad records never are.
+#[derive(Debug, Error)]
+pub enum LakeError {
+    /// The disk or quota is full. The store stands at its last complete generation.
+    #[error("cannot write {path}: no space left; the store stays at its last complete generation")]
+    NoSpace {
+        /// What was being written.
+        path: PathBuf,
+    },
+    /// A file or folder of the store cannot be read or written.
+    #[error("cannot {action} {path}: {source}")]
+    Io {
+        /// What was tried, such as `write`.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A path given to ingest does not exist.
+    #[error("cannot read {path}: {source}")]
+    Input {
+        /// The path as given.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The manifest refuses.
+    #[error("manifest {path}: {source}")]
+    Manifest {
+        /// The manifest's path.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// A Parquet file cannot be made or understood.
+    #[error("{path}: {reason}")]
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Another process writes.
+    #[error("the store {path} is being written by {holder}; wait for it to end (an ingest does so with --wait)")]
+    Locked {
+        /// The store.
+        path: PathBuf,
+        /// Process id and command, as the holder wrote them.
+        holder: String,
+    },
+    /// The caller asked to stop while waiting for the lock.
+    #[error("stopped while waiting for the store {path}")]
+    Stopped {
+        /// The store.
+        path: PathBuf,
+    },
+    /// The store was written by a newer program.
+    #[error("the store {path} has format {found}; this program knows formats up to {known}: use a newer jitscan")]
+    Newer {
+        /// The store.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The newest format known here.
+        known: u32,
+    },
+    /// There is no store.
+    #[error("there is no store at {path}; ingest something first, or name another with --store")]
+    Missing {
+        /// Where one was expected.
+        path: PathBuf,
+    },
+    /// The store holds something that it should not.
+    #[error("{path} is damaged: {reason}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A thread pool could not be made.
+    #[error("cannot start {threads} threads: {reason}")]
+    Threads {
+        /// How many were asked for.
+        threads: usize,
+        /// Why not.
+        reason: String,
+    },
+}
+
+impl LakeError {
+    /// An input/output error, told apart where the disk is full.
+    pub(crate) fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        let path = path.to_owned();
+        match source.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Self::NoSpace { path },
+            _ => Self::Io { action, path, source },
+        }
+    }
+
+    /// An error of SQLite, told apart where the disk is full.
+    pub(crate) fn manifest(path: &Path, source: rusqlite::Error) -> Self {
+        match source.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::NoSpace { path: path.to_owned() },
+            _ => Self::Manifest { path: path.to_owned(), source },
+        }
+    }
+}

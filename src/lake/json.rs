@@ -1,0 +1,507 @@
+//! A JSON parser for one record at a time: it keeps spans instead of copies, finds where the record ends by
+//! itself, and keeps duplicate keys. `serde_json` does none of these three; the splitter and the duplicate rule
+//! need them.
+
+use std::borrow::Cow;
+
+/// Nesting allowed inside a record. CloudTrail records nest about ten deep; the bound keeps the stack small.
+const MAX_DEPTH: usize = 128;
+
+/// What a node of the tape is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Null,
+    False,
+    True,
+    Number,
+    Text,
+    /// Text with at least one backslash escape.
+    Escaped,
+    Array,
+    Object,
+}
+
+/// A value: its bytes (`start..end`, quotes and brackets included) and the index of the node after its subtree.
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    kind: Kind,
+    start: u32,
+    end: u32,
+    next: u32,
+}
+
+/// Why a text does not parse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SyntaxKind {
+    /// The text ends inside the value.
+    End,
+    /// Not JSON.
+    Bad,
+    /// Nested deeper than [`MAX_DEPTH`].
+    Deep,
+    /// Longer than the limit given.
+    Long,
+}
+
+/// A place at which a text stops being JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Syntax {
+    pub at: usize,
+    pub kind: SyntaxKind,
+}
+
+impl Syntax {
+    pub(crate) fn reason(self) -> String {
+        match self.kind {
+            SyntaxKind::End => "truncated: the text ends inside the record".to_owned(),
+            SyntaxKind::Bad => format!("not JSON: unexpected text at byte {} of the record", self.at),
+            SyntaxKind::Deep => format!("nested deeper than {MAX_DEPTH} levels"),
+            SyntaxKind::Long => "longer than the limit for one record".to_owned(),
+        }
+    }
+}
+
+/// The nodes of one parsed value; reused from record to record.
+#[derive(Debug, Default)]
+pub(crate) struct Tape {
+    nodes: Vec<Node>,
+}
+
+impl Tape {
+    /// Parses the value at the start of `bytes` and returns its length. UTF-8 is not checked here.
+    pub(crate) fn parse(&mut self, bytes: &[u8], limit: usize) -> Result<usize, Syntax> {
+        self.nodes.clear();
+        let mut parser = Parser { bytes, at: 0, limit: limit.min(u32::MAX as usize), nodes: &mut self.nodes };
+        parser.value(0)?;
+        Ok(parser.at)
+    }
+
+    /// The parsed value over the text that was parsed.
+    pub(crate) fn root<'t>(&'t self, text: &'t str) -> Value<'t> {
+        Value { tape: self, text, at: 0 }
+    }
+}
+
+struct Parser<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    limit: usize,
+    nodes: &'a mut Vec<Node>,
+}
+
+impl Parser<'_> {
+    fn fail(&self, kind: SyntaxKind) -> Syntax {
+        Syntax { at: self.at, kind }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    /// The next byte after white space, or the error that the text ends.
+    fn token(&mut self) -> Result<u8, Syntax> {
+        self.space();
+        self.peek().ok_or_else(|| self.fail(SyntaxKind::End))
+    }
+
+    fn push(&mut self, kind: Kind, start: usize) -> Result<(), Syntax> {
+        if self.at > self.limit {
+            return Err(self.fail(SyntaxKind::Long));
+        }
+        let next = self.nodes.len() as u32 + 1;
+        self.nodes.push(Node { kind, start: start as u32, end: self.at as u32, next });
+        Ok(())
+    }
+
+    fn close(&mut self, index: usize) -> Result<(), Syntax> {
+        if self.at > self.limit {
+            return Err(self.fail(SyntaxKind::Long));
+        }
+        let next = self.nodes.len() as u32;
+        if let Some(node) = self.nodes.get_mut(index) {
+            node.end = self.at as u32;
+            node.next = next;
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, depth: usize) -> Result<(), Syntax> {
+        if depth > MAX_DEPTH {
+            return Err(self.fail(SyntaxKind::Deep));
+        }
+        match self.token()? {
+            b'{' => self.object(depth),
+            b'[' => self.array(depth),
+            b'"' => self.string(),
+            b't' => self.word(b"true", Kind::True),
+            b'f' => self.word(b"false", Kind::False),
+            b'n' => self.word(b"null", Kind::Null),
+            b'-' | b'0'..=b'9' => self.number(),
+            _ => Err(self.fail(SyntaxKind::Bad)),
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> Result<(), Syntax> {
+        let index = self.nodes.len();
+        self.push(Kind::Object, self.at)?;
+        self.at += 1;
+        if self.token()? == b'}' {
+            self.at += 1;
+            return self.close(index);
+        }
+        loop {
+            if self.token()? != b'"' {
+                return Err(self.fail(SyntaxKind::Bad));
+            }
+            self.string()?;
+            if self.token()? != b':' {
+                return Err(self.fail(SyntaxKind::Bad));
+            }
+            self.at += 1;
+            self.value(depth + 1)?;
+            match self.token()? {
+                b',' => self.at += 1,
+                b'}' => {
+                    self.at += 1;
+                    return self.close(index);
+                }
+                _ => return Err(self.fail(SyntaxKind::Bad)),
+            }
+        }
+    }
+
+    fn array(&mut self, depth: usize) -> Result<(), Syntax> {
+        let index = self.nodes.len();
+        self.push(Kind::Array, self.at)?;
+        self.at += 1;
+        if self.token()? == b']' {
+            self.at += 1;
+            return self.close(index);
+        }
+        loop {
+            self.value(depth + 1)?;
+            match self.token()? {
+                b',' => self.at += 1,
+                b']' => {
+                    self.at += 1;
+                    return self.close(index);
+                }
+                _ => return Err(self.fail(SyntaxKind::Bad)),
+            }
+        }
+    }
+
+    fn string(&mut self) -> Result<(), Syntax> {
+        let start = self.at;
+        let mut kind = Kind::Text;
+        self.at += 1;
+        loop {
+            let rest = self.bytes.get(self.at..).unwrap_or(&[]);
+            let Some(plain) = rest.iter().position(|b| *b == b'"' || *b == b'\\' || *b < 0x20) else {
+                self.at = self.bytes.len();
+                return Err(self.fail(SyntaxKind::End));
+            };
+            self.at += plain;
+            match self.peek() {
+                Some(b'"') => {
+                    self.at += 1;
+                    return self.push(kind, start);
+                }
+                Some(b'\\') => {
+                    kind = Kind::Escaped;
+                    self.escape()?;
+                }
+                _ => return Err(self.fail(SyntaxKind::Bad)),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<(), Syntax> {
+        match self.bytes.get(self.at + 1) {
+            None => Err(self.fail(SyntaxKind::End)),
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => {
+                self.at += 2;
+                Ok(())
+            }
+            Some(b'u') => match self.bytes.get(self.at + 2..self.at + 6) {
+                None => Err(self.fail(SyntaxKind::End)),
+                Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => {
+                    self.at += 6;
+                    Ok(())
+                }
+                Some(_) => Err(self.fail(SyntaxKind::Bad)),
+            },
+            Some(_) => Err(self.fail(SyntaxKind::Bad)),
+        }
+    }
+
+    fn word(&mut self, word: &[u8], kind: Kind) -> Result<(), Syntax> {
+        let start = self.at;
+        let rest = self.bytes.get(start..).unwrap_or(&[]);
+        if rest.starts_with(word) {
+            self.at += word.len();
+            return self.push(kind, start);
+        }
+        Err(self.fail(if word.starts_with(rest) { SyntaxKind::End } else { SyntaxKind::Bad }))
+    }
+
+    fn digits(&mut self) -> Result<(), Syntax> {
+        let before = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at == before {
+            return Err(self.fail(if self.peek().is_none() { SyntaxKind::End } else { SyntaxKind::Bad }));
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), Syntax> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        let leading_zero = self.peek() == Some(b'0');
+        let first = self.at;
+        self.digits()?;
+        if leading_zero && self.at > first + 1 {
+            return Err(self.fail(SyntaxKind::Bad));
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.peek(), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        self.push(Kind::Number, start)
+    }
+}
+
+/// A value within a parsed record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Value<'t> {
+    tape: &'t Tape,
+    text: &'t str,
+    at: usize,
+}
+
+impl<'t> Value<'t> {
+    fn node(self) -> Node {
+        self.tape.nodes.get(self.at).copied().unwrap_or(Node { kind: Kind::Null, start: 0, end: 0, next: 0 })
+    }
+
+    pub(crate) fn kind(self) -> Kind {
+        self.node().kind
+    }
+
+    /// The bytes of the value as they stand in the record.
+    pub(crate) fn raw(self) -> &'t str {
+        let node = self.node();
+        self.text.get(node.start as usize..node.end as usize).unwrap_or("")
+    }
+
+    /// The text of a string.
+    pub(crate) fn text(self) -> Option<Cow<'t, str>> {
+        let node = self.node();
+        let inner = || self.text.get(node.start as usize + 1..(node.end as usize).saturating_sub(1)).unwrap_or("");
+        match node.kind {
+            Kind::Text => Some(Cow::Borrowed(inner())),
+            Kind::Escaped => Some(Cow::Owned(unescape(inner()))),
+            _ => None,
+        }
+    }
+
+    /// A string's text, nothing for null, and the JSON text of anything else: odd types are kept, not judged.
+    pub(crate) fn lenient(self) -> Cow<'t, str> {
+        match self.kind() {
+            Kind::Null => Cow::Borrowed(""),
+            Kind::Text | Kind::Escaped => self.text().unwrap_or_default(),
+            _ => Cow::Borrowed(self.raw()),
+        }
+    }
+
+    /// A boolean, also when written as text.
+    pub(crate) fn boolean(self) -> Option<bool> {
+        match self.kind() {
+            Kind::True => Some(true),
+            Kind::False => Some(false),
+            Kind::Text => match self.text()?.as_ref() {
+                "true" | "True" => Some(true),
+                "false" | "False" => Some(false),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_null(self) -> bool {
+        self.kind() == Kind::Null
+    }
+
+    fn children(self) -> Children<'t> {
+        let node = self.node();
+        Children { tape: self.tape, text: self.text, at: self.at + 1, end: node.next as usize }
+    }
+
+    /// The elements of an array; nothing where it is something else.
+    pub(crate) fn elements(self) -> impl Iterator<Item = Value<'t>> {
+        let some = self.kind() == Kind::Array;
+        self.children().take_while(move |_| some)
+    }
+
+    /// The members of an object; nothing where it is something else.
+    pub(crate) fn members(self) -> Members<'t> {
+        let mut children = self.children();
+        if self.kind() != Kind::Object {
+            children.end = 0;
+        }
+        Members { children }
+    }
+
+    /// A member by its key.
+    pub(crate) fn get(self, key: &str) -> Option<Value<'t>> {
+        self.members().find(|(name, _)| name == key).map(|(_, value)| value)
+    }
+}
+
+struct Children<'t> {
+    tape: &'t Tape,
+    text: &'t str,
+    at: usize,
+    end: usize,
+}
+
+impl<'t> Iterator for Children<'t> {
+    type Item = Value<'t>;
+
+    fn next(&mut self) -> Option<Value<'t>> {
+        if self.at >= self.end {
+            return None;
+        }
+        let value = Value { tape: self.tape, text: self.text, at: self.at };
+        let next = value.node().next as usize;
+        if next <= self.at {
+            return None;
+        }
+        self.at = next;
+        Some(value)
+    }
+}
+
+/// The members of an object, in their order.
+pub(crate) struct Members<'t> {
+    children: Children<'t>,
+}
+
+impl<'t> Iterator for Members<'t> {
+    type Item = (Cow<'t, str>, Value<'t>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let key = self.children.next()?.text()?;
+        Some((key, self.children.next()?))
+    }
+}
+
+fn unescape(inner: &str) -> String {
+    let mut out = String::with_capacity(inner.len());
+    let mut rest = inner;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(rest.get(..at).unwrap_or(""));
+        let after = rest.get(at + 1..).unwrap_or("");
+        let mut skip = 1;
+        match after.bytes().next() {
+            Some(b'n') => out.push('\n'),
+            Some(b't') => out.push('\t'),
+            Some(b'r') => out.push('\r'),
+            Some(b'b') => out.push('\u{8}'),
+            Some(b'f') => out.push('\u{c}'),
+            Some(b'u') => {
+                let unit = |text: &str| u32::from_str_radix(text, 16).ok();
+                let high = after.get(1..5).and_then(unit).unwrap_or(0xfffd);
+                skip = 5;
+                let low = after.get(5..7).filter(|p| *p == "\\u").and_then(|_| after.get(7..11)).and_then(unit);
+                match low {
+                    Some(low) if (0xd800..0xdc00).contains(&high) && (0xdc00..0xe000).contains(&low) => {
+                        skip = 11;
+                        let code = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+                        out.push(char::from_u32(code).unwrap_or('\u{fffd}'));
+                    }
+                    // A lone surrogate is JSON but no text.
+                    _ => out.push(char::from_u32(high).unwrap_or('\u{fffd}')),
+                }
+            }
+            Some(other) => out.push(char::from(other)),
+            None => skip = 0,
+        }
+        rest = after.get(skip..).unwrap_or("");
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agrees_with_serde_json_on_what_is_json() {
+        for text in [
+            "{}",
+            "[]",
+            "[1,]",
+            "{,}",
+            "{\"a\"}",
+            "[01]",
+            "[-]",
+            "[1.]",
+            "[1e]",
+            "nul",
+            "[nulx]",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"a\nb\"",
+            "[1 2]",
+            "{\"a\":1 \"b\":2}",
+            "[tru",
+            "{\"a\":",
+            "[-0.5e+3, true, \"\\ud800x\"]",
+            "",
+            "  ",
+            "[\"",
+        ] {
+            let mut tape = Tape::default();
+            let ours = tape.parse(text.as_bytes(), usize::MAX);
+            let lone_surrogate = text.contains("ud800");
+            let theirs = serde_json::from_str::<serde_json::Value>(text).is_ok() || lone_surrogate;
+            assert_eq!(ours.is_ok_and(|end| end == text.len()), theirs, "{text:?}: {ours:?}");
+        }
+        let deep = "[".repeat(1000);
+        assert_eq!(Tape::default().parse(deep.as_bytes(), usize::MAX).unwrap_err().kind, SyntaxKind::Deep);
+        assert_eq!(Tape::default().parse(b"[\"abcdef\"]", 4).unwrap_err().kind, SyntaxKind::Long);
+    }
+
+    #[test]
+    fn reads_members() {
+        let text = r#" {"a":{"b":[1,"x",true]},"c":"q\"","d":"true"}"#;
+        let mut tape = Tape::default();
+        tape.parse(text.as_bytes(), usize::MAX).unwrap();
+        let root = tape.root(text);
+        let items: Vec<_> = root.get("a").unwrap().get("b").unwrap().elements().map(|v| v.lenient()).collect();
+        assert_eq!(items, ["1", "x", "true"]);
+        assert_eq!(root.get("c").unwrap().text().unwrap(), "q\"");
+        assert_eq!(root.get("d").unwrap().boolean(), Some(true));
+        assert!(root.get("a").unwrap().get("zz").is_none());
+        assert_eq!(root.get("c").unwrap().members().count(), 0);
+    }
+}

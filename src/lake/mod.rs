@@ -1,0 +1,34 @@
+//! The store of events, facts and documents on disk: immutable Parquet files and a transactional manifest.
+//!
+//! [`ingest_cloudtrail`] reads log files into it, [`Writer`] publishes generations, [`Reader`] pins one and answers
+//! [`crate::usage::fold::FactSource`]. `schema` documents every column.
+//!
+//! What holds: only [`Writer`] changes a store; a file that the manifest does not name does not exist; files and
+//! events become part of a generation in one transaction, so a crash at any instant leaves the last generation.
+
+mod canonical;
+mod disk;
+mod error;
+pub mod fold;
+mod ids;
+mod ingest;
+mod json;
+mod manifest;
+mod normalise;
+mod parts;
+mod reader;
+pub mod schema;
+mod source;
+mod split;
+mod table;
+mod writer;
+
+pub use error::LakeError;
+pub use ingest::{Fault, FaultPoint, IngestOptions, IngestReport, Progress, Quiet, SourceRow, ingest_cloudtrail};
+pub use reader::{DocumentMeta, FileRow, Generation, QuarantineRow, Reader};
+pub use schema::PartKind;
+pub use table::EventRow;
+pub use writer::{PutDocument, Writer};
+
+/// Format of the store. An older program refuses a newer store.
+pub const FORMAT: u32 = 1;

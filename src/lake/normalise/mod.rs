@@ -1,0 +1,366 @@
+//! From one record's JSON to an [`Event`]. Nothing is judged here that a later release might judge differently.
+//!
+//! Essential are `eventTime`, `eventSource` and `eventName`; any other field may be missing or of an odd type and
+//! is then empty or kept as its JSON text.
+
+mod outcome;
+mod resources;
+
+use std::borrow::Cow;
+
+use super::json::{Kind, Value};
+use crate::model::event::{CallVariant, Event, EventCategory, Identity, Outcome};
+use crate::model::time::Timestamp;
+
+pub(crate) use resources::parent;
+
+/// Role-like request parameters kept of one record, and bytes of one such value at most (an ARN has at most 2,048).
+const MAX_ROLES: usize = 16;
+const MAX_ROLE_BYTES: usize = 2048;
+
+/// The members of a record that are read; the rest is looked up nowhere.
+#[derive(Default)]
+struct Fields<'t> {
+    time: Option<Value<'t>>,
+    window: Option<Value<'t>>,
+    identity: Option<Value<'t>>,
+    recorded: Option<Value<'t>>,
+    request: Option<Value<'t>>,
+    response: Option<Value<'t>>,
+    additional: Option<Value<'t>>,
+    details: Option<Value<'t>>,
+    id: Cow<'t, str>,
+    source: Cow<'t, str>,
+    name: Cow<'t, str>,
+    region: Cow<'t, str>,
+    category: Cow<'t, str>,
+    event_type: Cow<'t, str>,
+    error_code: Cow<'t, str>,
+    error_message: Cow<'t, str>,
+    recipient: Cow<'t, str>,
+    account_id: Cow<'t, str>,
+    shared: Cow<'t, str>,
+    request_id: Cow<'t, str>,
+    source_ip: Cow<'t, str>,
+    user_agent: Cow<'t, str>,
+    endpoint: Cow<'t, str>,
+    tls: Cow<'t, str>,
+    read_only: Option<bool>,
+    management: Option<bool>,
+    console: bool,
+}
+
+impl<'t> Fields<'t> {
+    fn read(record: Value<'t>) -> Self {
+        let mut fields = Self::default();
+        for (key, value) in record.members() {
+            match key.as_ref() {
+                "eventTime" => fields.time = Some(value),
+                "timeWindow" => fields.window = Some(value),
+                "userIdentity" => fields.identity = Some(value),
+                "resources" => fields.recorded = Some(value),
+                "requestParameters" => fields.request = Some(value),
+                "responseElements" => fields.response = Some(value),
+                "additionalEventData" => fields.additional = Some(value),
+                "serviceEventDetails" | "insightDetails" => fields.details = Some(value),
+                "eventID" | "eventId" => fields.id = value.lenient(),
+                "eventSource" => fields.source = value.lenient(),
+                "eventName" => fields.name = value.lenient(),
+                "awsRegion" => fields.region = value.lenient(),
+                "eventCategory" => fields.category = value.lenient(),
+                "eventType" => fields.event_type = value.lenient(),
+                "errorCode" => fields.error_code = value.lenient(),
+                "errorMessage" => fields.error_message = value.lenient(),
+                "recipientAccountId" => fields.recipient = value.lenient(),
+                "accountId" => fields.account_id = value.lenient(),
+                "sharedEventID" => fields.shared = value.lenient(),
+                "requestID" => fields.request_id = value.lenient(),
+                "sourceIPAddress" => fields.source_ip = value.lenient(),
+                "userAgent" => fields.user_agent = value.lenient(),
+                "vpcEndpointId" => fields.endpoint = value.lenient(),
+                "tlsDetails" => fields.tls = value.get("tlsVersion").map(Value::lenient).unwrap_or_default(),
+                "readOnly" => fields.read_only = value.boolean(),
+                "managementEvent" => fields.management = value.boolean(),
+                "sessionCredentialFromConsole" => fields.console = value.boolean() == Some(true),
+                _ => {}
+            }
+        }
+        fields
+    }
+}
+
+/// Normalises a record.
+///
+/// # Errors
+/// Why the record cannot be placed at all: lower case, naming the field and what was expected.
+pub(crate) fn normalise(record: Value<'_>) -> Result<Event, String> {
+    if record.kind() != Kind::Object {
+        return Err("not a CloudTrail record: expected a JSON object".to_owned());
+    }
+    let mut fields = Fields::read(record);
+    // Aggregated records count calls over a window and name none ("CloudTrail record contents for aggregated
+    // events"): they are measurements, told apart like Insights.
+    if fields.category == "Aggregated" {
+        fields.time = fields.time.or_else(|| fields.window.and_then(|w| w.get("windowStart")));
+        if fields.name.is_empty() {
+            fields.name = fields.event_type.clone();
+        }
+    }
+    // Insights records name the measured call inside `insightDetails` ("CloudTrail record contents for Insights
+    // events for trails").
+    if fields.category == "Insight" || fields.event_type == "AwsCloudTrailInsight" {
+        let detail = |key: &str| fields.details.and_then(|d| d.get(key)).map(Value::lenient).unwrap_or_default();
+        if fields.source.is_empty() {
+            fields.source = detail("eventSource");
+        }
+        if fields.name.is_empty() {
+            fields.name = detail("eventName");
+        }
+    }
+    if fields.source.is_empty() && fields.name.is_empty() {
+        return Err("not a CloudTrail record: it has neither eventSource nor eventName".to_owned());
+    }
+    for (name, text) in [("eventSource", &fields.source), ("eventName", &fields.name)] {
+        if text.is_empty() {
+            return Err(format!("the record has no {name}"));
+        }
+    }
+    let time = time(fields.time)?;
+    let identity = fields.identity.map(identity).unwrap_or_default();
+    let account = [&fields.recipient, &fields.account_id, &Cow::Borrowed(identity.account.as_str())]
+        .into_iter()
+        .find(|text| !text.is_empty())
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let request = fields.request.filter(|value| !value.is_null());
+    // Sign-in events say success or failure under their own name: `"ConsoleLogin": "Failure"`.
+    let sign_in = fields.response.filter(|_| fields.source == "signin.amazonaws.com");
+    let sign_in = sign_in.and_then(|r| r.get(&fields.name)).and_then(Value::text);
+    let resources =
+        resources::resources(&fields.source, &fields.name, &fields.region, &account, fields.recorded, request);
+    let json =
+        |value: Option<Value<'_>>| value.filter(|v| !v.is_null()).map(|v| v.raw().to_owned()).unwrap_or_default();
+    let outcome =
+        outcome::classify(&fields.source, &fields.name, &fields.error_code, &fields.error_message, sign_in.as_deref());
+    let mut variant = request.map(variant).unwrap_or_default();
+    if outcome == Outcome::Denied {
+        outcome::refused(&fields.error_message).unwrap_or_default().clone_into(&mut variant.refused);
+    }
+    Ok(Event {
+        id: Some(fields.id.clone().into_owned()).filter(|id| !id.is_empty()),
+        time,
+        category: category(&fields),
+        outcome,
+        variant,
+        source: fields.source.into_owned(),
+        name: fields.name.into_owned(),
+        region: fields.region.into_owned(),
+        event_type: fields.event_type.into_owned(),
+        read_only: fields.read_only,
+        identity,
+        resources,
+        error_code: fields.error_code.into_owned(),
+        error_message: fields.error_message.into_owned(),
+        recipient_account: account,
+        shared_id: fields.shared.into_owned(),
+        request_id: fields.request_id.into_owned(),
+        source_ip: fields.source_ip.into_owned(),
+        user_agent: fields.user_agent.into_owned(),
+        vpc_endpoint: fields.endpoint.into_owned(),
+        tls_version: fields.tls.into_owned(),
+        from_console: fields.console,
+        request: json(fields.request),
+        response: json(fields.response),
+        additional: json(fields.additional),
+        service_details: json(fields.details),
+    })
+}
+
+/// The category; records of event versions before 1.07 do not say it.
+fn category(fields: &Fields<'_>) -> EventCategory {
+    match (fields.category.as_ref(), fields.event_type.as_ref(), fields.management) {
+        ("Insight" | "Aggregated", _, _) | (_, "AwsCloudTrailInsight" | "AwsAggregatedEvent", _) => {
+            EventCategory::Insight
+        }
+        ("NetworkActivity", _, _) | ("", "AwsVpceEvent", _) => EventCategory::NetworkActivity,
+        ("Data", _, _) | ("", _, Some(false)) => EventCategory::Data,
+        ("Management", _, _) | ("", _, Some(true)) => EventCategory::Management,
+        _ => {
+            // Before `managementEvent` existed only S3 objects and Lambda invocations were data events.
+            let object = |value: Value<'_>| {
+                value.elements().any(|r| r.get("type").and_then(Value::text).as_deref() == Some("AWS::S3::Object"))
+            };
+            let data = fields.source == "s3.amazonaws.com" && fields.recorded.is_some_and(object)
+                || fields.source == "lambda.amazonaws.com" && fields.name == "Invoke";
+            if data { EventCategory::Data } else { EventCategory::Management }
+        }
+    }
+}
+
+fn time(value: Option<Value<'_>>) -> Result<Timestamp, String> {
+    let Some(value) = value.filter(|value| !value.is_null()) else {
+        return Err("the record has no eventTime".to_owned());
+    };
+    let text = value.lenient();
+    let general = || text.parse().ok();
+    // Exports through other tools write `2022-09-15 13:45:24`: CloudTrail's times are UTC, so that is what is meant.
+    let zoneless = || format!("{}Z", text.trim()).parse().ok();
+    plain_time(text.as_bytes()).or_else(general).or_else(zoneless).ok_or_else(|| {
+        let shown: String = text.chars().take(40).collect();
+        format!("eventTime `{shown}` is not a time; expected RFC 3339")
+    })
+}
+
+/// `2023-07-10T11:42:24Z`, as CloudTrail writes it, without a general parser.
+fn plain_time(text: &[u8]) -> Option<Timestamp> {
+    let &[y0, y1, y2, y3, b'-', o0, o1, b'-', d0, d1, b'T', h0, h1, b':', m0, m1, b':', s0, s1, b'Z'] = text else {
+        return None;
+    };
+    let number =
+        |digits: &[u8]| digits.iter().try_fold(0i64, |n, d| d.is_ascii_digit().then(|| n * 10 + i64::from(d - b'0')));
+    let (year, month, day) = (number(&[y0, y1, y2, y3])?, number(&[o0, o1])?, number(&[d0, d1])?);
+    let (hour, minute, second) = (number(&[h0, h1])?, number(&[m0, m1])?, number(&[s0, s1])?);
+    // Odd dates and leap seconds are left to the general parser.
+    if !(1..=12).contains(&month) || !(1..=28).contains(&day) || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    // Days from civil: March-based years make the month lengths a line.
+    let shifted = if month <= 2 { year - 1 } else { year };
+    let (era, of_era) = (shifted.div_euclid(400), shifted.rem_euclid(400));
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
+    Some(Timestamp::from_seconds(days * 86_400 + hour * 3600 + minute * 60 + second))
+}
+
+fn identity(value: Value<'_>) -> Identity {
+    let mut out = Identity::default();
+    if value.kind() != Kind::Object {
+        // Hand-made records put a bare text here.
+        let text = value.lenient().into_owned();
+        if text.starts_with("arn:") {
+            out.arn = text;
+        } else {
+            out.user_name = text;
+        }
+        return out;
+    }
+    for (key, member) in value.members() {
+        let text = || member.lenient().into_owned();
+        match key.as_ref() {
+            "type" => out.kind = text(),
+            "principalId" => out.principal_id = text(),
+            "arn" => out.arn = text(),
+            "accountId" => out.account = text(),
+            "accessKeyId" => out.access_key = text(),
+            "userName" => out.user_name = text(),
+            "invokedBy" => out.invoked_by = text(),
+            "identityProvider" if out.provider.is_empty() => out.provider = text(),
+            "onBehalfOf" => {
+                out.on_behalf_of = member.get("userId").map(|v| v.lenient().into_owned()).unwrap_or_default();
+                out.identity_store =
+                    member.get("identityStoreArn").map(|v| v.lenient().into_owned()).unwrap_or_default();
+            }
+            "sessionContext" => session(member, &mut out),
+            _ => {}
+        }
+    }
+    out
+}
+
+fn session(value: Value<'_>, out: &mut Identity) {
+    for (key, member) in value.members() {
+        match key.as_ref() {
+            "sessionIssuer" => {
+                for (key, field) in member.members() {
+                    let text = field.lenient().into_owned();
+                    match key.as_ref() {
+                        "type" => out.issuer_kind = text,
+                        "arn" => out.issuer_arn = text,
+                        "principalId" => out.issuer_id = text,
+                        _ => {}
+                    }
+                }
+            }
+            "attributes" => out.mfa = member.get("mfaAuthenticated").and_then(Value::boolean),
+            "sourceIdentity" => out.source_identity = member.lenient().into_owned(),
+            "assumedRoot" => out.assumed_root = member.boolean() == Some(true),
+            "webIdFederationData" => {
+                if let Some(provider) = member.get("federatedProvider").filter(|p| !p.is_null()) {
+                    out.provider = provider.lenient().into_owned();
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Names under which requests carry tags to be set on what they create.
+fn is_tags(key: &str) -> bool {
+    ["tags", "tagset", "taglist", "tagslist", "tagging", "tagspecificationset", "tagspecifications", "x-amz-tagging"]
+        .iter()
+        .any(|name| key.eq_ignore_ascii_case(name))
+}
+
+fn is_empty(value: Value<'_>) -> bool {
+    match value.kind() {
+        Kind::Null => true,
+        Kind::Text | Kind::Escaped => value.text().is_some_and(|text| text.is_empty()),
+        Kind::Array => value.elements().next().is_none(),
+        Kind::Object => value.members().all(|(_, member)| is_empty(member)),
+        _ => false,
+    }
+}
+
+fn variant(request: Value<'_>) -> CallVariant {
+    let mut out = CallVariant::default();
+    for (key, value) in request.members() {
+        if key.eq_ignore_ascii_case("versionId") && !is_empty(value) {
+            out.version_id = true;
+        } else if is_tags(&key) && !is_empty(value) {
+            out.tags = true;
+        }
+    }
+    roles(request, &mut String::new(), false, &mut out.roles);
+    out.roles.sort();
+    out.roles.dedup();
+    out
+}
+
+/// Gathers texts below a key that speaks of a role or an instance profile. Session names are left out: they are
+/// no role, and a new one each time.
+fn roles(value: Value<'_>, path: &mut String, speaks: bool, out: &mut Vec<(String, String)>) {
+    for (key, member) in value.members() {
+        let before = path.len();
+        if !path.is_empty() {
+            path.push('.');
+        }
+        path.extend(key.chars().map(|c| c.to_ascii_lowercase()));
+        let own = path.get(before..).unwrap_or("");
+        if !own.ends_with("rolesessionname") {
+            let speaks = speaks || own.contains("role") || own.contains("instanceprofile");
+            leaf(member, path, speaks, out);
+        }
+        path.truncate(before);
+    }
+}
+
+fn leaf(value: Value<'_>, path: &mut String, speaks: bool, out: &mut Vec<(String, String)>) {
+    match value.kind() {
+        Kind::Object => roles(value, path, speaks, out),
+        Kind::Array => value.elements().for_each(|element| leaf(element, path, speaks, out)),
+        Kind::Text if out.len() < MAX_ROLES => {
+            // Names and ARNs have neither blanks nor braces; policy documents (also as escaped text) are no role.
+            let text = value.text().unwrap_or_default();
+            let plain = !text.contains(|c: char| c.is_whitespace() || matches!(c, '{' | '<' | '"'));
+            // A role's ARN is one wherever it stands (`DeliverLogsPermissionArn`, API Gateway's `credentials`).
+            let role = speaks || (text.starts_with("arn:") && text.contains(":role/"));
+            if role && plain && !text.is_empty() && text.len() <= MAX_ROLE_BYTES {
+                out.push((path.clone(), text.into_owned()));
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

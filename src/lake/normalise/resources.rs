@@ -1,0 +1,325 @@
+//! Which resources a call names: the record's own `resources` first, else what its request parameters say by the
+//! table in `resources.tsv`; and the resource within which another lies.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use crate::lake::json::Value;
+use crate::model::event::EventResource;
+
+/// Resources kept of one record: a batch call may name hundreds.
+const MAX_RESOURCES: usize = 64;
+
+enum Part {
+    Literal(&'static str),
+    Partition,
+    Region,
+    Account,
+    Parameter(Vec<&'static str>),
+}
+
+struct Template {
+    parts: Vec<Part>,
+    kind: &'static str,
+}
+
+static TABLE: LazyLock<BTreeMap<&'static str, Vec<Template>>> = LazyLock::new(|| {
+    let mut table: BTreeMap<&'static str, Vec<Template>> = BTreeMap::new();
+    for line in include_str!("resources.tsv").lines().filter(|line| !line.starts_with('#')) {
+        let mut columns = line.split('\t');
+        if let (Some(source), Some(template), Some(kind)) = (columns.next(), columns.next(), columns.next()) {
+            table.entry(source).or_default().push(Template { parts: parts(template), kind });
+        }
+    }
+    table
+});
+
+fn parts(template: &'static str) -> Vec<Part> {
+    let mut out = Vec::new();
+    let mut rest = template;
+    while let Some(open) = rest.find(['{', '<']) {
+        let (literal, from) = rest.split_at(open);
+        if !literal.is_empty() {
+            out.push(Part::Literal(literal));
+        }
+        let Some(close) = from.find(['}', '>']) else { break };
+        out.push(match from.get(1..close).unwrap_or("") {
+            "p" => Part::Partition,
+            "r" => Part::Region,
+            "a" => Part::Account,
+            path => Part::Parameter(path.split('.').collect()),
+        });
+        rest = from.get(close + 1..).unwrap_or("");
+    }
+    if !rest.is_empty() {
+        out.push(Part::Literal(rest));
+    }
+    out
+}
+
+/// The partition that a region belongs to. Source: "Regions and Zones" and the SDKs' partition table.
+pub(crate) fn partition(region: &str) -> &'static str {
+    for (prefix, partition) in [
+        ("cn-", "aws-cn"),
+        ("us-gov-", "aws-us-gov"),
+        ("us-isob-", "aws-iso-b"),
+        ("us-isof-", "aws-iso-f"),
+        ("us-iso-", "aws-iso"),
+        ("eu-isoe-", "aws-iso-e"),
+        ("eusc-", "aws-eusc"),
+    ] {
+        if region.starts_with(prefix) {
+            return partition;
+        }
+    }
+    "aws"
+}
+
+/// The texts under a path, walking through lists.
+fn values<'t>(value: Value<'t>, path: &[&str], out: &mut Vec<std::borrow::Cow<'t, str>>) {
+    let mut any = false;
+    for element in value.elements() {
+        any = true;
+        values(element, path, out);
+    }
+    if any {
+        return;
+    }
+    match path.split_first() {
+        None => {
+            if let Some(text) = value.text().filter(|text| !text.is_empty() && out.len() < MAX_RESOURCES) {
+                out.push(text);
+            }
+        }
+        Some((first, rest)) => {
+            for (key, member) in value.members() {
+                if key.eq_ignore_ascii_case(first) {
+                    values(member, rest, out);
+                }
+            }
+        }
+    }
+}
+
+/// What a parameter's text is called within an ARN: a queue URL ends in its name, names may carry slashes.
+fn trimmed<'a>(text: &'a str, before: &str) -> &'a str {
+    if text.starts_with("https://") || text.starts_with("http://") {
+        return text.rsplit('/').next().unwrap_or(text);
+    }
+    if before.ends_with('/') { text.trim_start_matches('/') } else { text }
+}
+
+fn fill(template: &Template, request: Value<'_>, region: &str, account: &str, out: &mut Vec<EventResource>) {
+    // Each text and whether it is complete: a parameter that is an ARN already replaces the template.
+    let mut texts = vec![(String::new(), false)];
+    for part in &template.parts {
+        let literal = match part {
+            Part::Literal(text) => text,
+            Part::Partition => partition(region),
+            Part::Region => region,
+            Part::Account => account,
+            Part::Parameter(path) => {
+                let mut found = Vec::new();
+                values(request, path, &mut found);
+                texts = found.iter().flat_map(|value| texts.iter().map(|text| joined(text, value))).collect();
+                if texts.is_empty() {
+                    return;
+                }
+                continue;
+            }
+        };
+        for (text, _) in texts.iter_mut().filter(|(_, complete)| !complete) {
+            text.push_str(literal);
+        }
+    }
+    for (arn, _) in texts {
+        push(out, EventResource { arn, kind: template.kind.to_owned(), account: String::new() });
+    }
+}
+
+fn joined((text, complete): &(String, bool), value: &str) -> (String, bool) {
+    if *complete {
+        (text.clone(), true)
+    } else if value.starts_with("arn:") {
+        (value.to_owned(), true)
+    } else if value.starts_with("alias/") && text.ends_with(":key/") {
+        (format!("{}{value}", text.trim_end_matches("key/")), false)
+    } else {
+        (format!("{text}{}", trimmed(value, text)), false)
+    }
+}
+
+fn push(out: &mut Vec<EventResource>, resource: EventResource) {
+    if out.len() < MAX_RESOURCES && !resource.arn.is_empty() && out.iter().all(|known| known.arn != resource.arn) {
+        out.push(resource);
+    }
+}
+
+/// The resources of a record; the first is the main one.
+pub(crate) fn resources(
+    source: &str,
+    name: &str,
+    region: &str,
+    account: &str,
+    recorded: Option<Value<'_>>,
+    request: Option<Value<'_>>,
+) -> Vec<EventResource> {
+    let mut out = Vec::new();
+    // The role that is assumed is the main resource, and only the request has it with certainty.
+    if source == "sts.amazonaws.com"
+        && name.starts_with("AssumeRole")
+        && let Some(role) = request.and_then(|r| r.get("roleArn")).and_then(Value::text)
+    {
+        push(&mut out, EventResource { arn: role.into_owned(), kind: "AWS::IAM::Role".into(), account: String::new() });
+    }
+    for resource in recorded.into_iter().flat_map(Value::elements) {
+        let field = |names: &[&str]| {
+            resource
+                .members()
+                .find(|(key, _)| names.iter().any(|name| key.eq_ignore_ascii_case(name)))
+                .map(|(_, value)| value.lenient().into_owned())
+                .unwrap_or_default()
+        };
+        let arn = match field(&["arn", "resourceName"]) {
+            text if text.is_empty() => field(&["arnPrefix"]),
+            text => text,
+        };
+        push(&mut out, EventResource { arn, kind: field(&["type", "resourceType"]), account: field(&["accountId"]) });
+    }
+    if !out.is_empty() {
+        return out;
+    }
+    if let (Some(request), Some(templates)) = (request, TABLE.get(source)) {
+        for template in templates {
+            fill(template, request, region, account, &mut out);
+        }
+    }
+    out
+}
+
+/// The resource within which another lies: bucket of an object, table of an index or stream, function of a
+/// version, log group of a stream. What lies in nothing is returned as it is.
+pub(crate) fn parent(arn: &str) -> &str {
+    let mut ends = arn.match_indices(':').map(|(at, _)| at);
+    let (Some(service), Some(service_end), Some(tail)) = (ends.nth(1), ends.next(), ends.nth(1)) else { return arn };
+    let resource = arn.get(tail + 1..).unwrap_or("");
+    let cut = |end: Option<usize>| end.and_then(|end| arn.get(..tail + 1 + end)).unwrap_or(arn);
+    let nth = |separator: char, n: usize| resource.match_indices(separator).nth(n).map(|(at, _)| at);
+    match arn.get(service + 1..service_end).unwrap_or("") {
+        "s3" if !resource.starts_with("accesspoint") => cut(nth('/', 0)),
+        "s3" | "s3express" | "dynamodb" | "kinesis" | "ecr" if resource.contains('/') => {
+            match resource.split('/').next() {
+                Some("accesspoint" | "bucket" | "table" | "stream") => cut(nth('/', 1)),
+                _ => arn,
+            }
+        }
+        "lambda" if resource.starts_with("function:") || resource.starts_with("layer:") => cut(nth(':', 1)),
+        "logs" if resource.starts_with("log-group:") => cut(nth(':', 1)),
+        "sns" => cut(nth(':', 0)),
+        _ => arn,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lake::json::Tape;
+
+    fn of(source: &str, name: &str, recorded: &str, request: &str) -> Vec<String> {
+        let (mut a, mut b) = (Tape::default(), Tape::default());
+        a.parse(recorded.as_bytes(), usize::MAX).unwrap();
+        b.parse(request.as_bytes(), usize::MAX).unwrap();
+        resources(source, name, "eu-west-1", "111122223333", Some(a.root(recorded)), Some(b.root(request)))
+            .into_iter()
+            .map(|r| r.arn)
+            .collect()
+    }
+
+    #[test]
+    fn table_rows_are_well_formed() {
+        let rows = include_str!("resources.tsv").lines().filter(|line| !line.starts_with('#'));
+        for row in rows {
+            let columns: Vec<_> = row.split('\t').collect();
+            assert_eq!(columns.len(), 3, "{row}");
+            assert!(columns[1].starts_with("arn:{p}:") && columns[2].starts_with("AWS::"), "{row}");
+            assert!(columns[1].matches(':').count() >= 5, "{row}");
+        }
+    }
+
+    #[test]
+    fn from_request_parameters() {
+        for (source, name, request, want) in [
+            ("s3", "GetBucketAcl", r#"{"bucketName":"b","acl":""}"#, vec!["arn:aws:s3:::b"]),
+            ("s3", "GetObject", r#"{"bucketName":"b","key":"/k/x"}"#, vec!["arn:aws:s3:::b/k/x", "arn:aws:s3:::b"]),
+            ("iam", "GetRole", r#"{"roleName":"r"}"#, vec!["arn:aws:iam::111122223333:role/r"]),
+            (
+                "iam",
+                "AttachRolePolicy",
+                r#"{"roleName":"r","policyArn":"arn:aws:iam::aws:policy/X"}"#,
+                vec!["arn:aws:iam::111122223333:role/r", "arn:aws:iam::aws:policy/X"],
+            ),
+            (
+                "ec2",
+                "StopInstances",
+                r#"{"instancesSet":{"items":[{"instanceId":"i-1"},{"instanceId":"i-2"}]}}"#,
+                vec![
+                    "arn:aws:ec2:eu-west-1:111122223333:instance/i-1",
+                    "arn:aws:ec2:eu-west-1:111122223333:instance/i-2",
+                ],
+            ),
+            (
+                "sqs",
+                "SendMessage",
+                r#"{"queueUrl":"https://sqs.eu-west-1.amazonaws.com/111122223333/q"}"#,
+                vec!["arn:aws:sqs:eu-west-1:111122223333:q"],
+            ),
+            (
+                "ssm",
+                "GetParameters",
+                r#"{"names":["/a/b","c"]}"#,
+                vec![
+                    "arn:aws:ssm:eu-west-1:111122223333:parameter/a/b",
+                    "arn:aws:ssm:eu-west-1:111122223333:parameter/c",
+                ],
+            ),
+            ("kms", "Decrypt", r#"{"keyId":"arn:aws:kms:eu-west-1:1:key/k"}"#, vec!["arn:aws:kms:eu-west-1:1:key/k"]),
+            ("s3", "PutObject", r#""a text""#, vec![]),
+        ] {
+            assert_eq!(of(&format!("{source}.amazonaws.com"), name, "null", request), want, "{name}");
+        }
+        assert_eq!(partition("us-gov-west-1"), "aws-us-gov");
+    }
+
+    #[test]
+    fn recorded_resources_come_first_and_the_assumed_role_before_them() {
+        let recorded =
+            r#"[{"type":"AWS::S3::Object","ARN":"arn:aws:s3:::b/k"},{"ARN":"arn:aws:s3:::b","accountId":1},7]"#;
+        assert_eq!(of("s3.amazonaws.com", "GetObject", recorded, "{}"), ["arn:aws:s3:::b/k", "arn:aws:s3:::b"]);
+        let role = r#"{"roleArn":"arn:aws:iam::1:role/p/r"}"#;
+        assert_eq!(
+            of("sts.amazonaws.com", "AssumeRole", r#"[{"ARN":"arn:aws:iam::1:role/r"}]"#, role),
+            ["arn:aws:iam::1:role/p/r", "arn:aws:iam::1:role/r"]
+        );
+    }
+
+    #[test]
+    fn parents() {
+        for (arn, want) in [
+            ("arn:aws:s3:::b/k/x:y", "arn:aws:s3:::b"),
+            ("arn:aws:s3:::b", "arn:aws:s3:::b"),
+            ("arn:aws:s3:eu-west-1:1:accesspoint/ap/object/k", "arn:aws:s3:eu-west-1:1:accesspoint/ap"),
+            ("arn:aws:dynamodb:r:1:table/t/index/i", "arn:aws:dynamodb:r:1:table/t"),
+            ("arn:aws:lambda:r:1:function:f:prod", "arn:aws:lambda:r:1:function:f"),
+            ("arn:aws:lambda:r:1:function:f", "arn:aws:lambda:r:1:function:f"),
+            ("arn:aws:logs:r:1:log-group:/aws/x:log-stream:s", "arn:aws:logs:r:1:log-group:/aws/x"),
+            ("arn:aws:logs:r:1:log-group:/aws/x:*", "arn:aws:logs:r:1:log-group:/aws/x"),
+            ("arn:aws:sns:r:1:topic:7a-b", "arn:aws:sns:r:1:topic"),
+            ("arn:aws:iam::1:role/a/b", "arn:aws:iam::1:role/a/b"),
+            ("arn:aws:ecr:r:1:repository/a/b", "arn:aws:ecr:r:1:repository/a/b"),
+            ("bare", "bare"),
+            ("", ""),
+        ] {
+            assert_eq!(parent(arn), want);
+        }
+    }
+}

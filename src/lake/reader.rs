@@ -1,0 +1,365 @@
+//! Reads a store at one generation.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::disk;
+use super::error::LakeError;
+use super::fold::{MAX_SHAPES, collapse};
+use super::manifest::{Manifest, Part, count};
+use super::schema::PartKind;
+use super::table::{EventRow, read_events, read_fold};
+use crate::model::event::Identity;
+use crate::model::time::{Timestamp, Window};
+use crate::usage::fold::{CoverageKey, FactSource, Folds, IssuedCredential, SessionId, ShapeFact, ShapeKey, UsageRow};
+
+/// A complete state of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Generation {
+    /// Number; 0 for an empty store.
+    pub number: i64,
+    /// When it was committed, as the writer was told.
+    pub committed_at: Timestamp,
+}
+
+/// A file that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileRow {
+    /// Absolute path.
+    pub path: String,
+    /// Bytes on disk.
+    pub size: u64,
+    /// BLAKE3 of these bytes.
+    pub hash: String,
+    /// `log`, `digest`, `insight` or `network_activity`.
+    pub kind: String,
+    /// Account, as the path says; may be empty.
+    pub account: String,
+    /// Region, as the path says; may be empty.
+    pub region: String,
+    /// When CloudTrail delivered it, as the name says.
+    pub delivered: Option<Timestamp>,
+    /// Records found.
+    pub read: u64,
+    /// Events that were new.
+    pub stored: u64,
+    /// Events that were there already.
+    pub duplicates: u64,
+    /// Stored events whose id was there with other content.
+    pub conflicts: u64,
+    /// Stretches set aside.
+    pub quarantined: u64,
+    /// First event.
+    pub first: Option<Timestamp>,
+    /// Last event.
+    pub last: Option<Timestamp>,
+    /// False where the file ends in the middle.
+    pub complete: bool,
+}
+
+/// A stretch of a file that was set aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuarantineRow {
+    /// Absolute path.
+    pub file: String,
+    /// Byte offset within the decompressed file.
+    pub offset: u64,
+    /// Length in bytes.
+    pub length: u64,
+    /// Why.
+    pub reason: String,
+    /// Hash of the bytes (32 hex digits), where they were at hand.
+    pub hash: String,
+}
+
+/// A document of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentMeta {
+    /// What it is, such as `iam`.
+    pub kind: String,
+    /// Whose; empty where it belongs to no account.
+    pub account: String,
+    /// The state that it shows.
+    pub captured_at: Timestamp,
+    /// Where it came from.
+    pub source: String,
+    /// BLAKE3 of its bytes.
+    pub hash: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// The generation that brought it.
+    pub generation: i64,
+}
+
+/// A store, pinned at the generation that was complete when it was opened.
+#[derive(Debug)]
+pub struct Reader {
+    store: PathBuf,
+    path: PathBuf,
+    /// Holds a read transaction open: every answer comes from one state.
+    connection: Mutex<Connection>,
+    generation: Generation,
+    parts: Vec<Part>,
+    _lock: File,
+}
+
+impl Reader {
+    /// Opens a store.
+    ///
+    /// # Errors
+    /// When there is none, it is newer than this program, files are missing or cut short, or it cannot be read.
+    pub fn open(store: &Path) -> Result<Self, LakeError> {
+        if !store.join("manifest.sqlite").is_file() {
+            return Err(LakeError::Missing { path: store.to_owned() });
+        }
+        let lock = disk::readers_file(store)?;
+        lock.lock_shared().map_err(|e| LakeError::io("lock", &store.join("readers.lock"), e))?;
+        let manifest = Manifest::open(store, false)?;
+        manifest.connection.execute_batch("BEGIN").map_err(manifest.fail())?;
+        let generation = manifest
+            .connection
+            .query_row("SELECT id, committed_at FROM generations ORDER BY id DESC LIMIT 1", [], |row| {
+                Ok(Generation { number: row.get(0)?, committed_at: Timestamp::from_micros(row.get(1)?) })
+            })
+            .optional()
+            .map_err(manifest.fail())?
+            .unwrap_or(Generation { number: 0, committed_at: Timestamp::from_micros(0) });
+        let parts = manifest.parts()?;
+        parts.iter().try_for_each(|part| check_length(store, part))?;
+        let Manifest { connection, path } = manifest;
+        Ok(Self { store: store.to_owned(), path, connection: Mutex::new(connection), generation, parts, _lock: lock })
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn query<T>(
+        &self,
+        sql: &str,
+        row: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, LakeError> {
+        let connection = self.connection();
+        let read = || connection.prepare(sql)?.query_map([], row)?.collect::<rusqlite::Result<Vec<T>>>();
+        read().map_err(|e| LakeError::manifest(&self.path, e))
+    }
+
+    /// The generation that this reader sees.
+    #[must_use]
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// The store's folder.
+    #[must_use]
+    pub fn store(&self) -> &Path {
+        &self.store
+    }
+
+    fn parts(&self, kind: PartKind) -> impl Iterator<Item = &Part> {
+        self.parts.iter().filter(move |part| part.kind == kind.as_str())
+    }
+
+    /// The Parquet files of a kind, in a fixed order. Columns: [`super::schema`].
+    #[must_use]
+    pub fn parquet_files(&self, kind: PartKind) -> Vec<PathBuf> {
+        self.parts(kind).map(|part| self.store.join(&part.name)).collect()
+    }
+
+    /// How many events are stored.
+    #[must_use]
+    pub fn event_count(&self) -> u64 {
+        self.parts(PartKind::Events).map(|part| part.rows).sum()
+    }
+
+    /// From the first event to just after the last; none where there are no events.
+    #[must_use]
+    pub fn event_span(&self) -> Option<Window> {
+        let from = self.parts(PartKind::Events).map(|part| part.first).min()?;
+        let last = self.parts(PartKind::Events).map(|part| part.last).max()?;
+        Some(Window { from: Timestamp::from_micros(from), to: Timestamp::from_micros(last.saturating_add(1)) })
+    }
+
+    /// Every file that was read, by path.
+    ///
+    /// # Errors
+    /// When the manifest cannot be read.
+    pub fn files(&self) -> Result<Vec<FileRow>, LakeError> {
+        self.query(
+            "SELECT path, size, hash, kind, account, region, delivered, read, stored, duplicates, conflicts,
+             quarantined, first, last, status FROM files ORDER BY path",
+            |row| {
+                let time =
+                    |index| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(index)?.map(Timestamp::from_micros));
+                Ok(FileRow {
+                    path: row.get(0)?,
+                    size: count(row, 1)?,
+                    hash: row.get(2)?,
+                    kind: row.get(3)?,
+                    account: row.get(4)?,
+                    region: row.get(5)?,
+                    delivered: time(6)?,
+                    read: count(row, 7)?,
+                    stored: count(row, 8)?,
+                    duplicates: count(row, 9)?,
+                    conflicts: count(row, 10)?,
+                    quarantined: count(row, 11)?,
+                    first: time(12)?,
+                    last: time(13)?,
+                    complete: row.get::<_, String>(14)? == "complete",
+                })
+            },
+        )
+    }
+
+    /// Everything that was set aside, by file and offset.
+    ///
+    /// # Errors
+    /// When the manifest cannot be read.
+    pub fn quarantine(&self) -> Result<Vec<QuarantineRow>, LakeError> {
+        self.query(
+            "SELECT file, offset, length, reason, hash FROM quarantine ORDER BY file, offset, length, reason",
+            |row| {
+                Ok(QuarantineRow {
+                    file: row.get(0)?,
+                    offset: count(row, 1)?,
+                    length: count(row, 2)?,
+                    reason: row.get(3)?,
+                    hash: row.get(4)?,
+                })
+            },
+        )
+    }
+
+    /// Every document, by kind and account, the latest first.
+    ///
+    /// # Errors
+    /// When the manifest cannot be read.
+    pub fn documents(&self) -> Result<Vec<DocumentMeta>, LakeError> {
+        self.query(
+            "SELECT kind, account, captured_at, source, hash, bytes, generation FROM documents
+             ORDER BY kind, account, captured_at DESC, generation DESC, hash",
+            |row| {
+                Ok(DocumentMeta {
+                    kind: row.get(0)?,
+                    account: row.get(1)?,
+                    captured_at: Timestamp::from_micros(row.get(2)?),
+                    source: row.get(3)?,
+                    hash: row.get(4)?,
+                    bytes: count(row, 5)?,
+                    generation: row.get(6)?,
+                })
+            },
+        )
+    }
+
+    /// The bytes of a document, checked against its hash.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is not what was stored.
+    pub fn document_bytes(&self, meta: &DocumentMeta) -> Result<Vec<u8>, LakeError> {
+        let path = self.store.join(format!("documents/{}.zst", meta.hash));
+        let packed = std::fs::read(&path).map_err(|e| LakeError::io("read", &path, e))?;
+        let bytes = zstd::decode_all(packed.as_slice()).map_err(|e| LakeError::io("decompress", &path, e))?;
+        if blake3::hash(&bytes).to_hex().as_str() != meta.hash {
+            return Err(LakeError::Damaged { path, reason: "its content does not have its hash".to_owned() });
+        }
+        Ok(bytes)
+    }
+
+    /// The value kept under a key.
+    ///
+    /// # Errors
+    /// When the manifest cannot be read.
+    pub fn state(&self, key: &str) -> Result<Option<serde_json::Value>, LakeError> {
+        let text: Option<String> = self
+            .connection()
+            .query_row("SELECT value FROM state WHERE key = ?1", [key], |row| row.get(0))
+            .optional()
+            .map_err(|e| LakeError::manifest(&self.path, e))?;
+        text.map(|text| serde_json::from_str(&text))
+            .transpose()
+            .map_err(|e| LakeError::Damaged { path: self.path.clone(), reason: format!("state `{key}`: {e}") })
+    }
+
+    /// Calls `each` with every event, file by file; within a file by account, time and id. For tests and small
+    /// extracts: queries read the Parquet files.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn events(&self, mut each: impl FnMut(EventRow)) -> Result<(), LakeError> {
+        for part in self.parts(PartKind::Events) {
+            read_events(&self.store.join(&part.name))?.into_iter().for_each(&mut each);
+        }
+        Ok(())
+    }
+
+    /// Reads and merges the files of a kind that may hold something of a window.
+    fn folds(&self, kind: PartKind, window: Option<Window>) -> Result<Folds, LakeError> {
+        let mut folds = Folds::default();
+        for part in self.parts(kind) {
+            let outside =
+                window.is_some_and(|w| part.last < w.from.day().start().micros() || part.first >= w.to.micros());
+            if !outside {
+                read_fold(kind, &self.store.join(&part.name), &mut folds)?;
+            }
+        }
+        Ok(folds)
+    }
+
+    /// Every distinct call, merged, in key order.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn shapes(&self) -> Result<BTreeMap<ShapeKey, ShapeFact>, LakeError> {
+        let mut shapes = self.folds(PartKind::Shapes, None)?.shapes;
+        collapse(&mut shapes, MAX_SHAPES);
+        Ok(shapes)
+    }
+}
+
+/// A file that is gone or cut short is told at once and by its name, whoever would have read it.
+fn check_length(store: &Path, part: &Part) -> Result<(), LakeError> {
+    let path = store.join(&part.name);
+    match std::fs::metadata(&path) {
+        Ok(found) if found.len() == part.bytes => Ok(()),
+        Ok(found) => {
+            let reason = format!("it has {} bytes, the manifest says {}", found.len(), part.bytes);
+            Err(LakeError::Damaged { path, reason })
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(LakeError::Damaged { path, reason: "it is missing, and the manifest names it".to_owned() })
+        }
+        Err(error) => Err(LakeError::io("read", &path, error)),
+    }
+}
+
+impl FactSource for Reader {
+    type Error = LakeError;
+
+    fn usage(&self, window: Window) -> Result<Vec<UsageRow>, LakeError> {
+        let usage = self.folds(PartKind::Usage, Some(window))?.usage;
+        let inside = |row: &UsageRow| {
+            row.key.day >= window.from.day() && row.key.day.start() < window.to && window.from < window.to
+        };
+        Ok(usage.into_iter().map(|(key, fact)| UsageRow { key, fact }).filter(inside).collect())
+    }
+
+    fn sessions(&self) -> Result<BTreeMap<SessionId, Identity>, LakeError> {
+        Ok(self.folds(PartKind::Sessions, None)?.sessions)
+    }
+
+    fn issued(&self) -> Result<Vec<IssuedCredential>, LakeError> {
+        Ok(self.folds(PartKind::Issued, None)?.issued.into_iter().collect())
+    }
+
+    fn coverage(&self, window: Window) -> Result<BTreeMap<CoverageKey, u64>, LakeError> {
+        let mut coverage = self.folds(PartKind::Coverage, Some(window))?.coverage;
+        coverage.retain(|key, _| key.hour >= window.from.hour() && key.hour < window.to.plus_seconds(3599).hour());
+        Ok(coverage)
+    }
+}

@@ -1,0 +1,82 @@
+//! The columns of every Parquet kind. Names are a contract for queries: snake_case, only ever added to.
+//!
+//! Times are UTC, microseconds, without a zone (DuckDB `TIMESTAMP`). `day` is text such as `2023-07-10` and orders
+//! like a date. Lists are JSON text. Session keys are unsigned 64-bit numbers. Empty text means that the record did
+//! not say; only `event_id`, `read_only` and `mfa` are null then.
+//!
+//! Every commit adds files of its own, so rows of the folds repeat: one key may stand in several files. SQL sums
+//! `count`, takes `min(first)` and `max(last)`, and reads sessions with `SELECT DISTINCT`. Events never repeat.
+//!
+//! **events** (by month, sorted by account, time, id): `event_id, time, source, name, region, category`
+//! (`management|data|network_activity|insight`)`, event_type, read_only, session`, the identity columns,
+//! `version_id, tags, roles` (JSON list of [path, value])`, refused` (IAM action named by a denial)`, resource` (main resource)`, parent_resource, resources`
+//! (JSON list of [arn, kind, account])`, outcome, error_code, error_message, account` (recipient)`, shared_id,
+//! request_id, source_ip, user_agent, vpc_endpoint, tls_version, from_console, request, response, additional,
+//! service_details` (JSON text)`, file, offset, length` (place of the record in the decompressed file)`, content`
+//! (hash of the canonical content, 32 hex digits).
+//!
+//! **usage** (by month): `session, source, name, version_id, tags, roles, refused, category, resource` (parent of the main
+//! resource)`, outcome, account, region, day, shared, count, first, last, slots` (40 bytes: 288 bits, five minutes
+//! each, little endian).
+//!
+//! **shapes**: `session, source, name, version_id, tags, roles, refused, resources` (JSON list)`, outcome, account, region,
+//! context` (JSON list of [key, value])`, shared, inexact, count, first, last, example, example_time`.
+//!
+//! **sessions**: `session` and the identity columns: `identity_type, principal_id, principal_arn,
+//! principal_account, access_key, user_name, invoked_by, issuer_type, issuer_arn, issuer_id, source_identity,
+//! provider, mfa, on_behalf_of, identity_store, assumed_root`.
+//!
+//! **issued**: `access_key, session_principal_id, role_arn, session` (who called)`, time, event_id`.
+//!
+//! **coverage** (by month): `account, region, hour` (start of the hour)`, category, count`.
+
+use std::fmt;
+
+/// A kind of Parquet file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PartKind {
+    /// Normalised records.
+    Events,
+    /// Calls by day.
+    Usage,
+    /// Distinct calls.
+    Shapes,
+    /// Identities by key.
+    Sessions,
+    /// Credentials handed out.
+    Issued,
+    /// Hours with events.
+    Coverage,
+}
+
+impl PartKind {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [Self::Events, Self::Usage, Self::Shapes, Self::Sessions, Self::Issued, Self::Coverage];
+
+    /// Stable text: names tables for SQL.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::Usage => "usage",
+            Self::Shapes => "shapes",
+            Self::Sessions => "sessions",
+            Self::Issued => "issued",
+            Self::Coverage => "coverage",
+        }
+    }
+
+    /// Folder within the store.
+    pub(crate) const fn folder(self) -> &'static str {
+        match self {
+            Self::Events => "segments",
+            _ => "folds",
+        }
+    }
+}
+
+impl fmt::Display for PartKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,5 @@
+//! Log files: found, told apart, read.
+
+pub(crate) mod find;
+pub(crate) mod layout;
+pub(crate) mod read;

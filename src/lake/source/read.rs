@@ -1,0 +1,287 @@
+//! Reads one log file: bytes, records, events.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{BufReader, Read};
+#[cfg(test)]
+use std::path::Path;
+use std::sync::Arc;
+
+use libdeflater::Decompressor;
+
+use super::find::Found;
+use super::layout::FileKind;
+use crate::lake::canonical::canonical;
+use crate::lake::ids;
+use crate::lake::json::Value;
+use crate::lake::normalise::normalise;
+use crate::lake::split::{Ending, Piece, Splitter};
+use crate::lake::table::EventRow as Row;
+use crate::usage::fold::SessionId;
+
+/// Files up to this size on disk are read in one piece; larger ones stream.
+pub(crate) const WHOLE_FILE_BYTES: u64 = 64 << 20;
+/// Members that say they hold up to this much are inflated in one piece; larger ones stream.
+const WHOLE_MEMBER_BYTES: usize = 128 << 20;
+/// Raw bytes of a quarantined record that are kept in the store; the file and offset are kept always.
+const KEPT_RAW_BYTES: usize = 256 << 10;
+const GZIP: [u8; 3] = [0x1f, 0x8b, 0x08];
+
+/// A stretch that was set aside.
+#[derive(Clone, Debug)]
+pub(crate) struct Bad {
+    pub offset: u64,
+    pub length: u64,
+    pub reason: String,
+    /// The bytes, where they are few enough to keep.
+    pub raw: Option<Vec<u8>>,
+}
+
+/// What a file turned out to be.
+#[derive(Clone, Debug)]
+pub(crate) struct FileEnd {
+    pub kind: FileKind,
+    /// Hash of the file's bytes as they stand on disk.
+    pub hash: String,
+    pub whole: bool,
+    /// The hash is the one that was known: nothing was read.
+    pub unchanged: bool,
+}
+
+/// Where what is read goes.
+pub(crate) trait Sink {
+    type Error;
+    /// An event.
+    fn row(&mut self, row: Row) -> Result<(), Self::Error>;
+    /// Something set aside.
+    fn bad(&mut self, bad: Bad) -> Result<(), Self::Error>;
+}
+
+/// Why reading stopped: the file, or the sink.
+pub(crate) enum ReadError<E> {
+    File(std::io::Error),
+    Sink(E),
+}
+
+/// Reads a file. `known` is the hash of its content as last read.
+pub(crate) fn read<S: Sink>(found: &Found, known: Option<&str>, sink: &mut S) -> Result<FileEnd, ReadError<S::Error>> {
+    if found.size > WHOLE_FILE_BYTES {
+        return stream(found, sink);
+    }
+    let bytes = std::fs::read(&found.path).map_err(ReadError::File)?;
+    let hash = blake3::hash(&bytes).to_hex().to_string();
+    let end = |kind, whole, unchanged| FileEnd { kind, hash: hash.clone(), whole, unchanged };
+    if known == Some(hash.as_str()) {
+        return Ok(end(found.layout.kind, true, true));
+    }
+    if found.layout.kind == FileKind::Digest {
+        return Ok(end(FileKind::Digest, true, false));
+    }
+    let mut state = State::new(found, sink);
+    let ending = if !bytes.starts_with(&GZIP) {
+        state.run(Splitter::whole(bytes, None)).map(|(_, ending)| ending)
+    } else if let Some(text) = inflate(&bytes) {
+        state.run(Splitter::whole(text, None)).map(|(_, ending)| ending)
+    } else {
+        state.run(Splitter::streaming(flate2::read::MultiGzDecoder::new(bytes.as_slice()))).map(|(_, ending)| ending)
+    };
+    let ending = ending.map_err(ReadError::Sink)?;
+    Ok(end(state.kind, ending == Ending::Whole, false))
+}
+
+fn stream<S: Sink>(found: &Found, sink: &mut S) -> Result<FileEnd, ReadError<S::Error>> {
+    let mut file = File::open(&found.path).map_err(ReadError::File)?;
+    let mut magic = [0u8; 3];
+    let head = file.read(&mut magic).map_err(ReadError::File)?;
+    let mut source = Hashing { inner: File::open(&found.path).map_err(ReadError::File)?, hash: blake3::Hasher::new() };
+    if found.layout.kind == FileKind::Digest {
+        std::io::copy(&mut source, &mut std::io::sink()).map_err(ReadError::File)?;
+        let hash = source.hash.finalize().to_hex().to_string();
+        return Ok(FileEnd { kind: FileKind::Digest, hash, whole: true, unchanged: false });
+    }
+    let mut state = State::new(found, sink);
+    let (mut source, ending) = if head == 3 && magic == GZIP {
+        let gzip = flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(1 << 20, source));
+        let (rest, ending) = state.run(Splitter::streaming(gzip)).map_err(ReadError::Sink)?;
+        (rest.map(|gzip| gzip.into_inner().into_inner()), ending)
+    } else {
+        state.run(Splitter::streaming(source)).map_err(ReadError::Sink)?
+    };
+    let kind = state.kind;
+    let mut hash = String::new();
+    if let Some(source) = source.as_mut() {
+        std::io::copy(source, &mut std::io::sink()).map_err(ReadError::File)?;
+        hash = source.hash.finalize().to_hex().to_string();
+    }
+    Ok(FileEnd { kind, hash, whole: ending == Ending::Whole, unchanged: false })
+}
+
+struct Hashing<R> {
+    inner: R,
+    hash: blake3::Hasher,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.hash.update(buffer.get(..count).unwrap_or(&[]));
+        Ok(count)
+    }
+}
+
+thread_local! {
+    static INFLATER: RefCell<Decompressor> = RefCell::new(Decompressor::new());
+}
+
+/// Inflates a file of one gzip member of ordinary size. None where it is anything else: several members, a
+/// damaged or huge one; those are left to the streaming reader, which keeps what comes before the damage.
+fn inflate(bytes: &[u8]) -> Option<Vec<u8>> {
+    let tail = bytes.len().checked_sub(4).and_then(|at| bytes.get(at..))?;
+    let size = u32::from_le_bytes(tail.try_into().ok()?) as usize;
+    // The size is a claim: deflate cannot expand more than 1032 times.
+    if size > WHOLE_MEMBER_BYTES || size > bytes.len().saturating_mul(1032) {
+        return None;
+    }
+    // A further member begins with the magic bytes; chance hits only cost time.
+    if memchr::memmem::find(bytes.get(GZIP.len()..)?, &GZIP).is_some() {
+        return None;
+    }
+    let mut text = vec![0u8; size];
+    let written = INFLATER.with_borrow_mut(|inflater| inflater.gzip_decompress(bytes, &mut text)).ok()?;
+    (written == size).then_some(text)
+}
+
+struct State<'s, S> {
+    sink: &'s mut S,
+    file: Arc<str>,
+    kind: FileKind,
+    canonical: Vec<u8>,
+}
+
+impl<'s, S: Sink> State<'s, S> {
+    fn new(found: &Found, sink: &'s mut S) -> Self {
+        let file = found.path.to_string_lossy().as_ref().into();
+        Self { sink, file, kind: found.layout.kind, canonical: Vec::new() }
+    }
+
+    fn run<R: Read>(&mut self, mut splitter: Splitter<R>) -> Result<(Option<R>, Ending), S::Error> {
+        let ending = splitter.run(&mut |piece| match piece {
+            Piece::Record { offset, text, value } => self.record(offset, text, value),
+            Piece::Bad { offset, length, reason, raw } => self.bad(offset, length, reason, raw),
+        })?;
+        Ok((splitter.into_source(), ending))
+    }
+
+    fn bad(&mut self, offset: u64, length: u64, reason: String, raw: &[u8]) -> Result<(), S::Error> {
+        let raw = (!raw.is_empty() && raw.len() <= KEPT_RAW_BYTES).then(|| raw.to_vec());
+        self.sink.bad(Bad { offset, length, reason, raw })
+    }
+
+    fn record(&mut self, offset: u64, text: &str, value: Value<'_>) -> Result<(), S::Error> {
+        let length = text.len() as u64;
+        self.canonical.clear();
+        if let Err(key) = canonical(value, &mut self.canonical) {
+            return self.bad(offset, length, format!("the key `{key}` stands twice in one object"), text.as_bytes());
+        }
+        match normalise(value) {
+            Ok(event) => {
+                let content = ids::content(&self.canonical);
+                let session = SessionId::of(&event.identity);
+                self.sink.row(Row { event, session, file: self.file.clone(), offset, length, content })
+            }
+            // A digest outside the S3 layout. Source: "CloudTrail digest file structure".
+            Err(_) if value.get("digestStartTime").is_some() && value.get("logFiles").is_some() => {
+                self.kind = FileKind::Digest;
+                Ok(())
+            }
+            Err(reason) => self.bad(offset, length, reason, text.as_bytes()),
+        }
+    }
+}
+
+/// Reads a file to its end in memory, for tests of single files.
+#[cfg(test)]
+pub(crate) fn read_all(path: &Path) -> (Vec<Row>, Vec<Bad>, FileEnd) {
+    struct All(Vec<Row>, Vec<Bad>);
+    impl Sink for All {
+        type Error = std::convert::Infallible;
+        fn row(&mut self, row: Row) -> Result<(), Self::Error> {
+            self.0.push(row);
+            Ok(())
+        }
+        fn bad(&mut self, bad: Bad) -> Result<(), Self::Error> {
+            self.1.push(bad);
+            Ok(())
+        }
+    }
+    let found = super::find::find(path).unwrap().files.remove(0);
+    let mut all = All(Vec::new(), Vec::new());
+    let Ok(end) = read(&found, None, &mut all) else { panic!("cannot read {}", path.display()) };
+    (all.0, all.1, end)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn record(id: usize) -> String {
+        format!(
+            r#"{{"eventID":"e{id}","eventTime":"2023-07-10T11:42:24Z","eventSource":"s3.amazonaws.com","eventName":"ListBuckets"}}"#
+        )
+    }
+
+    fn gz(text: &str) -> Vec<u8> {
+        let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        out.write_all(text.as_bytes()).unwrap();
+        out.finish().unwrap()
+    }
+
+    fn read_bytes(bytes: &[u8]) -> (usize, Vec<String>, bool) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.bin");
+        std::fs::write(&path, bytes).unwrap();
+        let (rows, bad, end) = read_all(&path);
+        (rows.len(), bad.into_iter().map(|b| b.reason).collect(), end.whole)
+    }
+
+    #[test]
+    fn gzip_in_all_forms() {
+        let list = format!("{{\"Records\":[{}]}}", (0..500).map(record).collect::<Vec<_>>().join(","));
+        let plain = gz(&list);
+        assert_eq!(read_bytes(&plain), (500, vec![], true));
+        assert_eq!(read_bytes(list.as_bytes()), (500, vec![], true));
+        assert_eq!(read_bytes(&[plain.clone(), plain.clone()].concat()), (1000, vec![], true));
+        let (rows, bad, whole) = read_bytes(&plain[..plain.len() / 2]);
+        assert!(rows > 50 && rows < 450 && bad.len() == 1 && !whole, "{rows} {bad:?}");
+        assert!(bad[0].contains("truncated"), "{bad:?}");
+        let (rows, bad, whole) = read_bytes(&[plain.as_slice(), b"garbage"].concat());
+        assert!(rows == 500 && bad.len() == 1 && !whole, "{rows} {bad:?}");
+        let mut flipped = plain;
+        let at = flipped.len() - 6;
+        flipped[at] ^= 1;
+        let (rows, bad, whole) = read_bytes(&flipped);
+        assert!(rows == 500 && bad.len() == 1 && !whole, "{rows} {bad:?}");
+        let (rows, bad, _) = read_bytes(&GZIP);
+        assert_eq!((rows, bad.len()), (0, 1), "{bad:?}");
+    }
+
+    #[test]
+    fn digests_are_told_by_their_content_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("d.json");
+        std::fs::write(&path, r#"{"awsAccountId":"1","digestStartTime":"2015-08-17T14:01:31Z","logFiles":[]}"#)
+            .unwrap();
+        let (rows, bad, end) = read_all(&path);
+        assert_eq!((rows.len(), bad.len(), end.kind), (0, 0, FileKind::Digest));
+    }
+
+    #[test]
+    fn duplicate_keys_are_set_aside() {
+        let twice = record(1).replacen("\"eventID\"", "\"eventName\":\"x\",\"eventID\"", 1);
+        let (rows, bad, whole) = read_bytes(format!("[{},{twice}]", record(0)).as_bytes());
+        assert_eq!((rows, bad.len(), whole), (1, 1, true));
+        assert!(bad[0].contains("`eventName` stands twice"));
+    }
+}

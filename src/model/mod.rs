@@ -1,0 +1,9 @@
+//! Nouns that every stage shares. Nothing here reads files, asks the clock, prints or decides.
+
+pub mod arn;
+pub mod defect;
+pub mod event;
+pub mod finding;
+pub mod snapshot;
+pub mod table;
+pub mod time;

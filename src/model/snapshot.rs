@@ -1,0 +1,303 @@
+//! IAM, organisation and people as they stood at a time. Policy documents stay text here: only `policy` reads them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::arn::{AccountId, Arn};
+use super::defect::Defect;
+use super::time::Timestamp;
+
+/// A policy document with its name. `json` is the decoded document text, unchecked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedDocument {
+    /// Policy name.
+    pub name: String,
+    /// The document.
+    pub json: String,
+}
+
+/// A managed policy attached by ARN.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Attachment {
+    /// Policy name.
+    pub name: String,
+    /// Policy ARN.
+    pub arn: String,
+}
+
+/// A managed policy in its default version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManagedPolicy {
+    /// ARN.
+    pub arn: String,
+    /// Name.
+    pub name: String,
+    /// Unique id (`ANPA…`).
+    pub id: String,
+    /// Creation time of the default version: the youngest moment at which its grants may have changed.
+    pub version_created: Option<Timestamp>,
+    /// Id of the default version, such as `v3`.
+    pub version_id: String,
+    /// The default version's document.
+    pub json: String,
+}
+
+/// Something that holds policies: the parts that users and roles share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// ARN with path.
+    pub arn: Arn,
+    /// Name.
+    pub name: String,
+    /// Path, such as `/` or `/aws-reserved/sso.amazonaws.com/`.
+    pub path: String,
+    /// Unique id (`AIDA…`, `AROA…`).
+    pub id: String,
+    /// Creation time.
+    pub created: Option<Timestamp>,
+    /// Inline policies.
+    pub inline: Vec<NamedDocument>,
+    /// Attached managed policies.
+    pub attached: Vec<Attachment>,
+    /// ARN of the permissions boundary.
+    pub boundary: Option<String>,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// An IAM user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// What it shares with roles.
+    pub holder: Holder,
+    /// Names of its groups.
+    pub groups: Vec<String>,
+}
+
+/// An IAM group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// ARN with path.
+    pub arn: Arn,
+    /// Name.
+    pub name: String,
+    /// Inline policies.
+    pub inline: Vec<NamedDocument>,
+    /// Attached managed policies.
+    pub attached: Vec<Attachment>,
+}
+
+/// An IAM role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Role {
+    /// What it shares with users.
+    pub holder: Holder,
+    /// Trust policy document.
+    pub trust: String,
+    /// `RoleLastUsed`: time and region; counts attempts, at most 400 days back.
+    pub last_used: Option<Timestamp>,
+    /// Names and role lists of instance profiles that carry this role: (instance profile ARN).
+    pub instance_profiles: Vec<String>,
+}
+
+/// One account's IAM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountIam {
+    /// The account.
+    pub account: AccountId,
+    /// When this state was read from AWS.
+    pub captured_at: Timestamp,
+    /// Users by ARN.
+    pub users: Vec<User>,
+    /// Groups by ARN.
+    pub groups: Vec<Group>,
+    /// Roles by ARN.
+    pub roles: Vec<Role>,
+    /// Managed policies by ARN: customer managed and the AWS managed ones in use.
+    pub policies: Vec<ManagedPolicy>,
+}
+
+/// A credential of an IAM user or root.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credential {
+    /// Whether it can be used.
+    pub active: bool,
+    /// Creation or last rotation.
+    pub rotated: Option<Timestamp>,
+    /// Last use, none where never or not recorded.
+    pub last_used: Option<Timestamp>,
+}
+
+/// One row of the credential report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CredentialRow {
+    /// User name, or `<root_account>`.
+    pub user: String,
+    /// ARN of the user or of root.
+    pub arn: Arn,
+    /// Creation time.
+    pub created: Option<Timestamp>,
+    /// The console password; none where the report says not supported or no information (root).
+    pub password: Option<Credential>,
+    /// Whether MFA is on.
+    pub mfa: bool,
+    /// Access keys 1 and 2.
+    pub keys: Vec<Credential>,
+}
+
+/// A credential report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CredentialReport {
+    /// The account.
+    pub account: AccountId,
+    /// When AWS made it.
+    pub captured_at: Timestamp,
+    /// One row a user, and root.
+    pub rows: Vec<CredentialRow>,
+}
+
+/// An organisation policy and what it is attached to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrganizationPolicy {
+    /// `p-…`.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// `SERVICE_CONTROL_POLICY` or `RESOURCE_CONTROL_POLICY`.
+    pub kind: String,
+    /// The document.
+    pub json: String,
+    /// Ids of the root, OUs and accounts to which it is attached.
+    pub targets: Vec<String>,
+}
+
+/// A member account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrganizationAccount {
+    /// The account.
+    pub id: AccountId,
+    /// Its name.
+    pub name: String,
+    /// The parents' ids from the root down to the direct parent.
+    pub parents: Vec<String>,
+}
+
+/// The organisation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Organization {
+    /// `o-…`.
+    pub id: String,
+    /// The management account: SCPs do not bind it.
+    pub management_account: AccountId,
+    /// When this state was read.
+    pub captured_at: Timestamp,
+    /// Accounts by id.
+    pub accounts: Vec<OrganizationAccount>,
+    /// Policies by id.
+    pub policies: Vec<OrganizationPolicy>,
+}
+
+/// An Identity Center permission set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PermissionSet {
+    /// ARN.
+    pub arn: String,
+    /// Name; its roles are called `AWSReservedSSO_<name>_<16 hex digits>`.
+    pub name: String,
+    /// Session duration as ISO 8601, such as `PT8H`.
+    pub session_duration: String,
+}
+
+/// An account assignment: who may enter an account with a permission set.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Assignment {
+    /// The account.
+    pub account: AccountId,
+    /// ARN of the permission set.
+    pub permission_set: String,
+    /// True where `principal_id` is a group.
+    pub is_group: bool,
+    /// Identity store id of the user or group.
+    pub principal_id: String,
+}
+
+/// An Identity Center user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityCenterUser {
+    /// Identity store id.
+    pub id: String,
+    /// User name: the session name on `AWSReservedSSO_*` roles.
+    pub user_name: String,
+    /// Primary e-mail; empty where none.
+    pub email: String,
+    /// Ids of the user's groups.
+    pub groups: Vec<String>,
+}
+
+/// Identity Center.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityCenter {
+    /// When this state was read.
+    pub captured_at: Timestamp,
+    /// Permission sets by ARN.
+    pub permission_sets: Vec<PermissionSet>,
+    /// Assignments.
+    pub assignments: Vec<Assignment>,
+    /// Users by id.
+    pub users: Vec<IdentityCenterUser>,
+}
+
+/// What the roster says a person or identity is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RosterKind {
+    /// An employee.
+    Human,
+    /// A machine identity.
+    Service,
+    /// A contractor or supplier.
+    Vendor,
+}
+
+/// A row of the roster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RosterEntry {
+    /// The entity's own id of the person.
+    pub id: String,
+    /// Display name.
+    pub name: String,
+    /// E-mail; empty where none.
+    pub email: String,
+    /// Id, name or e-mail of the manager; empty where none.
+    pub manager: String,
+    /// Team; empty where none.
+    pub team: String,
+    /// Human, service or vendor.
+    pub kind: RosterKind,
+    /// First day of employment.
+    pub start: Option<Timestamp>,
+    /// End of employment.
+    pub end: Option<Timestamp>,
+    /// IAM user names or ARNs that belong to the person (optional column `iam_users`, separated by `;`).
+    pub iam_users: Vec<String>,
+}
+
+/// All that was collected, as it stood.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Hash over the hashes of the documents that make it up; 32 hex digits.
+    pub hash: String,
+    /// IAM by account.
+    pub accounts: BTreeMap<AccountId, AccountIam>,
+    /// Credential reports by account.
+    pub credential_reports: BTreeMap<AccountId, CredentialReport>,
+    /// The organisation, where collected.
+    pub organization: Option<Organization>,
+    /// Identity Center, where collected.
+    pub identity_center: Option<IdentityCenter>,
+    /// People, by id.
+    pub roster: Vec<RosterEntry>,
+    /// What could not be read.
+    pub defects: Vec<Defect>,
+}

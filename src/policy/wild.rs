@@ -1,0 +1,407 @@
+//! Wildcard texts as policies write them: `*`, `?`, and policy variables such as `${aws:username}`.
+//!
+//! A variable stands for a text that only a request knows. Comparisons of patterns are three-valued where it
+//! matters: [`Wild::covers`] is true only if it holds for every value of every variable, [`Wild::overlaps`] is
+//! true if it may hold for some.
+//! Source: IAM User Guide, "IAM policy elements: Variables and tags".
+
+use std::fmt;
+
+/// States that [`Wild::covers`] explores at most before it gives up and answers no (the safe answer).
+const MAX_STATES: usize = 4_096;
+
+/// One element of a wildcard text.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Token {
+    Literal(char),
+    /// `?`
+    One,
+    /// `*`
+    Any,
+    /// `${key}` or `${key, 'default'}`, as written between the braces.
+    Variable(Box<str>),
+}
+
+/// A parsed wildcard text. Case matters.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Wild {
+    tokens: Box<[Token]>,
+}
+
+impl Wild {
+    /// Parses a text. With `variables` (policy version 2012-10-17) `${…}` is a variable, and `${*}`, `${?}`, `${$}`
+    /// stand for the characters themselves; without, it is literal text.
+    #[must_use]
+    pub fn parse(text: &str, variables: bool) -> Self {
+        let mut tokens: Vec<Token> = Vec::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(c) = rest.chars().next() {
+            if variables && let Some((inside, after)) = rest.strip_prefix("${").and_then(|inner| inner.split_once('}'))
+            {
+                tokens.push(match inside {
+                    "*" => Token::Literal('*'),
+                    "?" => Token::Literal('?'),
+                    "$" => Token::Literal('$'),
+                    _ => Token::Variable(inside.into()),
+                });
+                rest = after;
+                continue;
+            }
+            rest = rest.get(c.len_utf8()..).unwrap_or("");
+            match c {
+                '*' => {
+                    if tokens.last() != Some(&Token::Any) {
+                        tokens.push(Token::Any);
+                    }
+                }
+                '?' => {
+                    // `*?` and `?*` mean the same; one order makes equal patterns equal.
+                    if tokens.last() == Some(&Token::Any) {
+                        tokens.insert(tokens.len() - 1, Token::One);
+                    } else {
+                        tokens.push(Token::One);
+                    }
+                }
+                c => tokens.push(Token::Literal(c)),
+            }
+        }
+        Self { tokens: tokens.into() }
+    }
+
+    /// `*`
+    #[must_use]
+    pub fn any() -> Self {
+        Self { tokens: Box::new([Token::Any]) }
+    }
+
+    /// Whether it matches every text.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        matches!(*self.tokens, [Token::Any])
+    }
+
+    /// Whether it is a plain text: no wildcard, no variable.
+    #[must_use]
+    pub fn is_literal(&self) -> bool {
+        self.tokens.iter().all(|token| matches!(token, Token::Literal(_)))
+    }
+
+    /// Whether it holds a policy variable.
+    #[must_use]
+    pub fn has_variables(&self) -> bool {
+        self.tokens.iter().any(|token| matches!(token, Token::Variable(_)))
+    }
+
+    /// Whether the text matches. A variable, whose value is not known here, may be any text.
+    #[must_use]
+    pub fn matches(&self, text: &str) -> bool {
+        // Greedy with one way back: the last star is the only one that ever needs to be extended.
+        let text: Vec<char> = text.chars().collect();
+        let (mut at, mut token) = (0usize, 0usize);
+        let mut back: Option<(usize, usize)> = None;
+        loop {
+            let fits = match self.tokens.get(token) {
+                Some(Token::Any | Token::Variable(_)) => {
+                    back = Some((token + 1, at));
+                    token += 1;
+                    continue;
+                }
+                Some(Token::Literal(c)) => text.get(at) == Some(c),
+                Some(Token::One) => at < text.len(),
+                None if at == text.len() => return true,
+                None => false,
+            };
+            if fits {
+                at += 1;
+                token += 1;
+            } else {
+                match back {
+                    Some((after, from)) if from < text.len() => {
+                        back = Some((after, from + 1));
+                        (token, at) = (after, from + 1);
+                    }
+                    _ => return false,
+                }
+            }
+        }
+    }
+
+    /// Whether every text that `other` may match is surely matched by this one, whatever the variables hold. The
+    /// same variable on both sides has the same value. May say no where only a very long search would say yes.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        if self.is_any() || self.tokens == other.tokens {
+            return true;
+        }
+        self.absorbs(other) || (self.tokens.contains(&Token::One) && self.includes(other))
+    }
+
+    /// Matches the other's tokens as if they were text, where only a star takes a star or a variable. Sound; and
+    /// complete where this pattern has no `?`, since a star of the other may be one character that occurs nowhere.
+    fn absorbs(&self, other: &Self) -> bool {
+        let (mut at, mut token) = (0usize, 0usize);
+        let mut back: Option<(usize, usize)> = None;
+        loop {
+            let fits = match (self.tokens.get(token), other.tokens.get(at)) {
+                (Some(Token::Any), _) => {
+                    back = Some((token + 1, at));
+                    token += 1;
+                    continue;
+                }
+                (Some(Token::One), Some(theirs)) => matches!(theirs, Token::Literal(_) | Token::One),
+                (Some(mine), Some(theirs)) => mine == theirs,
+                (None, None) => return true,
+                (None, Some(_)) | (Some(_), None) => false,
+            };
+            if fits {
+                at += 1;
+                token += 1;
+            } else {
+                match back {
+                    Some((after, from)) if from < other.tokens.len() => {
+                        back = Some((after, from + 1));
+                        (token, at) = (after, from + 1);
+                    }
+                    _ => return false,
+                }
+            }
+        }
+    }
+
+    /// Language inclusion by walking the other pattern and keeping the set of positions where this one may stand.
+    fn includes(&self, other: &Self) -> bool {
+        let mut letters: Vec<Option<char>> = self
+            .tokens
+            .iter()
+            .chain(other.tokens.iter())
+            .filter_map(|token| if let Token::Literal(c) = token { Some(Some(*c)) } else { None })
+            .collect();
+        letters.sort_unstable();
+        letters.dedup();
+        // None: a character that occurs in neither pattern.
+        letters.push(None);
+        let mut todo = vec![(0usize, self.closure(std::iter::once(0)))];
+        let mut seen = std::collections::BTreeSet::new();
+        while let Some((at, places)) = todo.pop() {
+            if !seen.insert((at, places.clone())) {
+                continue;
+            }
+            if seen.len() > MAX_STATES {
+                return false;
+            }
+            match other.tokens.get(at) {
+                None => {
+                    if !places.contains(&self.tokens.len()) {
+                        return false;
+                    }
+                }
+                Some(Token::Literal(c)) => todo.push((at + 1, self.step(&places, Some(*c)))),
+                Some(Token::One) => todo.extend(letters.iter().map(|c| (at + 1, self.step(&places, *c)))),
+                Some(Token::Any) => {
+                    todo.push((at + 1, places.clone()));
+                    todo.extend(letters.iter().map(|c| (at, self.step(&places, *c))));
+                }
+                Some(Token::Variable(key)) => {
+                    // Taken whole by a star or by the same variable; anything else cannot be relied on.
+                    let next = places.iter().filter_map(|place| match self.tokens.get(*place) {
+                        Some(Token::Any) => Some(*place),
+                        Some(Token::Variable(mine)) if mine == key => Some(place + 1),
+                        _ => None,
+                    });
+                    todo.push((at + 1, self.closure(next)));
+                }
+            }
+        }
+        true
+    }
+
+    fn step(&self, places: &[usize], c: Option<char>) -> Vec<usize> {
+        self.closure(places.iter().filter_map(|place| match self.tokens.get(*place) {
+            Some(Token::Any) => Some(*place),
+            Some(Token::One) => Some(place + 1),
+            Some(Token::Literal(mine)) if Some(*mine) == c => Some(place + 1),
+            _ => None,
+        }))
+    }
+
+    /// The places and all that stars let one reach from them without a character; sorted.
+    fn closure(&self, places: impl Iterator<Item = usize>) -> Vec<usize> {
+        let mut out = std::collections::BTreeSet::new();
+        for mut place in places {
+            out.insert(place);
+            while matches!(self.tokens.get(place), Some(Token::Any)) {
+                place += 1;
+                out.insert(place);
+            }
+        }
+        out.into_iter().collect()
+    }
+
+    /// Whether some text may be matched by both. A variable may hold any text.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        if self.is_any() || other.is_any() {
+            return true;
+        }
+        // Most pairs part at their first difference of plain characters.
+        for pair in self.tokens.iter().zip(&other.tokens) {
+            match pair {
+                (Token::Literal(a), Token::Literal(b)) if a == b => {}
+                (Token::Literal(_), Token::Literal(_)) => return false,
+                _ => break,
+            }
+        }
+        // Row by row over this pattern: which positions of the other can have been reached together.
+        let is_star = |token: &Token| matches!(token, Token::Any | Token::Variable(_));
+        let width = other.tokens.len() + 1;
+        let spread = |row: &mut Vec<bool>| {
+            for (at, token) in other.tokens.iter().enumerate() {
+                if is_star(token)
+                    && row.get(at) == Some(&true)
+                    && let Some(next) = row.get_mut(at + 1)
+                {
+                    *next = true;
+                }
+            }
+        };
+        let mut row = vec![false; width];
+        if let Some(first) = row.first_mut() {
+            *first = true;
+        }
+        spread(&mut row);
+        for mine in &*self.tokens {
+            let mut next = vec![false; width];
+            if is_star(mine) {
+                // The star takes nothing, or any run of the other's tokens.
+                let from = row.iter().position(|reached| *reached).unwrap_or(width);
+                next.iter_mut().skip(from).for_each(|reached| *reached = true);
+            } else {
+                for (at, token) in other.tokens.iter().enumerate() {
+                    if row.get(at) != Some(&true) {
+                        continue;
+                    }
+                    let to = match (mine, token) {
+                        (_, Token::Any | Token::Variable(_)) => at,
+                        (Token::One, _) | (_, Token::One) => at + 1,
+                        (mine, theirs) if mine == theirs => at + 1,
+                        _ => continue,
+                    };
+                    if let Some(reached) = next.get_mut(to) {
+                        *reached = true;
+                    }
+                }
+                spread(&mut next);
+            }
+            row = next;
+        }
+        row.last() == Some(&true)
+    }
+}
+
+impl fmt::Display for Wild {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = !self.has_variables();
+        for token in &*self.tokens {
+            match token {
+                // A literal star can only have come from `${*}`.
+                Token::Literal(c @ ('*' | '?')) => write!(f, "${{{c}}}")?,
+                Token::Literal('$') if !plain => f.write_str("${$}")?,
+                Token::Literal(c) => write!(f, "{c}")?,
+                Token::One => f.write_str("?")?,
+                Token::Any => f.write_str("*")?,
+                Token::Variable(key) => write!(f, "${{{key}}}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Wild {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{self}`")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Matching by its definition, with all ways tried.
+    fn oracle(pattern: &[char], text: &[char]) -> bool {
+        match (pattern.first(), text.first()) {
+            (None, None) => true,
+            (Some('*'), _) => oracle(&pattern[1..], text) || (!text.is_empty() && oracle(pattern, &text[1..])),
+            (Some('?'), Some(_)) => oracle(&pattern[1..], &text[1..]),
+            (Some(p), Some(t)) if p == t => oracle(&pattern[1..], &text[1..]),
+            _ => false,
+        }
+    }
+
+    fn chars(text: &str) -> Vec<char> {
+        text.chars().collect()
+    }
+
+    /// Every text over three letters, one of which no pattern of the tests holds, up to a length.
+    fn texts(longest: usize) -> Vec<String> {
+        let mut all = vec![String::new()];
+        let mut last = all.clone();
+        for _ in 0..longest {
+            last = last.iter().flat_map(|text| ['a', 'b', 'z'].map(|c| format!("{text}{c}"))).collect();
+            all.extend(last.iter().cloned());
+        }
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn matches_agrees(pattern in "[ab*?]{0,8}", text in "[abz]{0,8}") {
+            prop_assert_eq!(Wild::parse(&pattern, true).matches(&text), oracle(&chars(&pattern), &chars(&text)));
+        }
+
+        #[test]
+        fn covers_and_overlaps_agree(p in "[ab*?]{0,4}", q in "[ab*?]{0,4}") {
+            let (wild_p, wild_q) = (Wild::parse(&p, true), Wild::parse(&q, true));
+            let (p, q) = (chars(&p), chars(&q));
+            // Two patterns that differ, differ on a text no longer than both together: `*a??` and `aaaa*` agree up to
+            // six letters and part at seven, `aaaazzz`.
+            let both: Vec<(bool, bool)> =
+                texts(8).iter().map(|text| chars(text)).map(|text| (oracle(&p, &text), oracle(&q, &text))).collect();
+            prop_assert_eq!(wild_p.covers(&wild_q), both.iter().all(|(in_p, in_q)| *in_p || !in_q));
+            prop_assert_eq!(wild_p.overlaps(&wild_q), both.iter().any(|(in_p, in_q)| *in_p && *in_q));
+            prop_assert_eq!(wild_p.overlaps(&wild_q), wild_q.overlaps(&wild_p));
+        }
+
+        #[test]
+        fn display_parses_back(text in "[ab*?$]{0,6}(\\$\\{(\\*|\\?|\\$|aws:username)\\})?[a*]{0,2}") {
+            let wild = Wild::parse(&text, true);
+            prop_assert_eq!(&Wild::parse(&wild.to_string(), true), &wild);
+        }
+    }
+
+    #[test]
+    fn variables_are_decided_only_where_they_can_be() {
+        let wild = |text| Wild::parse(text, true);
+        let home = wild("home/${aws:username}/*");
+        assert!(home.overlaps(&wild("home/ann/x")) && !home.overlaps(&wild("work/*")));
+        assert!(wild("home/*").covers(&home) && home.covers(&home));
+        assert!(!home.covers(&wild("home/ann/*")), "the user may be another");
+        assert!(home.covers(&wild("home/${aws:username}/x")));
+        assert!(!wild("home/?*").covers(&wild("home/${aws:username}")), "the variable may be empty");
+        assert!(wild("h?me/*").covers(&home));
+        let escaped = wild("a${*}b");
+        assert!(escaped.matches("a*b") && !escaped.matches("axb") && escaped.is_literal());
+        let old = Wild::parse("${aws:username}", false);
+        assert!(old.matches("${aws:username}") && !old.matches("ann"));
+        assert!(wild("${unclosed").is_literal());
+    }
+
+    #[test]
+    fn long_patterns_end() {
+        let hard = Wild::parse(&format!("{}b", "*a".repeat(60)), true);
+        assert!(!hard.matches(&"a".repeat(2_000)));
+        let question = Wild::parse(&format!("*a{}", "?".repeat(40)), true);
+        assert!(!question.covers(&Wild::parse("*a*b*", true)));
+    }
+}

@@ -1,0 +1,259 @@
+//! The last scan as tables. Lists are JSON text, as in the lake.
+
+use duckdb::types::{TimeUnit, Value};
+use duckdb::{Connection, appender_params_from_iter};
+
+use crate::compare::assessment::{Assessment, Nature, PrincipalFacts, PrincipalKind, VerdictCounts};
+use crate::model::finding::Finding;
+use crate::model::time::{Day, Timestamp};
+
+/// Calls of one principal and person with one IAM action on one day: usage with its meaning joined.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ActivityRow {
+    /// ARN of the principal, with path.
+    pub principal: String,
+    /// The person; empty where none or not known.
+    pub person: String,
+    /// IAM action, such as `s3:GetObject`.
+    pub action: String,
+    /// Resource; empty where the records name none.
+    pub resource: String,
+    /// Account in whose logs it stands.
+    pub account: String,
+    /// Region.
+    pub region: String,
+    /// UTC day.
+    pub day: Day,
+    /// Authorised calls.
+    pub count: u64,
+    /// Denied calls.
+    pub denied: u64,
+}
+
+/// A stretch of an input that was set aside because it could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct QuarantineRow {
+    /// The file.
+    pub file: String,
+    /// Byte offset within the decompressed file.
+    pub offset: u64,
+    /// Length in bytes.
+    pub length: u64,
+    /// Why.
+    pub reason: String,
+}
+
+/// What a session's tables are filled from.
+#[derive(Clone, Copy, Debug)]
+pub struct Tables<'a> {
+    /// The assessment of the last scan.
+    pub assessment: &'a Assessment,
+    /// Its findings.
+    pub findings: &'a [Finding],
+    /// Activity in the window.
+    pub activity: &'a [ActivityRow],
+    /// What ingest set aside.
+    pub quarantine: &'a [QuarantineRow],
+}
+
+const DEFINITIONS: &str = "
+CREATE TABLE scan (as_of TIMESTAMP, window_from TIMESTAMP, window_to TIMESTAMP, generation BIGINT, snapshot VARCHAR,
+  catalogue VARCHAR);
+CREATE TABLE principals (arn VARCHAR, id VARCHAR, account VARCHAR, kind VARCHAR, nature VARCHAR, holders VARCHAR,
+  users VARCHAR, created TIMESTAMP, break_glass BOOLEAN, administrator BOOLEAN, privileged BIGINT, active_days BIGINT,
+  privileged_days BIGINT, last_activity TIMESTAMP, activity_observable BOOLEAN, unobservable_because VARCHAR,
+  denied_calls BIGINT, granted BIGINT, used BIGINT, unused BIGINT, unused_low_confidence BIGINT, unobservable BIGINT,
+  used_not_granted BIGINT);
+CREATE TABLE services (principal VARCHAR, account VARCHAR, service VARCHAR, granted BIGINT, used BIGINT, unused BIGINT,
+  unused_low_confidence BIGINT, unobservable BIGINT, used_not_granted BIGINT, unused_privileged VARCHAR,
+  last_used TIMESTAMP);
+CREATE TABLE credentials (account VARCHAR, user_name VARCHAR, arn VARCHAR, person VARCHAR, kind VARCHAR, active BOOLEAN,
+  since TIMESTAMP, last_used TIMESTAMP, reported_at TIMESTAMP, mfa BOOLEAN, root BOOLEAN, console BOOLEAN);
+CREATE TABLE findings (id VARCHAR, kind VARCHAR, severity VARCHAR, principal VARCHAR, person VARCHAR, account VARCHAR,
+  title VARCHAR, state VARCHAR, confidence VARCHAR);
+CREATE TABLE coverage_regions (account VARCHAR, region VARCHAR, days_covered BIGINT, days_missing BIGINT,
+  hours_covered BIGINT, hours_total BIGINT, data_events BIGINT);
+CREATE TABLE activity (principal VARCHAR, person VARCHAR, action VARCHAR, resource VARCHAR, account VARCHAR,
+  region VARCHAR, day VARCHAR, count BIGINT, denied BIGINT);
+CREATE TABLE quarantine (file VARCHAR, byte_offset BIGINT, byte_length BIGINT, reason VARCHAR);
+";
+
+fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}
+
+fn count(number: u64) -> Value {
+    Value::BigInt(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+pub(super) fn time(at: Timestamp) -> Value {
+    Value::Timestamp(TimeUnit::Microsecond, at.micros())
+}
+
+fn maybe_time(at: Option<Timestamp>) -> Value {
+    at.map_or(Value::Null, time)
+}
+
+fn list(texts: &[String]) -> Value {
+    Value::Text(serde_json::Value::from(texts).to_string())
+}
+
+fn verdicts(counts: &VerdictCounts) -> impl Iterator<Item = Value> {
+    let VerdictCounts { granted, used, unused, unused_low_confidence, unobservable, used_not_granted } = *counts;
+    [granted, used, unused, unused_low_confidence, unobservable, used_not_granted].into_iter().map(count)
+}
+
+/// Stable text of a principal's kind, as in machine output.
+const fn kind(kind: PrincipalKind) -> &'static str {
+    match kind {
+        PrincipalKind::User => "user",
+        PrincipalKind::Role => "role",
+        PrincipalKind::IdentityCenterRole => "identity_center_role",
+        PrincipalKind::ServiceLinkedRole => "service_linked_role",
+        PrincipalKind::Root => "root",
+    }
+}
+
+/// Stable text of who acts, as in machine output.
+const fn nature(nature: Nature) -> &'static str {
+    match nature {
+        Nature::Human => "human",
+        Nature::Machine => "machine",
+        Nature::Mixed => "mixed",
+        Nature::Unknown => "unknown",
+    }
+}
+
+fn principal(facts: &PrincipalFacts) -> Vec<Value> {
+    let mut row = vec![
+        text(&facts.arn),
+        text(&facts.id),
+        text(&facts.account.to_string()),
+        text(kind(facts.kind)),
+        text(nature(facts.nature)),
+        list(&facts.holders),
+        list(&facts.users.iter().map(|user| user.person.clone()).collect::<Vec<_>>()),
+        maybe_time(facts.created),
+        Value::Boolean(facts.break_glass),
+        Value::Boolean(facts.administrator),
+        count(facts.privileged.len() as u64),
+        count(facts.active_days.len() as u64),
+        count(facts.privileged_days.len() as u64),
+        maybe_time(facts.last_activity),
+        Value::Boolean(facts.activity_observable),
+        list(&facts.unobservable_because),
+        count(facts.denied_calls),
+    ];
+    row.extend(verdicts(&facts.counts));
+    row
+}
+
+impl Tables<'_> {
+    /// Makes and fills the tables.
+    pub(super) fn fill(&self, connection: &Connection) -> duckdb::Result<()> {
+        connection.execute_batch(DEFINITIONS)?;
+        let a = self.assessment;
+        let scan = vec![
+            time(a.as_of),
+            time(a.window.from),
+            time(a.window.to),
+            count(a.generation),
+            text(&a.snapshot),
+            text(&a.catalogue),
+        ];
+        append(connection, "scan", std::iter::once(scan))?;
+        append(connection, "principals", a.principals.iter().map(principal))?;
+        let services = a.principals.iter().flat_map(|facts| facts.services.iter().map(move |service| (facts, service)));
+        append(
+            connection,
+            "services",
+            services.map(|(facts, service)| {
+                let mut row = vec![text(&facts.arn), text(&facts.account.to_string()), text(&service.service)];
+                row.extend(verdicts(&service.counts));
+                row.extend([list(&service.unused_privileged), maybe_time(service.last_used)]);
+                row
+            }),
+        )?;
+        self.fill_credentials(connection)?;
+        append(
+            connection,
+            "findings",
+            self.findings.iter().map(|finding| {
+                vec![
+                    text(&finding.id),
+                    text(&finding.kind),
+                    text(finding.severity.as_str()),
+                    text(&finding.principal),
+                    text(&finding.person),
+                    text(&finding.account),
+                    text(&finding.title),
+                    text(finding.state.as_str()),
+                    text(finding.confidence.as_str()),
+                ]
+            }),
+        )?;
+        append(
+            connection,
+            "coverage_regions",
+            a.coverage.iter().map(|region| {
+                vec![
+                    text(&region.account),
+                    text(&region.region),
+                    count(region.days_covered),
+                    count(region.days_missing.len() as u64),
+                    count(region.hours_covered),
+                    count(region.hours_total),
+                    count(region.data_events),
+                ]
+            }),
+        )?;
+        append(
+            connection,
+            "activity",
+            self.activity.iter().map(|row| {
+                let texts = [&row.principal, &row.person, &row.action, &row.resource, &row.account, &row.region];
+                let mut values: Vec<Value> = texts.into_iter().map(|field| text(field)).collect();
+                values.extend([text(&row.day.to_string()), count(row.count), count(row.denied)]);
+                values
+            }),
+        )?;
+        append(
+            connection,
+            "quarantine",
+            self.quarantine
+                .iter()
+                .map(|row| vec![text(&row.file), count(row.offset), count(row.length), text(&row.reason)]),
+        )
+    }
+
+    fn fill_credentials(&self, connection: &Connection) -> duckdb::Result<()> {
+        append(
+            connection,
+            "credentials",
+            self.assessment.credentials.iter().map(|credential| {
+                vec![
+                    text(&credential.account.to_string()),
+                    text(&credential.user),
+                    text(&credential.arn),
+                    text(&credential.person),
+                    text(credential.kind.as_str()),
+                    Value::Boolean(credential.active),
+                    maybe_time(credential.since),
+                    maybe_time(credential.last_used),
+                    time(credential.reported_at),
+                    Value::Boolean(credential.mfa),
+                    Value::Boolean(credential.root),
+                    Value::Boolean(credential.console),
+                ]
+            }),
+        )
+    }
+}
+
+fn append(connection: &Connection, table: &str, rows: impl Iterator<Item = Vec<Value>>) -> duckdb::Result<()> {
+    let mut appender = connection.appender(table)?;
+    for row in rows {
+        appender.append_row(appender_params_from_iter(row))?;
+    }
+    appender.flush()
+}

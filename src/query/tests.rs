@@ -1,0 +1,362 @@
+//! Every named query on an empty lake and on a small one with known answers.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use duckdb::Connection;
+
+use super::*;
+use crate::compare::assessment::{Assessment, Nature, PrincipalKind};
+use crate::compliance::sample;
+use crate::model::table::Cell;
+use crate::model::time::Day;
+
+const DEV: &str = "arn:aws:iam::111122223333:role/team/dev";
+const ANA: &str = "arn:aws:iam::111122223333:user/ana";
+
+/// Rows of the small lake, by kind: as `INSERT … BY NAME` sources. What is left out is empty.
+const ROWS: &[(&str, &str)] = &[
+    (
+        "sessions",
+        "SELECT 1 AS session, 'AssumedRole' AS identity_type, 'AROA1:ana' AS principal_id,
+           'arn:aws:sts::111122223333:assumed-role/dev/ana' AS principal_arn, 'ASIADEV' AS access_key,
+           'arn:aws:iam::111122223333:role/team/dev' AS issuer_arn
+         UNION ALL BY NAME SELECT 2 AS session, 'IAMUser' AS identity_type, 'AIDA1' AS principal_id,
+           'arn:aws:iam::111122223333:user/ana' AS principal_arn, 'AKIAANA' AS access_key, 'ana' AS user_name",
+    ),
+    (
+        "issued",
+        "SELECT 'ASIADEV' AS access_key, 'AROA1:ana' AS session_principal_id, '{dev}' AS role_arn, 2 AS session,
+           TIMESTAMP '2026-11-10 08:00:00' AS time, 'i1' AS event_id
+         UNION ALL BY NAME SELECT 'ASIAPROD' AS access_key, 'AROA2:x' AS session_principal_id,
+           'arn:aws:iam::444455556666:role/prod' AS role_arn, 1 AS session,
+           TIMESTAMP '2026-11-10 09:00:00' AS time, 'i2' AS event_id",
+    ),
+    (
+        "usage",
+        "SELECT 1 AS session, 's3.amazonaws.com' AS source, 'ListBuckets' AS name, 'authorised' AS outcome,
+           '2026-09-01' AS day, 4 AS count, TIMESTAMP '2026-09-01 10:00:00' AS first, TIMESTAMP '2026-09-01 11:00:00' AS last
+         UNION ALL BY NAME SELECT 1 AS session, 's3.amazonaws.com' AS source, 'ListBuckets' AS name, 'authorised' AS outcome,
+           '2026-11-18' AS day, 1 AS count, TIMESTAMP '2026-11-18 10:00:00' AS first, TIMESTAMP '2026-11-18 10:00:00' AS last
+         UNION ALL BY NAME SELECT 1 AS session, 'iam.amazonaws.com' AS source, 'CreateUser' AS name, 'denied' AS outcome,
+           '2026-11-19' AS day, 2 AS count, TIMESTAMP '2026-11-19 10:00:00' AS first, TIMESTAMP '2026-11-19 10:05:00' AS last",
+    ),
+    (
+        "coverage",
+        "SELECT '111122223333' AS account, 'eu-west-3' AS region, TIMESTAMP '2026-11-01 05:00:00' AS hour,
+           'management' AS category, 3 AS count",
+    ),
+    (
+        "events",
+        "SELECT 'e1' AS event_id, TIMESTAMP '2026-11-10 10:00:00' AS time, 'iam.amazonaws.com' AS source,
+           'CreateUser' AS name, 'denied' AS outcome, 'AccessDenied' AS error_code, false AS read_only,
+           'User: x is not authorized to perform: iam:CreateUser on resource: y with an explicit deny in a service control policy' AS error_message,
+           'arn:aws:iam::111122223333:role/team/dev' AS issuer_arn, 'AROA1:ana' AS principal_id, 'ASIADEV' AS access_key,
+           '111122223333' AS account, '198.51.100.7' AS source_ip, 'management' AS category, 'AwsApiCall' AS event_type
+         UNION ALL BY NAME SELECT 'e2' AS event_id, TIMESTAMP '2026-11-11 10:00:00' AS time, 'ec2.amazonaws.com' AS source,
+           'RunInstances' AS name, 'denied' AS outcome, 'UnauthorizedOperation' AS error_code,
+           'You are not authorized to perform: iam:PassRole on r because no identity-based policy allows the iam:PassRole action' AS error_message,
+           'arn:aws:iam::111122223333:user/ana' AS principal_arn, 'AKIAANA' AS access_key, 'ana' AS user_name,
+           '111122223333' AS account, '203.0.113.9' AS source_ip, 'management' AS category, 'AwsApiCall' AS event_type
+         UNION ALL BY NAME SELECT 'e3' AS event_id, TIMESTAMP '2026-11-18 09:00:00' AS time, 'signin.amazonaws.com' AS source,
+           'ConsoleLogin' AS name, 'authorised' AS outcome, 'IAMUser' AS identity_type,
+           'arn:aws:iam::111122223333:user/ana' AS principal_arn, '111122223333' AS account, '203.0.113.200' AS source_ip,
+           '{{\"ConsoleLogin\":\"Success\"}}' AS response, '{{\"MFAUsed\":\"No\"}}' AS additional, 'AwsConsoleSignIn' AS event_type
+         UNION ALL BY NAME SELECT 'e4' AS event_id, TIMESTAMP '2026-11-18 09:30:00' AS time, 'signin.amazonaws.com' AS source,
+           'ConsoleLogin' AS name, 'authorised' AS outcome, 'AssumedRole' AS identity_type,
+           'arn:aws:iam::111122223333:role/team/dev' AS issuer_arn, '111122223333' AS account, '198.51.100.7' AS source_ip,
+           '{{\"ConsoleLogin\":\"Success\"}}' AS response, '{{\"MFAUsed\":\"No\"}}' AS additional, 'AwsConsoleSignIn' AS event_type
+         UNION ALL BY NAME SELECT 'e5' AS event_id, TIMESTAMP '2026-11-18 10:00:00' AS time, 's3.amazonaws.com' AS source,
+           'GetObject' AS name, 'authorised' AS outcome, 'data' AS category, true AS read_only,
+           'arn:aws:iam::111122223333:role/team/dev' AS issuer_arn, 'AROA1:ana' AS principal_id,
+           'arn:aws:s3:::secrets/a.txt' AS resource, 'arn:aws:s3:::secrets' AS parent_resource, '111122223333' AS account,
+           '198.51.100.7' AS source_ip, 'AwsApiCall' AS event_type
+         UNION ALL BY NAME SELECT 'e6' AS event_id, TIMESTAMP '2026-11-18 10:01:00' AS time, 's3.amazonaws.com' AS source,
+           'PutObject' AS name, 'authorised' AS outcome, 'data' AS category, false AS read_only,
+           'arn:aws:s3:::secrets/a.txt' AS resource, 'arn:aws:s3:::secrets' AS parent_resource, 's3.amazonaws.com' AS source_ip
+         UNION ALL BY NAME SELECT 'e7' AS event_id, TIMESTAMP '2026-11-19 00:00:00' AS time, 'iam.amazonaws.com' AS source,
+           'DeleteAccountPasswordPolicy' AS name, 'authorised' AS outcome, 'Root' AS identity_type, true AS mfa,
+           'arn:aws:iam::111122223333:root' AS principal_arn, '111122223333' AS principal_account,
+           '111122223333' AS account, '203.0.113.9' AS source_ip, 'AwsApiCall' AS event_type
+         UNION ALL BY NAME SELECT 'e8' AS event_id, TIMESTAMP '2026-11-19 01:00:00' AS time, 'kms.amazonaws.com' AS source,
+           'Decrypt' AS name, 'authorised' AS outcome, 'Root' AS identity_type, 'ec2.amazonaws.com' AS invoked_by,
+           'AwsApiCall' AS event_type",
+    ),
+];
+
+/// Writes the rows as Parquet, one file a kind, as the lake would: every column there, texts empty and not null.
+fn write_lake(folder: &Path) -> LakeFiles {
+    let connection = Connection::open_in_memory().unwrap();
+    let mut lake = LakeFiles::default();
+    for (kind, columns, _) in LakeFiles::default().kinds() {
+        let Some((_, rows)) = ROWS.iter().find(|(of, _)| *of == kind) else { continue };
+        let rows = rows.replace("{dev}", DEV).replace("{{", "{").replace("}}", "}");
+        connection
+            .execute_batch(&format!("CREATE TABLE {kind} ({columns}); INSERT INTO {kind} BY NAME {rows};"))
+            .unwrap();
+        for column in columns.split(", ").filter_map(|column| column.strip_suffix(" VARCHAR")) {
+            let id = if column == "event_id" { "NULL" } else { "''" };
+            connection.execute_batch(&format!("UPDATE {kind} SET {column} = {id} WHERE {column} IS NULL")).unwrap();
+        }
+        let path = folder.join(format!("it's {kind}.parquet"));
+        let quoted = path.to_str().unwrap().replace('\'', "''");
+        connection.execute_batch(&format!("COPY {kind} TO '{quoted}' (FORMAT parquet)")).unwrap();
+        match kind {
+            "events" => lake.events.push(path),
+            "usage" => lake.usage.push(path),
+            "sessions" => lake.sessions.push(path),
+            "issued" => lake.issued.push(path),
+            _ => lake.coverage.push(path),
+        }
+    }
+    lake
+}
+
+fn activity(person: &str, action: &str, day: &str, count: u64, denied: u64) -> ActivityRow {
+    ActivityRow {
+        principal: DEV.into(),
+        person: person.into(),
+        action: action.into(),
+        resource: String::new(),
+        account: sample::ACCOUNT.into(),
+        region: "eu-west-1".into(),
+        day: day.parse::<crate::model::time::Timestamp>().unwrap().day(),
+        count,
+        denied,
+    }
+}
+
+fn assessment() -> Assessment {
+    let mut assessment = sample::assessment();
+    let mut idle = sample::principal("idle", PrincipalKind::Role, Nature::Machine);
+    idle.administrator = true;
+    idle.last_activity = Some(sample::as_of().plus_days(-50));
+    idle.active_days = vec![Day(20_700)];
+    assessment.principals.push(idle);
+    assessment
+}
+
+fn run(session: &Session, name: &str, parameters: &[(&str, &str)]) -> Vec<String> {
+    let parameters: BTreeMap<String, String> =
+        parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let shown = |cell: &Cell| match cell {
+        Cell::Null => "-".to_owned(),
+        Cell::Boolean(yes) => yes.to_string(),
+        Cell::Integer(n) => n.to_string(),
+        Cell::Text(text) => text.clone(),
+        Cell::Time(at) => at.to_string(),
+        Cell::List(items) => format!("[{}]", items.join(",")),
+        Cell::Object(value) => value.to_string(),
+    };
+    let table = session.run(name, &parameters).unwrap_or_else(|error| panic!("{name}: {error}"));
+    table.rows.iter().map(|row| row.iter().map(shown).collect::<Vec<_>>().join(" | ")).collect()
+}
+
+#[test]
+fn every_query_runs_on_an_empty_lake() {
+    let mut empty = sample::of(vec![], vec![]);
+    empty.accounts.clear();
+    let tables = Tables { assessment: &empty, findings: &[], activity: &[], quarantine: &[] };
+    let session = Session::open(&LakeFiles::default(), &tables, Limits::default()).unwrap();
+    for info in list().unwrap() {
+        let given: Vec<(&str, &str)> =
+            info.parameters.iter().filter(|p| p.required).map(|p| (p.name.as_str(), "x")).collect();
+        assert_eq!(run(&session, &info.name, &given), Vec::<String>::new(), "{}", info.name);
+    }
+}
+
+/// (query, parameters, rows with their cells joined by ` | `)
+type Case = (&'static str, Vec<(&'static str, &'static str)>, Vec<&'static str>);
+
+fn cases() -> Vec<Case> {
+    vec![
+        (
+            "who_used_principal",
+            vec![("principal", DEV)],
+            vec!["ana | 2 | 2 | 6 | 1 | 2026-11-01 | 2026-11-02", " | 1 | 1 | 1 | 0 | 2026-11-03 | 2026-11-03"],
+        ),
+        (
+            "denied_calls",
+            vec![],
+            vec![
+                "arn:aws:iam::111122223333:role/team/dev | iam.amazonaws.com | CreateUser | iam:CreateUser | service control policy | true | 1 | 2026-11-10T10:00:00Z | 2026-11-10T10:00:00Z | e1",
+                "arn:aws:iam::111122223333:user/ana | ec2.amazonaws.com | RunInstances | iam:PassRole | identity-based policy | false | 1 | 2026-11-11T10:00:00Z | 2026-11-11T10:00:00Z | e2",
+            ],
+        ),
+        ("denied_calls", vec![("principal", ANA), ("until", "2026-11-11")], vec![]),
+        (
+            "access_key_activity",
+            vec![("access_key", "AKIAANA")],
+            vec![
+                "ec2.amazonaws.com | RunInstances | 111122223333 |  | 203.0.113.9 | denied | UnauthorizedOperation | 1 | 2026-11-11T10:00:00Z | 2026-11-11T10:00:00Z",
+            ],
+        ),
+        ("access_key_activity", vec![("access_key", "AKIAANA"), ("until", "2026-11-11T10:00:00Z")], vec![]),
+        (
+            "role_chain",
+            vec![("access_key", "ASIAPROD")],
+            vec![
+                "1 | 2026-11-10T09:00:00Z | ASIAPROD | arn:aws:iam::444455556666:role/prod | AROA2:x | AssumedRole | arn:aws:iam::111122223333:role/team/dev | AROA1:ana | ASIADEV | i2",
+                "2 | 2026-11-10T08:00:00Z | ASIADEV | arn:aws:iam::111122223333:role/team/dev | AROA1:ana | IAMUser | arn:aws:iam::111122223333:user/ana | AIDA1 | AKIAANA | i1",
+            ],
+        ),
+        (
+            "first_time_actions",
+            vec![("principal", DEV)],
+            vec!["iam.amazonaws.com | CreateUser | 2026-11-19T10:00:00Z | 2 | 2 | 2026-09-01"],
+        ),
+        (
+            "console_sign_ins_without_mfa",
+            vec![],
+            vec![
+                "2026-11-18T09:00:00Z | 111122223333 | IAMUser | arn:aws:iam::111122223333:user/ana | 203.0.113.200 |  | e3",
+            ],
+        ),
+        (
+            "dormant_principals",
+            vec![],
+            vec![
+                "arn:aws:iam::111122223333:role/break-glass | 111122223333 | role | human | 2025-10-16T00:00:00Z | - | 400 | true | 0",
+                "arn:aws:iam::111122223333:user/legacy | 111122223333 | user | human | 2025-10-16T00:00:00Z | - | 400 | true | 0",
+                "arn:aws:iam::111122223333:role/idle | 111122223333 | role | machine | 2025-10-16T00:00:00Z | 2026-10-01T00:00:00Z | 50 | true | 0",
+                "arn:aws:iam::111122223333:role/unseen | 111122223333 | role | unknown | 2025-10-16T00:00:00Z | - | 400 | false | 0",
+            ],
+        ),
+        (
+            "standing_administrators",
+            vec![],
+            vec![
+                "arn:aws:iam::111122223333:role/break-glass | 111122223333 | role | human | [] | true | 0 | 0 | 90 | -",
+                "arn:aws:iam::111122223333:role/AWSReservedSSO_Admin_0011223344556677 | 111122223333 | identity_center_role | human | [ana,bo,cy,dee] | false | 2 | 0 | 90 | 2026-11-18T00:00:00Z",
+            ],
+        ),
+        (
+            "new_source_addresses",
+            vec![],
+            vec![
+                "arn:aws:iam::111122223333:user/ana | 203.0.113.200 | 2026-11-18T09:00:00Z | 2026-11-18T09:00:00Z | 1 | 0 | 1",
+                "arn:aws:iam::111122223333:root | 203.0.113.9 | 2026-11-19T00:00:00Z | 2026-11-19T00:00:00Z | 1 | 0 | 0",
+            ],
+        ),
+        (
+            "bucket_reads",
+            vec![("bucket", "secrets")],
+            vec![
+                "arn:aws:iam::111122223333:role/team/dev | ana | 198.51.100.7 | GetObject | authorised | 1 | 1 | 2026-11-18T10:00:00Z | 2026-11-18T10:00:00Z",
+            ],
+        ),
+        ("bucket_reads", vec![("bucket", "secret")], vec![]),
+        (
+            "iam_changes",
+            vec![],
+            vec![
+                "2026-11-10T10:00:00Z | 111122223333 | arn:aws:iam::111122223333:role/team/dev | ana | iam.amazonaws.com | CreateUser |  | denied | 198.51.100.7 | e1",
+                "2026-11-19T00:00:00Z | 111122223333 | arn:aws:iam::111122223333:root |  | iam.amazonaws.com | DeleteAccountPasswordPolicy |  | authorised | 203.0.113.9 | e7",
+            ],
+        ),
+        (
+            "events_of_ip",
+            vec![("source_ip", "203.0.113.9"), ("limit", "1")],
+            vec![
+                "2026-11-19T00:00:00Z | 111122223333 |  | arn:aws:iam::111122223333:root |  | iam.amazonaws.com | DeleteAccountPasswordPolicy |  | authorised |  |  | e7",
+            ],
+        ),
+        ("quarantine", vec![], vec!["a.json | 7 | 9 | not JSON"]),
+        (
+            "root_activity",
+            vec![],
+            vec![
+                "2026-11-19T00:00:00Z | 111122223333 | iam.amazonaws.com | DeleteAccountPasswordPolicy | authorised | true | - | 203.0.113.9 |  |  | e7",
+            ],
+        ),
+        ("coverage_gaps", vec![], vec!["111122223333 | eu-west-3 | 760 | 2160 | 3 | 2026-11-01T05:00:00Z | 4"]),
+    ]
+}
+
+#[test]
+fn every_query_answers_as_expected() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = write_lake(folder.path());
+    let assessment = assessment();
+    let activity = [
+        activity("ana", "s3:GetObject", "2026-11-01", 5, 0),
+        activity("ana", "iam:CreateUser", "2026-11-02", 1, 1),
+        activity("", "s3:GetObject", "2026-11-03", 1, 0),
+    ];
+    let quarantine = [QuarantineRow { file: "a.json".into(), offset: 7, length: 9, reason: "not JSON".into() }];
+    let tables = Tables { assessment: &assessment, findings: &[], activity: &activity, quarantine: &quarantine };
+    let session = Session::open(&lake, &tables, Limits::default()).unwrap();
+    let cases = cases();
+    for (name, _) in QUERIES {
+        assert!(cases.iter().any(|(of, _, rows)| of == name && !rows.is_empty()), "{name} has no case with rows");
+    }
+    for (name, parameters, want) in cases {
+        assert_eq!(run(&session, name, &parameters), want, "{name} {parameters:?}");
+    }
+}
+
+#[test]
+fn federated_sign_ins_are_listed_on_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = write_lake(folder.path());
+    let assessment = assessment();
+    let tables = Tables { assessment: &assessment, findings: &[], activity: &[], quarantine: &[] };
+    let session = Session::open(&lake, &tables, Limits::default()).unwrap();
+    assert_eq!(run(&session, "console_sign_ins_without_mfa", &[("include_federated", "true")]).len(), 2);
+}
+
+#[test]
+fn a_lake_without_a_newer_column_still_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("old.parquet");
+    let connection = Connection::open_in_memory().unwrap();
+    let sql = "COPY (SELECT 'e' AS event_id, TIMESTAMP '2026-11-01' AS time, 'AKIA' AS access_key, 's' AS source) TO";
+    connection.execute_batch(&format!("{sql} '{}' (FORMAT parquet)", path.display())).unwrap();
+    let lake = LakeFiles { events: vec![path], ..LakeFiles::default() };
+    let assessment = assessment();
+    let tables = Tables { assessment: &assessment, findings: &[], activity: &[], quarantine: &[] };
+    let session = Session::open(&lake, &tables, Limits::default()).unwrap();
+    assert_eq!(run(&session, "access_key_activity", &[("access_key", "AKIA")]).len(), 1);
+}
+
+#[test]
+fn a_missing_lake_file_is_a_clear_error() {
+    let assessment = assessment();
+    let tables = Tables { assessment: &assessment, findings: &[], activity: &[], quarantine: &[] };
+    let lake = LakeFiles { usage: vec!["/nonexistent/x.parquet".into()], ..LakeFiles::default() };
+    let error = Session::open(&lake, &tables, Limits::default()).unwrap_err().to_string();
+    assert!(error.starts_with("the lake cannot be opened: "), "{error}");
+    assert!(error.contains("/nonexistent/x.parquet"), "{error}");
+}
+
+/// Not a test of anything: how long a large scan takes to load. `cargo nextest run --run-ignored only -E 'test(loading_a_large_scan)' --no-capture`
+#[test]
+#[ignore = "a measurement"]
+fn loading_a_large_scan() {
+    let mut assessment = sample::of(vec![], vec![]);
+    assessment.principals = (0..5000)
+        .map(|index| {
+            let mut facts = sample::principal(&format!("r{index:04}"), PrincipalKind::Role, Nature::Machine);
+            facts.services = (0..100)
+                .map(|service| crate::compare::assessment::ServiceUse {
+                    service: format!("s{service}"),
+                    counts: Default::default(),
+                    unused_privileged: vec![],
+                    last_used: None,
+                    unused_parts: Vec::new(),
+                    unused_levels: Default::default(),
+                })
+                .collect();
+            facts
+        })
+        .collect();
+    let activity: Vec<ActivityRow> =
+        (0..200_000).map(|index| activity("ana", &format!("s3:A{}", index % 900), "2026-11-01", 5, 0)).collect();
+    let tables = Tables { assessment: &assessment, findings: &[], activity: &activity, quarantine: &[] };
+    let started = std::time::Instant::now();
+    let session = Session::open(&LakeFiles::default(), &tables, Limits::default()).unwrap();
+    println!("500,000 services and 200,000 activity rows: {:?}", started.elapsed());
+    let started = std::time::Instant::now();
+    run(&session, "who_used_principal", &[("principal", DEV)]);
+    println!("who_used_principal: {:?}", started.elapsed());
+}

@@ -1,0 +1,348 @@
+//! The two mergeable folds over events, and the trait through which analysis reads them.
+//!
+//! Both are keyed by what was recorded (session and call), never by what it means: principal, person and IAM
+//! action are joined when facts are read, so that a better catalogue or a late AssumeRole record never means
+//! reading the logs again. Merging the folds of two sets of events equals folding their union.
+
+use std::collections::BTreeMap;
+
+use crate::model::event::{CallVariant, Event, EventCategory, Identity, Outcome};
+use crate::model::time::{Day, SLOTS_PER_DAY, Timestamp, Window};
+
+/// Version of the normaliser and of the fold keys; every stored fold carries it.
+pub const FOLD_VERSION: u32 = 1;
+
+/// Key of a session: a hash of its [`Identity`] as recorded, stable across runs and machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub u64);
+
+impl SessionId {
+    /// The id of an identity: the first eight bytes of BLAKE3 over its fields, each ended by a zero byte.
+    #[must_use]
+    pub fn of(identity: &Identity) -> Self {
+        let mut hash = blake3::Hasher::new();
+        let mfa = match identity.mfa {
+            None => "",
+            Some(false) => "0",
+            Some(true) => "1",
+        };
+        for field in [
+            identity.kind.as_str(),
+            &identity.principal_id,
+            &identity.arn,
+            &identity.account,
+            &identity.access_key,
+            &identity.user_name,
+            &identity.invoked_by,
+            &identity.issuer_kind,
+            &identity.issuer_arn,
+            &identity.issuer_id,
+            &identity.source_identity,
+            &identity.provider,
+            &identity.on_behalf_of,
+            &identity.identity_store,
+            mfa,
+            if identity.assumed_root { "1" } else { "" },
+        ] {
+            hash.update(field.as_bytes());
+            hash.update(&[0]);
+        }
+        let mut first = [0u8; 8];
+        for (to, from) in first.iter_mut().zip(hash.finalize().as_bytes()) {
+            *to = *from;
+        }
+        Self(u64::from_be_bytes(first))
+    }
+}
+
+/// A set of the 288 five-minute slots of a day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Slots([u64; 5]);
+
+impl Slots {
+    /// Adds a slot; slots past 287 are ignored.
+    pub fn insert(&mut self, slot: u16) {
+        let slot = usize::from(slot);
+        if slot < SLOTS_PER_DAY
+            && let Some(word) = self.0.get_mut(slot / 64)
+        {
+            *word |= 1 << (slot % 64);
+        }
+    }
+
+    /// Adds every slot of the other set.
+    pub fn merge(&mut self, other: &Self) {
+        for (word, more) in self.0.iter_mut().zip(other.0) {
+            *word |= more;
+        }
+    }
+
+    /// How many slots are set.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.0.iter().map(|word| word.count_ones()).sum()
+    }
+
+    /// The slots in order.
+    pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
+        (0..SLOTS_PER_DAY as u16)
+            .filter(|slot| self.0.get(usize::from(slot / 64)).is_some_and(|word| word & (1 << (slot % 64)) != 0))
+    }
+
+    /// The 40 bytes that are stored, little endian.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; 40] {
+        let mut bytes = [0u8; 40];
+        for (chunk, word) in bytes.chunks_exact_mut(8).zip(self.0) {
+            chunk.copy_from_slice(&word.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// Reads what [`Slots::to_bytes`] wrote; none where the length is wrong.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() != 40 {
+            return None;
+        }
+        let mut words = [0u64; 5];
+        for (word, chunk) in words.iter_mut().zip(bytes.chunks_exact(8)) {
+            *word = u64::from_le_bytes(chunk.try_into().ok()?);
+        }
+        Some(Self(words))
+    }
+}
+
+/// Key of the `usage` fold.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UsageKey {
+    /// Whose credentials made the call.
+    pub session: SessionId,
+    /// `eventSource`.
+    pub source: String,
+    /// `eventName`.
+    pub name: String,
+    /// What tells the call apart.
+    pub variant: CallVariant,
+    /// Management, data or network activity.
+    pub category: EventCategory,
+    /// The main resource without what lies inside it: bucket (not object), table, key, function, role; empty
+    /// where the record names none.
+    pub resource: String,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// `recipientAccountId`: the account in whose logs it stands.
+    pub account: String,
+    /// `awsRegion`.
+    pub region: String,
+    /// UTC day.
+    pub day: Day,
+    /// The record carries a `sharedEventID`, so another account may hold a copy of the same call.
+    pub shared: bool,
+}
+
+/// Value of the `usage` fold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsageFact {
+    /// Calls.
+    pub count: u64,
+    /// First call.
+    pub first: Timestamp,
+    /// Last call.
+    pub last: Timestamp,
+    /// Five-minute slots of the day with at least one call.
+    pub slots: Slots,
+}
+
+impl UsageFact {
+    /// The fact of one call.
+    #[must_use]
+    pub fn of(time: Timestamp) -> Self {
+        let mut slots = Slots::default();
+        slots.insert(time.slot());
+        Self { count: 1, first: time, last: time, slots }
+    }
+
+    /// Adds the calls of another fact with the same key.
+    pub fn merge(&mut self, other: &Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.slots.merge(&other.slots);
+    }
+}
+
+/// A row of the `usage` fold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageRow {
+    /// Key.
+    pub key: UsageKey,
+    /// Value.
+    pub fact: UsageFact,
+}
+
+/// Key of the `shapes` fold: the distinct calls that a replay has to decide.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShapeKey {
+    /// Whose credentials made the call.
+    pub session: SessionId,
+    /// `eventSource`.
+    pub source: String,
+    /// `eventName`.
+    pub name: String,
+    /// What tells the call apart.
+    pub variant: CallVariant,
+    /// Every resource named, in full, sorted.
+    pub resources: Vec<String>,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// `recipientAccountId`.
+    pub account: String,
+    /// `awsRegion`.
+    pub region: String,
+    /// Condition context that the record shows, as (IAM condition key, value), sorted: `aws:SourceIp`,
+    /// `aws:SourceVpce`, `aws:UserAgent`, `aws:ViaAWSService`, `aws:CalledVia` and the like.
+    pub context: Vec<(String, String)>,
+    /// The record carries a `sharedEventID`.
+    pub shared: bool,
+    /// The resources were cut to a common prefix because a session × call had too many: a proof that rests on
+    /// this row is undecidable, never wrong.
+    pub inexact: bool,
+}
+
+/// Value of the `shapes` fold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShapeFact {
+    /// Calls.
+    pub count: u64,
+    /// First call.
+    pub first: Timestamp,
+    /// Last call.
+    pub last: Timestamp,
+    /// Id of one of the events: the smallest (time, id), so that merging in any order gives the same.
+    pub example: String,
+    /// Time of that event.
+    pub example_time: Timestamp,
+}
+
+impl ShapeFact {
+    /// Adds the calls of another fact with the same key.
+    pub fn merge(&mut self, other: &Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        if (other.example_time, &other.example) < (self.example_time, &self.example) {
+            self.example.clone_from(&other.example);
+            self.example_time = other.example_time;
+        }
+    }
+}
+
+/// Credentials handed out by a call (`AssumeRole*`, `GetFederationToken`, `GetSessionToken`): the link from a
+/// session back to whoever obtained it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IssuedCredential {
+    /// `responseElements.credentials.accessKeyId`.
+    pub access_key: String,
+    /// `responseElements.assumedRoleUser.assumedRoleId` (`AROA…:name`), or the federated user's id.
+    pub session_principal_id: String,
+    /// `requestParameters.roleArn`, with path.
+    pub role_arn: String,
+    /// Who called.
+    pub by: SessionId,
+    /// When.
+    pub time: Timestamp,
+    /// The event.
+    pub event_id: String,
+}
+
+/// An hour of one account and region of which the logs hold something.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CoverageKey {
+    /// Account whose trail it is (`recipientAccountId`, or the account in the file's path).
+    pub account: String,
+    /// Region.
+    pub region: String,
+    /// Hours since the epoch.
+    pub hour: i32,
+    /// Kind of events.
+    pub category: EventCategory,
+}
+
+/// The folds of some events.
+#[derive(Clone, Debug, Default)]
+pub struct Folds {
+    /// Calls by day.
+    pub usage: BTreeMap<UsageKey, UsageFact>,
+    /// Distinct calls.
+    pub shapes: BTreeMap<ShapeKey, ShapeFact>,
+    /// Identities by key.
+    pub sessions: BTreeMap<SessionId, Identity>,
+    /// Credentials handed out.
+    pub issued: std::collections::BTreeSet<IssuedCredential>,
+    /// Hours with events, and how many.
+    pub coverage: BTreeMap<CoverageKey, u64>,
+}
+
+/// How the facts of a lake are read. The lake implements it; analysis knows nothing of files or SQL.
+pub trait FactSource {
+    /// What reading can fail with.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Usage rows whose day lies in the window, merged, in key order.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn usage(&self, window: Window) -> Result<Vec<UsageRow>, Self::Error>;
+
+    /// Every identity seen, by key.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn sessions(&self) -> Result<BTreeMap<SessionId, Identity>, Self::Error>;
+
+    /// Every credential seen handed out.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn issued(&self) -> Result<Vec<IssuedCredential>, Self::Error>;
+
+    /// Hours with events in the window, and how many.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn coverage(&self, window: Window) -> Result<BTreeMap<CoverageKey, u64>, Self::Error>;
+}
+
+/// Whether an event takes part in the `usage` and `shapes` folds: only calls do.
+#[must_use]
+pub fn is_usage(event: &Event) -> bool {
+    event.is_call()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_round_trip_and_merge() {
+        let mut a = Slots::default();
+        for slot in [0, 63, 64, 287, 288, 999] {
+            a.insert(slot);
+        }
+        let mut b = Slots::default();
+        b.insert(5);
+        b.merge(&a);
+        assert_eq!(b.iter().collect::<Vec<_>>(), [0, 5, 63, 64, 287]);
+        assert_eq!(Slots::from_bytes(&b.to_bytes()), Some(b));
+        assert_eq!(Slots::from_bytes(&[0; 39]), None);
+    }
+
+    #[test]
+    fn session_ids_separate_fields() {
+        let a = Identity { kind: "ab".into(), principal_id: "c".into(), ..Identity::default() };
+        let b = Identity { kind: "a".into(), principal_id: "bc".into(), ..Identity::default() };
+        assert_ne!(SessionId::of(&a), SessionId::of(&b));
+        assert_eq!(SessionId::of(&a), SessionId::of(&a.clone()));
+    }
+}

@@ -1,0 +1,408 @@
+//! Who did it: from an identity as recorded to principal, session and person.
+//!
+//! The name that a caller gives to a role session is only a claim. Who obtained the credentials decides: the caller
+//! of the AssumeRole call that handed out the access key, followed back to its origin. Only on `AWSReservedSSO_*`
+//! roles is the session name set by Identity Center and so is the person's user name.
+//!
+//! Sources: "CloudTrail userIdentity element" (CloudTrail User Guide); "Monitor and control actions taken with
+//! assumed roles" (IAM User Guide); "Identity Center information in CloudTrail" (Identity Center User Guide).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::arn::Arn;
+use crate::model::event::Identity;
+use crate::model::snapshot::{RosterKind, Snapshot};
+
+use super::fold::{IssuedCredential, SessionId};
+use super::people::People;
+
+/// Longest chain of role sessions that is followed back. IAM allows a chained session one hour, so real chains are
+/// short; the limit only bounds made-up ones.
+const MAX_CHAIN: usize = 16;
+
+/// What kind of principal acted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ActorKind {
+    /// An IAM user (also through `GetSessionToken` and `GetFederationToken`, which carry its permissions).
+    User,
+    /// A session of a role.
+    Role,
+    /// The root user of an account.
+    Root,
+    /// A subject of a SAML provider, before it became a role session.
+    SamlSubject,
+    /// A subject of a web identity (OIDC) provider, before it became a role session.
+    WebIdentity,
+    /// An Identity Center user, outside a role session (portal sign-in and the like).
+    IdentityCenterUser,
+    /// A directory user.
+    Directory,
+    /// An AWS service acting as itself.
+    Service,
+    /// Another account: a copy of a cross-account call, which never makes a principal.
+    OtherAccount,
+    /// The record does not say.
+    Unknown,
+}
+
+/// What the attribution to a person rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Basis {
+    /// Identity Center: its user id, or the session name on an `AWSReservedSSO_*` role.
+    IdentityCenter,
+    /// The owner of an IAM user.
+    IamUser,
+    /// The subject that a SAML provider asserted.
+    SamlSubject,
+    /// The subject of a web identity: a pipeline or workload.
+    WebIdentity,
+    /// Who obtained the session's credentials.
+    CredentialChain,
+    /// `SourceIdentity`, where the chain is not in the logs.
+    SourceIdentity,
+    /// An AWS service.
+    Service,
+    /// Nothing: the session name stays a claim.
+    None,
+}
+
+impl Basis {
+    /// Stable text used in output.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::IdentityCenter => "identity_center",
+            Self::IamUser => "iam_user",
+            Self::SamlSubject => "saml_subject",
+            Self::WebIdentity => "web_identity",
+            Self::CredentialChain => "credential_chain",
+            Self::SourceIdentity => "source_identity",
+            Self::Service => "service",
+            Self::None => "none",
+        }
+    }
+}
+
+/// A session, resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// Kind of principal.
+    pub kind: ActorKind,
+    /// ARN of the principal: user, role with its path where known, root; for others the best name there is.
+    pub principal: String,
+    /// Unique id of the principal (`AIDA…`, `AROA…`); empty where not recorded.
+    pub principal_id: String,
+    /// Account that owns the principal; empty where not recorded.
+    pub account: String,
+    /// Role session name; empty for others.
+    pub session_name: String,
+    /// The person, where known.
+    pub person: Option<String>,
+    /// What that rests on.
+    pub basis: Basis,
+    /// The origin is a program, a pipeline or an AWS service.
+    pub machine: bool,
+    /// False where an AWS service made the call with this identity (`invokedBy`): it is the principal's use, but
+    /// not a separate act of the person.
+    pub own_act: bool,
+    /// Principals from which the session's credentials came, origin first, without this one.
+    pub chain: Vec<String>,
+}
+
+/// Resolves sessions against a snapshot and the credentials that the logs saw handed out.
+#[derive(Debug)]
+pub struct Resolver<'a> {
+    people: &'a People,
+    sessions: &'a BTreeMap<SessionId, Identity>,
+    by_key: BTreeMap<&'a str, &'a IssuedCredential>,
+    by_session_name: BTreeMap<&'a str, BTreeSet<SessionId>>,
+    /// (account, role name) → ARN with path, where unique.
+    roles: BTreeMap<(String, String), String>,
+}
+
+impl<'a> Resolver<'a> {
+    /// A resolver over all sessions and issued credentials of a lake.
+    #[must_use]
+    pub fn new(
+        snapshot: &Snapshot,
+        people: &'a People,
+        sessions: &'a BTreeMap<SessionId, Identity>,
+        issued: &'a [IssuedCredential],
+    ) -> Self {
+        let mut by_key: BTreeMap<&'a str, &'a IssuedCredential> = BTreeMap::new();
+        let mut by_session_name: BTreeMap<&str, BTreeSet<SessionId>> = BTreeMap::new();
+        for credential in issued {
+            // An access key id is handed out once; copies of the call in other accounts name the same caller less
+            // well, so the copy that knows a principal wins.
+            let better = |new: &IssuedCredential, old: &IssuedCredential| {
+                let rank = |c: &IssuedCredential| sessions.get(&c.by).map_or(0, issuer_rank);
+                rank(new) > rank(old)
+            };
+            if !credential.access_key.is_empty() {
+                by_key
+                    .entry(credential.access_key.as_str())
+                    .and_modify(|known| {
+                        if better(credential, known) {
+                            *known = credential;
+                        }
+                    })
+                    .or_insert(credential);
+            }
+            if !credential.session_principal_id.is_empty() {
+                by_session_name.entry(credential.session_principal_id.as_str()).or_default().insert(credential.by);
+            }
+        }
+        let mut roles = BTreeMap::new();
+        for iam in snapshot.accounts.values() {
+            for role in &iam.roles {
+                roles.insert((iam.account.to_string(), role.holder.name.clone()), role.holder.arn.to_string());
+            }
+        }
+        Self { people, sessions, by_key, by_session_name, roles }
+    }
+
+    /// Resolves every session.
+    #[must_use]
+    pub fn resolve_all(&self) -> BTreeMap<SessionId, Actor> {
+        let mut done = BTreeMap::new();
+        for id in self.sessions.keys() {
+            self.resolve_into(*id, &mut done, &mut Vec::new());
+        }
+        done
+    }
+
+    fn resolve_into(&self, id: SessionId, done: &mut BTreeMap<SessionId, Actor>, path: &mut Vec<SessionId>) {
+        if done.contains_key(&id) || path.contains(&id) || path.len() >= MAX_CHAIN {
+            return;
+        }
+        let Some(identity) = self.sessions.get(&id) else { return };
+        path.push(id);
+        let origins = self.origins(identity);
+        for origin in &origins {
+            self.resolve_into(*origin, done, path);
+        }
+        path.pop();
+        let resolved: Vec<&Actor> = origins.iter().filter_map(|origin| done.get(origin)).collect();
+        let complete = resolved.len() == origins.len();
+        let actor = self.actor(identity, if complete { &resolved } else { &[] });
+        done.insert(id, actor);
+    }
+
+    /// The sessions that obtained this session's credentials: one by the access key, or, where the record has no
+    /// key, all that ever obtained a session of this name.
+    fn origins(&self, identity: &Identity) -> Vec<SessionId> {
+        if let Some(issued) = self.by_key.get(identity.access_key.as_str()) {
+            return vec![issued.by];
+        }
+        if identity.access_key.is_empty() || identity.kind == "AssumedRole" {
+            return self
+                .by_session_name
+                .get(identity.principal_id.as_str())
+                .map(|set| set.iter().copied().collect())
+                .unwrap_or_default();
+        }
+        Vec::new()
+    }
+
+    fn actor(&self, identity: &Identity, origins: &[&Actor]) -> Actor {
+        let mut actor = self.principal(identity);
+        let source_identity = || {
+            let name = identity.source_identity.as_str();
+            (!name.is_empty()).then(|| self.people.named(name).unwrap_or(name).to_owned())
+        };
+        if actor.kind == ActorKind::Role && !is_identity_center_role(&actor.principal) {
+            if let Some(person) = one_person(origins) {
+                actor.person = Some(person);
+                actor.basis = Basis::CredentialChain;
+            } else if let Some(person) = source_identity() {
+                actor.person = Some(person);
+                actor.basis = Basis::SourceIdentity;
+            }
+            actor.machine = !origins.is_empty() && origins.iter().all(|origin| origin.machine);
+        }
+        if let [origin] = origins
+            && matches!(actor.kind, ActorKind::Role | ActorKind::Root)
+        {
+            actor.chain.clone_from(&origin.chain);
+            actor.chain.push(origin.principal.clone());
+            if actor.kind == ActorKind::Root {
+                actor.person.clone_from(&origin.person);
+                actor.basis = if origin.person.is_some() { Basis::CredentialChain } else { Basis::None };
+            }
+        }
+        if let Some(person) = &actor.person
+            && self.people.kind(person) == Some(RosterKind::Service)
+        {
+            // The roster names a machine identity: somebody answers for it, but nobody acts.
+            actor.machine = true;
+            actor.person = None;
+        }
+        actor
+    }
+
+    /// The principal of an identity, and the person where the identity alone says who it is.
+    fn principal(&self, identity: &Identity) -> Actor {
+        let mut actor = Actor {
+            kind: ActorKind::Unknown,
+            principal: identity.arn.clone(),
+            principal_id: identity.principal_id.clone(),
+            account: identity.account.clone(),
+            session_name: String::new(),
+            person: None,
+            basis: Basis::None,
+            machine: false,
+            own_act: identity.invoked_by.is_empty(),
+            chain: Vec::new(),
+        };
+        match identity.kind.as_str() {
+            "IAMUser" => self.iam_user(identity, &mut actor),
+            "AssumedRole" | "Role" => self.assumed_role(identity, &mut actor),
+            "Root" => {
+                actor.kind = ActorKind::Root;
+                if actor.principal.is_empty() {
+                    actor.principal = format!("arn:aws:iam::{}:root", identity.account);
+                }
+            }
+            "FederatedUser" if !identity.issuer_arn.is_empty() => {
+                // GetFederationToken: the session has at most its user's permissions, so the user is the principal.
+                actor.kind = if identity.issuer_kind == "Root" { ActorKind::Root } else { ActorKind::User };
+                actor.principal.clone_from(&identity.issuer_arn);
+                actor.session_name = last_part(&identity.arn).to_owned();
+                actor.principal_id.clone_from(&identity.issuer_id);
+                if actor.kind == ActorKind::User {
+                    let name = last_part(&identity.issuer_arn);
+                    self.own_user(&identity.issuer_arn, name, &mut actor);
+                }
+            }
+            "SAMLUser" => {
+                actor.kind = ActorKind::SamlSubject;
+                actor.principal = non_empty(&identity.arn, &identity.provider, &identity.principal_id);
+                actor.basis = Basis::SamlSubject;
+                actor.person = self.subject(&identity.user_name);
+            }
+            "WebIdentityUser" => {
+                actor.kind = ActorKind::WebIdentity;
+                actor.principal = non_empty(&identity.provider, &identity.arn, &identity.principal_id);
+                actor.machine = true;
+                actor.basis = Basis::WebIdentity;
+                actor.session_name.clone_from(&identity.user_name);
+            }
+            "IdentityCenterUser" => {
+                actor.kind = ActorKind::IdentityCenterUser;
+                actor.basis = Basis::IdentityCenter;
+                actor.person = self.center_user(identity, &identity.user_name);
+            }
+            "Directory" => actor.kind = ActorKind::Directory,
+            "AWSService" => Self::service(identity, &mut actor),
+            "AWSAccount" => {
+                actor.kind = ActorKind::OtherAccount;
+                actor.principal = non_empty(&identity.arn, &identity.account, &identity.principal_id);
+            }
+            // Service events and some calls that services make carry no type, only `invokedBy`.
+            "" if !identity.invoked_by.is_empty() => Self::service(identity, &mut actor),
+            _ => {}
+        }
+        actor
+    }
+
+    fn service(identity: &Identity, actor: &mut Actor) {
+        actor.kind = ActorKind::Service;
+        actor.principal = non_empty(&identity.invoked_by, &identity.principal_id, &identity.arn);
+        actor.machine = true;
+        actor.basis = Basis::Service;
+    }
+
+    fn iam_user(&self, identity: &Identity, actor: &mut Actor) {
+        actor.kind = ActorKind::User;
+        if actor.principal.is_empty() {
+            // Some records of console sign-in and of deleted users have no ARN.
+            actor.principal = format!("arn:aws:iam::{}:user/{}", identity.account, identity.user_name);
+        }
+        let arn = actor.principal.clone();
+        self.own_user(&arn, &identity.user_name, actor);
+    }
+
+    fn own_user(&self, arn: &str, name: &str, actor: &mut Actor) {
+        actor.basis = Basis::IamUser;
+        let owner = self.people.owner_of_iam_user(arn, name);
+        actor.person = Some(owner.unwrap_or(arn).to_owned());
+    }
+
+    fn assumed_role(&self, identity: &Identity, actor: &mut Actor) {
+        actor.kind = ActorKind::Role;
+        let (id, session) = identity.principal_id.split_once(':').unwrap_or((&identity.principal_id, ""));
+        session.clone_into(&mut actor.session_name);
+        actor.principal_id = if identity.issuer_id.is_empty() { id.to_owned() } else { identity.issuer_id.clone() };
+        if identity.issuer_arn.is_empty() {
+            actor.principal = self.role_of_session(identity).unwrap_or_else(|| identity.arn.clone());
+        } else {
+            actor.principal.clone_from(&identity.issuer_arn);
+        }
+        if actor.session_name.is_empty() && identity.arn.contains(":assumed-role/") {
+            actor.session_name = last_part(&identity.arn).to_owned();
+        }
+        if is_identity_center_role(&actor.principal) {
+            actor.basis = Basis::IdentityCenter;
+            let session = actor.session_name.clone();
+            actor.person = self.center_user(identity, &session);
+        } else if actor.principal.contains(":role/aws-service-role/") {
+            actor.machine = true;
+        }
+    }
+
+    /// `arn:aws:sts::ACCOUNT:assumed-role/NAME/SESSION` lacks the role's path: the snapshot has it.
+    fn role_of_session(&self, identity: &Identity) -> Option<String> {
+        let arn: Arn = identity.arn.parse().ok()?;
+        let name = arn.resource().strip_prefix("assumed-role/")?.split('/').next()?;
+        let account = arn.account_text();
+        let known = self.roles.get(&(account.to_owned(), name.to_owned())).cloned();
+        Some(known.unwrap_or_else(|| format!("arn:{}:iam::{account}:role/{name}", arn.partition())))
+    }
+
+    fn center_user(&self, identity: &Identity, name: &str) -> Option<String> {
+        self.people
+            .with_store_id(&identity.on_behalf_of)
+            .or_else(|| self.people.named(name))
+            .map(str::to_owned)
+            .or_else(|| (!name.is_empty()).then(|| name.to_lowercase()))
+            .or_else(|| (!identity.on_behalf_of.is_empty()).then(|| identity.on_behalf_of.clone()))
+    }
+
+    fn subject(&self, name: &str) -> Option<String> {
+        (!name.is_empty()).then(|| self.people.named(name).map_or_else(|| name.to_lowercase(), str::to_owned))
+    }
+}
+
+/// How well a caller's identity names who obtained credentials: a copy in another account only knows the account.
+fn issuer_rank(identity: &Identity) -> u8 {
+    match identity.kind.as_str() {
+        "AWSAccount" | "Unknown" => 1,
+        "" => 0,
+        _ => 2,
+    }
+}
+
+/// The one person behind all origins, if they agree.
+fn one_person(origins: &[&Actor]) -> Option<String> {
+    let mut people = origins.iter().map(|origin| origin.person.as_ref());
+    let first = people.next()??;
+    people.all(|person| person == Some(first)).then(|| first.clone())
+}
+
+/// Whether an ARN is that of a role which Identity Center provisioned. The path is reserved: nobody else can
+/// create a role there. Session ARNs lack the path, so there the reserved name prefix decides.
+#[must_use]
+pub fn is_identity_center_role(arn: &str) -> bool {
+    arn.contains(":role/aws-reserved/sso.amazonaws.com/") || arn.contains(":role/AWSReservedSSO_")
+}
+
+fn last_part(arn: &str) -> &str {
+    arn.rsplit(['/', ':']).next().unwrap_or(arn)
+}
+
+fn non_empty(first: &str, second: &str, third: &str) -> String {
+    [first, second, third].into_iter().find(|text| !text.is_empty()).unwrap_or("").to_owned()
+}
+
+#[cfg(test)]
+mod tests;
