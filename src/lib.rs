@@ -8,6 +8,7 @@ pub mod cli;
 pub mod collect;
 pub mod compare;
 pub mod compliance;
+pub mod decide;
 pub mod demo;
 pub mod entitlements;
 pub mod findings;

@@ -80,6 +80,16 @@ pub enum Command {
     Entitlements(Filter),
     /// List what principals used
     Usage(Filter),
+    /// Decide one request as AWS would: the answer, the layer that made it, the statements
+    Can(CanArgs),
+    /// List the principals that may do something, also through roles that they may assume
+    WhoCan(WhoCanArgs),
+    /// Decide recorded cases
+    Policy {
+        /// What to do.
+        #[command(subcommand)]
+        action: PolicyAction,
+    },
     /// Look at the findings of the last scan
     Findings {
         /// What to do with them.
@@ -177,6 +187,79 @@ pub struct Filter {
     /// Only actions that match, such as s3:Get*
     #[arg(long, value_name = "PATTERN")]
     pub action: Option<String>,
+}
+
+/// What is known about a request beside principal, action and resource.
+#[derive(Debug, Args)]
+pub struct RequestArgs {
+    /// A condition key of the request, as key=value; repeat for more keys or values
+    #[arg(long = "context", value_name = "KEY=VALUE")]
+    pub context: Vec<String>,
+    /// A condition key that the request does not have; repeat for more [default: keys not given are not known]
+    #[arg(long = "absent", value_name = "KEY")]
+    pub absent: Vec<String>,
+    /// The request has no keys but those given and those that follow from it
+    #[arg(long)]
+    pub no_other_context: bool,
+    /// The account that owns the resource [default: as its ARN says, else the principal's]
+    #[arg(long, value_name = "ACCOUNT")]
+    pub resource_account: Option<crate::model::arn::AccountId>,
+    /// The resource's policy, a JSON file
+    #[arg(long, value_name = "FILE", conflicts_with = "no_resource_policy")]
+    pub resource_policy: Option<PathBuf>,
+    /// The resource has no policy
+    #[arg(long)]
+    pub no_resource_policy: bool,
+}
+
+/// `jitscan can`.
+#[derive(Debug, Args)]
+pub struct CanArgs {
+    /// ARN of a user, role, role session, root, or federated user; or the name of a user or role; or a service, such
+    /// as logs.amazonaws.com; or `anonymous`
+    pub principal: String,
+    /// The action, such as s3:GetObject
+    pub action: String,
+    /// ARN of the resource [default: *, a request that names none]
+    pub resource: Option<String>,
+    /// What else is known about the request.
+    #[command(flatten)]
+    pub request: RequestArgs,
+    /// A session policy, a JSON file; repeat for more
+    #[arg(long, value_name = "FILE")]
+    pub session_policy: Vec<PathBuf>,
+    /// Exit with 3 where it is not allowed
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
+/// `jitscan who-can`.
+#[derive(Debug, Args)]
+pub struct WhoCanArgs {
+    /// The action, such as s3:GetObject
+    pub action: String,
+    /// ARN of the resource [default: *, a request that names none]
+    pub resource: Option<String>,
+    /// What else is known about the request.
+    #[command(flatten)]
+    pub request: RequestArgs,
+    /// Most roles to assume on the way
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub hops: usize,
+}
+
+/// `jitscan policy …`.
+#[derive(Debug, Subcommand)]
+pub enum PolicyAction {
+    /// Decide recorded cases: one JSON object a line; prints a JSON line each, and exits with 1 where an expectation
+    /// is missed
+    Test {
+        /// The file, or - for standard input
+        file: PathBuf,
+        /// Also print the statements, what an open answer depends on, and what could not be looked at
+        #[arg(long)]
+        explain: bool,
+    },
 }
 
 /// `jitscan findings …`.

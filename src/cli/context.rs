@@ -101,10 +101,18 @@ impl Context<'_> {
     /// # Errors
     /// When stdout cannot be written.
     pub fn emit(&self, meta: &Meta, table: &Table) -> Result<(), CommandError> {
+        self.emit_as(self.global.format, meta, table)
+    }
+
+    /// Writes a table to stdout in a format of the command's own choice.
+    ///
+    /// # Errors
+    /// When stdout cannot be written.
+    pub fn emit_as(&self, format: output::Format, meta: &Meta, table: &Table) -> Result<(), CommandError> {
         let stdout = io::stdout();
         let width = self.width();
         let mut out = io::BufWriter::new(stdout.lock());
-        output::write(&mut out, self.global.format, meta, table, width)?;
+        output::write(&mut out, format, meta, table, width)?;
         out.flush()?;
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::catalog::{ActionId, ActionSet};
-use crate::entitlements::{Entitlement, Layer, LimitKind, PrincipalEntitlements, Provenance};
+use crate::entitlements::{Entitlement, LimitKind, PrincipalEntitlements, Provenance};
 
 use super::Shared;
 use super::assessment::Verdict;
@@ -129,17 +129,7 @@ fn beyond_because(shared: &Shared<'_>, principal: &str, own: &OwnActivity<'_>, a
 /// A statement as text: layer, policy, what carries it, Sid or index.
 #[must_use]
 pub fn provenance_text(provenance: &Provenance) -> String {
-    let layer = match provenance.layer {
-        Layer::IdentityInline => "inline",
-        Layer::IdentityManaged => "managed",
-        Layer::Group => "group",
-        Layer::Boundary => "boundary",
-        Layer::ServiceControl => "scp",
-    };
-    let via = if provenance.via.is_empty() { String::new() } else { format!(" via {}", provenance.via) };
-    let statement =
-        if provenance.sid.is_empty() { format!("[{}]", provenance.statement) } else { provenance.sid.clone() };
-    format!("{layer} {}#{statement}{via}", provenance.policy)
+    provenance.to_string()
 }
 
 /// The conditions on one action of an entitlement, and the limits that other statements put on it.

@@ -175,7 +175,7 @@ impl Bench<'_> {
                 Layer::IdentityManaged => self.changes.attached(self.principal, &provenance.policy),
                 Layer::IdentityInline => self.changes.inline(self.principal),
                 Layer::Group => self.changes.joined(self.principal),
-                Layer::Boundary | Layer::ServiceControl => None,
+                _ => None,
             };
             oldest = Some(oldest.map_or(at, |known| known.min(at)));
         }

@@ -5,10 +5,10 @@
 //! leaves the action granted for the requests that it does not mean.
 //! Source: IAM User Guide, "AWS global condition context keys".
 
+use crate::decide::condition::CompiledCondition;
+use crate::decide::context::{Context, Slot};
+use crate::decide::{PrincipalKind, Truth as Decided};
 use crate::model::arn::{AccountId, Arn};
-use crate::policy::{ArnPattern, Condition, Operator, Wild};
-
-use super::PrincipalKind;
 
 /// An answer where something may be unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,29 +23,57 @@ pub(super) enum Truth {
     Unknown,
 }
 
-/// Facts about a principal, or about all of an account where `principal` is none.
+/// Facts about a principal, or about all of an account.
 #[derive(Clone, Debug)]
-pub(super) struct Facts<'a> {
-    pub(super) account: AccountId,
-    /// The organisation, where the account is known to be in it.
-    pub(super) organization: Option<&'a str>,
-    pub(super) principal: Option<(&'a Arn, &'a str, PrincipalKind)>,
+pub(super) struct Facts {
+    /// The keys that are known before any request; nothing is known of the others.
+    context: Context,
 }
 
-/// Keys that the principal decides; those of `Facts` without a principal come first.
-const ACCOUNT_KEYS: [&str; 3] = ["aws:PrincipalAccount", "aws:PrincipalOrgID", "aws:PrincipalIsAWSService"];
-const PRINCIPAL_KEYS: [&str; 3] = ["aws:PrincipalArn", "aws:PrincipalType", "aws:username"];
+/// Keys that tell the principals of an account apart.
+const PRINCIPAL_KEYS: [&str; 3] = ["aws:principalarn", "aws:principaltype", "aws:username"];
 /// Beginning of the keys that belong to the principal and not to the request.
 const FIXED: [&str; 3] = ["aws:principal", "aws:username", "aws:userid"];
 
-/// Whether deciding the conditions needs to know which principal it is.
-pub(super) fn personal(conditions: &[Condition]) -> bool {
-    conditions.iter().any(|condition| PRINCIPAL_KEYS.iter().any(|key| condition.key.eq_ignore_ascii_case(key)))
+fn starts_with(key: &str, start: &str) -> bool {
+    key.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))
 }
 
-impl Facts<'_> {
+fn is_fixed(key: &str) -> bool {
+    FIXED.iter().any(|start| starts_with(key, start))
+}
+
+/// Whether deciding the conditions needs to know which principal it is.
+pub(super) fn personal(conditions: &[CompiledCondition]) -> bool {
+    let is_personal = |key: &str| PRINCIPAL_KEYS.iter().any(|own| key.eq_ignore_ascii_case(own));
+    conditions.iter().any(|one| is_personal(&one.key) || one.variables().into_iter().any(|(key, _)| is_personal(key)))
+}
+
+impl Facts {
+    /// `organization` where the account is known to be in it; a principal by its ARN, name and kind.
+    pub(super) fn new(
+        account: AccountId,
+        organization: Option<&str>,
+        principal: Option<(&Arn, &str, PrincipalKind)>,
+    ) -> Self {
+        let mut context = Context::open();
+        context.set("aws:PrincipalAccount", Slot::one(account.to_string()));
+        context.set("aws:PrincipalIsAWSService", Slot::one("false"));
+        context.set("aws:PrincipalServiceName", Slot::Absent);
+        if let Some(id) = organization {
+            context.set("aws:PrincipalOrgID", Slot::one(id));
+        }
+        if let Some((arn, name, kind)) = principal {
+            let user = kind == PrincipalKind::User;
+            context.set("aws:PrincipalArn", Slot::one(arn.as_str()));
+            context.set("aws:PrincipalType", Slot::one(if user { "User" } else { "AssumedRole" }));
+            context.set("aws:username", if user { Slot::one(name) } else { Slot::Absent });
+        }
+        Self { context }
+    }
+
     /// Whether all conditions hold.
-    pub(super) fn decide(&self, conditions: &[Condition]) -> Truth {
+    pub(super) fn decide(&self, conditions: &[CompiledCondition]) -> Truth {
         let mut all = Truth::Always;
         for condition in conditions {
             all = match (all, self.one(condition)) {
@@ -59,115 +87,18 @@ impl Facts<'_> {
         all
     }
 
-    fn one(&self, condition: &Condition) -> Truth {
-        let is = |key: &str| condition.key.eq_ignore_ascii_case(key);
-        let value = match self.value(&condition.key) {
-            Some(value) => value,
-            None if FIXED
-                .iter()
-                .any(|start| condition.key.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start))) =>
+    fn one(&self, condition: &CompiledCondition) -> Truth {
+        match condition.decide(&self.context) {
+            Decided::True => Truth::Always,
+            Decided::False => Truth::Never,
+            // What belongs to the principal is the same for all its requests.
+            Decided::Unknown
+                if is_fixed(&condition.key) && condition.variables().into_iter().all(|(key, _)| is_fixed(key)) =>
             {
-                return Truth::Unknown;
+                Truth::Unknown
             }
-            None => return Truth::Sometimes,
-        };
-        let hits = |matches: &dyn Fn(&str) -> Option<bool>| -> Option<bool> {
-            let mut unknown = false;
-            for text in &condition.values {
-                match matches(text) {
-                    Some(true) => return Some(true),
-                    Some(false) => {}
-                    None => unknown = true,
-                }
-            }
-            if unknown { None } else { Some(false) }
-        };
-        let Some(value) = value else {
-            // The key is known to be absent.
-            return match condition.operator {
-                Operator::Null => truth(hits(&|text| Some(text.eq_ignore_ascii_case("true")))),
-                operator if condition.if_exists || negated(operator) => Truth::Always,
-                _ => Truth::Never,
-            };
-        };
-        let exact = |fold: bool| {
-            hits(&|text: &str| {
-                if text.contains("${") {
-                    return None;
-                }
-                Some(if fold { text.eq_ignore_ascii_case(&value) } else { text == value })
-            })
-        };
-        let like = || {
-            hits(&|text: &str| {
-                let wild = Wild::parse(text, true);
-                if wild.has_variables() { None } else { Some(wild.matches(&value)) }
-            })
-        };
-        let arn = || {
-            hits(&|text: &str| {
-                if text.contains("${") { None } else { Some(ArnPattern::parse(text, false).matches(&value)) }
-            })
-        };
-        let found = match condition.operator {
-            Operator::StringEquals | Operator::StringNotEquals => exact(false),
-            Operator::StringEqualsIgnoreCase | Operator::StringNotEqualsIgnoreCase | Operator::Bool => exact(true),
-            Operator::StringLike | Operator::StringNotLike => like(),
-            Operator::ArnEquals | Operator::ArnLike | Operator::ArnNotEquals | Operator::ArnNotLike
-                if is("aws:PrincipalArn") =>
-            {
-                arn()
-            }
-            Operator::Null => hits(&|text| Some(text.eq_ignore_ascii_case("false"))),
-            _ => None,
-        };
-        truth(if negated(condition.operator) { found.map(|hit| !hit) } else { found })
-    }
-
-    /// The value of a key: not known, known to be absent, or known.
-    fn value(&self, key: &str) -> Option<Option<String>> {
-        let is = |name: &str| key.eq_ignore_ascii_case(name);
-        let [account, organization, service] = ACCOUNT_KEYS;
-        let [arn_key, type_key, user_key] = PRINCIPAL_KEYS;
-        if is(account) {
-            return Some(Some(self.account.to_string()));
+            Decided::Unknown => Truth::Sometimes,
         }
-        if is(organization) {
-            return self.organization.map(|id| Some(id.to_owned()));
-        }
-        if is(service) {
-            return Some(Some("false".to_owned()));
-        }
-        let (arn, name, kind) = self.principal?;
-        let user = kind == PrincipalKind::User;
-        if is(arn_key) {
-            Some(Some(arn.to_string()))
-        } else if is(type_key) {
-            Some(Some(if user { "User" } else { "AssumedRole" }.to_owned()))
-        } else if is(user_key) {
-            Some(user.then(|| name.to_owned()))
-        } else {
-            None
-        }
-    }
-}
-
-const fn negated(operator: Operator) -> bool {
-    matches!(
-        operator,
-        Operator::StringNotEquals
-            | Operator::StringNotEqualsIgnoreCase
-            | Operator::StringNotLike
-            | Operator::ArnNotEquals
-            | Operator::ArnNotLike
-    )
-}
-
-const fn truth(found: Option<bool>) -> Truth {
-    match found {
-        Some(true) => Truth::Always,
-        Some(false) => Truth::Never,
-        None => Truth::Unknown,
     }
 }
 
@@ -182,11 +113,9 @@ mod tests {
         );
         let conditions = PolicyDocument::parse(&text, DocumentKind::Identity).unwrap().statements.remove(0).conditions;
         let arn: Arn = "arn:aws:iam::111111111111:role/team/app".parse().unwrap();
-        let facts = Facts {
-            account: "111111111111".parse().unwrap(),
-            organization: Some("o-1"),
-            principal: Some((&arn, "app", PrincipalKind::Role)),
-        };
+        let account = "111111111111".parse().unwrap();
+        let facts = Facts::new(account, Some("o-1"), Some((&arn, "app", PrincipalKind::Role)));
+        let conditions: Vec<_> = conditions.into_iter().map(|one| CompiledCondition::new(one, true)).collect();
         facts.decide(&conditions)
     }
 
@@ -198,10 +127,8 @@ mod tests {
             (r#"{"ArnNotLike":{"aws:PrincipalARN":["arn:aws:iam::*:role/break-glass"]}}"#, Truth::Always),
             (r#"{"StringNotLike":{"aws:PrincipalArn":"arn:*:role/team/a?p"}}"#, Truth::Never),
             (r#"{"ArnEquals":{"aws:PrincipalArn":"arn:aws:iam::111111111111:role/app"}}"#, Truth::Never),
-            (
-                r#"{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::${aws:PrincipalAccount}:role/team/app"}}"#,
-                Truth::Unknown,
-            ),
+            (r#"{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::${aws:PrincipalAccount}:role/team/app"}}"#, Truth::Always),
+            (r#"{"StringNotEquals":{"aws:PrincipalAccount":"${aws:ResourceAccount}"}}"#, Truth::Sometimes),
             (r#"{"StringNotEquals":{"aws:PrincipalOrgID":"o-1"}}"#, Truth::Never),
             (r#"{"StringEquals":{"aws:PrincipalAccount":["2","111111111111"]}}"#, Truth::Always),
             (r#"{"Bool":{"aws:PrincipalIsAWSService":"true"}}"#, Truth::Never),

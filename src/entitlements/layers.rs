@@ -4,42 +4,22 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::catalog::ActionSet;
+use crate::decide::Placed;
+use crate::decide::compile::CompiledStatement;
 use crate::model::time::Timestamp;
 use crate::policy::Effect;
 
 use super::facts::{self, Facts, Truth};
-use super::policies::CompiledStatement;
-use super::{Layer, Limit, LimitKind, Provenance};
+use super::{Limit, LimitKind};
 
-/// A statement and where it stands.
-#[derive(Clone, Debug)]
-pub(super) struct Placed {
-    pub(super) statement: Arc<CompiledStatement>,
-    pub(super) layer: Layer,
-    pub(super) policy: Arc<str>,
-    pub(super) via: Arc<str>,
+/// Whether a Deny could take something from an Allow: a cheap test before anything is copied.
+pub(super) fn concerns(deny: &Placed, allow: &CompiledStatement) -> bool {
+    deny.statement.actions.intersects(&allow.actions) || (deny.statement.open && allow.open)
 }
 
-impl Placed {
-    pub(super) fn provenance(&self) -> Provenance {
-        Provenance {
-            layer: self.layer,
-            policy: self.policy.to_string(),
-            via: self.via.to_string(),
-            statement: self.statement.index,
-            sid: self.statement.sid.clone(),
-        }
-    }
-
-    /// Whether a Deny could take something from an Allow: a cheap test before anything is copied.
-    pub(super) fn concerns(&self, allow: &CompiledStatement) -> bool {
-        self.statement.actions.intersects(&allow.actions) || (self.statement.open && allow.open)
-    }
-
-    fn limit(&self, kind: LimitKind, actions: ActionSet) -> Arc<Limit> {
-        let scope = Arc::clone(&self.statement.scope);
-        Arc::new(Limit { kind, scope, actions: Arc::new(actions), provenance: self.provenance() })
-    }
+fn limit(placed: &Placed, kind: LimitKind, actions: ActionSet) -> Arc<Limit> {
+    let scope = Arc::clone(&placed.statement.scope);
+    Arc::new(Limit { kind, scope, actions: Arc::new(actions), provenance: placed.provenance() })
 }
 
 /// One cap: the boundary, or one level of SCPs. Only what some Allow of it allows passes.
@@ -91,7 +71,7 @@ impl Cap {
             let part = intersection(&rest, &placed.statement.actions);
             if !part.is_empty() {
                 kept.union_with(&part);
-                to.limits.push(placed.limit(LimitKind::OnlyWithin, part));
+                to.limits.push(limit(placed, LimitKind::OnlyWithin, part));
             }
         }
         to.open &= open;
@@ -144,7 +124,7 @@ impl Part {
     }
 
     /// Applies a Deny: takes away what it surely denies on all of the scope, and notes the rest.
-    pub(super) fn deny(&mut self, deny: &Placed, facts: &Facts<'_>) {
+    pub(super) fn deny(&mut self, deny: &Placed, facts: &Facts) {
         let statement = &deny.statement;
         if !(statement.actions.intersects(&self.actions) || (statement.open && self.open)) {
             return;
@@ -153,7 +133,7 @@ impl Part {
         if !theirs.resources.overlaps(&mine.resources) {
             return;
         }
-        let applies = facts.decide(&theirs.conditions);
+        let applies = facts.decide(&statement.conditions);
         if applies == Truth::Never {
             return;
         }
@@ -170,7 +150,7 @@ impl Part {
             self.undecided.get_or_insert_with(|| ActionSet::new(touched.capacity())).union_with(&touched);
         }
         let kind = if conditional { LimitKind::DeniedIf } else { LimitKind::Denied };
-        self.limits.push(deny.limit(kind, touched));
+        self.limits.push(limit(deny, kind, touched));
     }
 }
 
@@ -194,13 +174,13 @@ impl Ceiling {
     /// Adds the Deny statements of a boundary or of SCPs.
     pub(super) fn deny(&mut self, statements: impl IntoIterator<Item = Placed>) {
         for placed in statements.into_iter().filter(|placed| placed.statement.effect == Effect::Deny) {
-            let personal = facts::personal(&placed.statement.scope.conditions);
+            let personal = facts::personal(&placed.statement.conditions);
             if personal { self.personal.push(placed) } else { self.denies.push(placed) }
         }
     }
 
     /// What is left of an Allow statement below this ceiling, but for its personal denies; computed once for each.
-    pub(super) fn under(&self, statement: &Arc<CompiledStatement>, account: &Facts<'_>) -> Arc<Part> {
+    pub(super) fn under(&self, statement: &Arc<CompiledStatement>, account: &Facts) -> Arc<Part> {
         let key = Arc::as_ptr(statement).addr();
         let lock = || self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = lock().get(&key) {

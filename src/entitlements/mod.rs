@@ -12,11 +12,8 @@
 
 mod facts;
 mod layers;
-mod policies;
 mod privilege;
-mod reach;
 mod resolve;
-mod scope;
 #[cfg(test)]
 mod tests;
 mod trust;
@@ -31,57 +28,13 @@ use crate::model::defect::Defect;
 use crate::model::snapshot::Snapshot;
 use crate::model::time::Timestamp;
 
+pub use crate::decide::reach::Reach;
+pub use crate::decide::scope::Scope;
+pub use crate::decide::{Layer, PrincipalKind, Provenance, UnmatchedPattern};
 pub use privilege::{
     AdminPath, AdminRule, Breadth, PrivilegeRule, Privileges, administrator_equivalent, privileged, privileged_actions,
 };
-pub use reach::Reach;
-pub use scope::Scope;
 pub use trust::{Assumer, Trust, TrustPrincipal, TrustedBy, who_may_assume};
-
-/// What kind of principal it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PrincipalKind {
-    /// An IAM user.
-    User,
-    /// A role.
-    Role,
-    /// A role that a service made for itself (path `/aws-service-role/`): SCPs do not bind it, nobody edits it.
-    ServiceLinkedRole,
-    /// A role that Identity Center made for a permission set (path `/aws-reserved/sso.amazonaws.com/`).
-    IdentityCenterRole,
-}
-
-/// The layer of policies in which a statement stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Layer {
-    /// The principal's own inline policy.
-    IdentityInline,
-    /// A managed policy attached to the principal.
-    IdentityManaged,
-    /// A policy of one of the user's groups, inline or managed.
-    Group,
-    /// The permissions boundary.
-    Boundary,
-    /// A service control policy.
-    ServiceControl,
-}
-
-/// Where a statement stands.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct Provenance {
-    /// The layer.
-    pub layer: Layer,
-    /// ARN of a managed policy, name of an inline policy, id of an SCP.
-    pub policy: String,
-    /// What carries the policy: the group's name, or the id of the root, OU or account of an SCP; otherwise empty.
-    pub via: String,
-    /// Index of the statement in the document.
-    pub statement: usize,
-    /// Its Sid; empty where none.
-    pub sid: String,
-}
 
 /// How a limit restricts the entitlement on which it is noted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -167,17 +120,6 @@ impl PrincipalEntitlements {
         let dates: Option<Vec<Timestamp>> = self.granting(action).map(|entitlement| entitlement.since).collect();
         dates?.into_iter().min()
     }
-}
-
-/// An action pattern that matches nothing in the catalogue.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct UnmatchedPattern {
-    /// The policy: ARN or id, or for inline policies the holder's ARN and the name.
-    pub policy: String,
-    /// Index of the statement.
-    pub statement: usize,
-    /// The pattern as written.
-    pub pattern: String,
 }
 
 /// Effective entitlements of a snapshot.

@@ -16,7 +16,7 @@ mod wild;
 
 pub use condition::{Condition, Operator, Qualifier};
 pub use document::{DocumentKind, PolicyDocument, PolicyError, Version};
-pub use pattern::ArnPattern;
+pub use pattern::{ArnParts, ArnPattern};
 pub use principal::{PrincipalElement, PrincipalPattern};
 pub use statement::{ActionMatch, ActionPattern, Effect, ResourceMatch, Statement};
-pub use wild::Wild;
+pub use wild::{Bound, Variable, Wild};

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::wild::Wild;
+use super::wild::{Variable, Wild};
 
 /// A pattern over resource ARNs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,7 +34,9 @@ pub struct ArnParts {
 }
 
 impl ArnParts {
-    const fn parts(&self) -> [&Wild; 5] {
+    /// Partition, service, region, account, resource.
+    #[must_use]
+    pub const fn parts(&self) -> [&Wild; 5] {
         [&self.partition, &self.service, &self.region, &self.account, &self.resource]
     }
 }
@@ -78,6 +80,42 @@ impl ArnPattern {
                 parts.next() == Some("arn")
                     && pattern.parts().into_iter().all(|wild| parts.next().is_some_and(|part| wild.matches(part)))
             }
+        }
+    }
+
+    /// Whether the parts of an ARN (partition, service, region, account, resource; none where the text is no ARN)
+    /// match once variables have their values; none where that depends on a value that is not known.
+    pub fn matches_with(
+        &self,
+        text: &str,
+        parts: Option<&[&str; 5]>,
+        value: &impl Fn(&str) -> Variable,
+    ) -> Option<bool> {
+        match (self, parts) {
+            (Self::Any, _) => Some(true),
+            (Self::Other(whole), _) => whole.matches_with(text, value),
+            (Self::Arn(_), None) => Some(false),
+            (Self::Arn(pattern), Some(parts)) => {
+                let mut known = true;
+                // The resource part differs most often.
+                for (wild, part) in pattern.parts().into_iter().zip(parts).rev() {
+                    match wild.matches_with(part, value) {
+                        Some(true) => {}
+                        Some(false) => return Some(false),
+                        None => known = false,
+                    }
+                }
+                known.then_some(true)
+            }
+        }
+    }
+
+    /// The keys of its variables, each with its default.
+    pub fn variables(&self) -> Vec<(&str, Option<&str>)> {
+        match self {
+            Self::Any => Vec::new(),
+            Self::Other(whole) => whole.variables().collect(),
+            Self::Arn(parts) => parts.parts().into_iter().flat_map(Wild::variables).collect(),
         }
     }
 

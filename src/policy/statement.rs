@@ -9,6 +9,7 @@ use super::document::{DocumentKind, PolicyError};
 use super::json::Node;
 use super::pattern::ArnPattern;
 use super::principal::{self, PrincipalElement};
+use crate::catalog::Glob;
 
 /// Allow or Deny.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +41,12 @@ impl ActionPattern {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The pattern, to be matched with `prefix:Name`.
+    #[must_use]
+    pub fn glob(&self) -> Glob {
+        Glob::new(&self.0)
     }
 
     /// Whether it names every action of every service, also of those that no catalogue knows.

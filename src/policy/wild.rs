@@ -28,7 +28,75 @@ pub struct Wild {
     tokens: Box<[Token]>,
 }
 
+/// What a policy variable stands for in one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Variable {
+    /// This text.
+    Text(String),
+    /// The request has no such key, or several values for it.
+    Absent,
+    /// Not known.
+    Unknown,
+}
+
+/// A pattern with its variables replaced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// The pattern; variables that are still in it have values that are not known.
+    Pattern(Wild),
+    /// A variable without a value: it matches nothing.
+    Nothing,
+}
+
+/// The `${…}` with which a text begins, and what comes after it.
+fn escape(text: &str, variables: bool) -> Option<(Token, &str)> {
+    if !variables {
+        return None;
+    }
+    let (inside, after) = text.strip_prefix("${")?.split_once('}')?;
+    let token = match inside {
+        "*" => Token::Literal('*'),
+        "?" => Token::Literal('?'),
+        "$" => Token::Literal('$'),
+        _ => Token::Variable(inside.into()),
+    };
+    Some((token, after))
+}
+
+/// The key and the default of `key` or `key, 'default'`.
+fn variable(inside: &str) -> (&str, Option<&str>) {
+    match inside.split_once(',') {
+        None => (inside.trim(), None),
+        Some((key, default)) => {
+            let default = default.trim();
+            let bare = default.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')).unwrap_or(default);
+            (key.trim(), Some(bare))
+        }
+    }
+}
+
 impl Wild {
+    /// A text in which `*` and `?` stand for themselves, as operators such as `StringEquals` take it; `variables` as
+    /// for [`Wild::parse`].
+    #[must_use]
+    pub fn exact(text: &str, variables: bool) -> Self {
+        let mut tokens: Vec<Token> = Vec::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(c) = rest.chars().next() {
+            match escape(rest, variables) {
+                Some((token, after)) => {
+                    tokens.push(token);
+                    rest = after;
+                }
+                None => {
+                    tokens.push(Token::Literal(c));
+                    rest = rest.get(c.len_utf8()..).unwrap_or("");
+                }
+            }
+        }
+        Self { tokens: tokens.into() }
+    }
+
     /// Parses a text. With `variables` (policy version 2012-10-17) `${…}` is a variable, and `${*}`, `${?}`, `${$}`
     /// stand for the characters themselves; without, it is literal text.
     #[must_use]
@@ -36,14 +104,8 @@ impl Wild {
         let mut tokens: Vec<Token> = Vec::with_capacity(text.len());
         let mut rest = text;
         while let Some(c) = rest.chars().next() {
-            if variables && let Some((inside, after)) = rest.strip_prefix("${").and_then(|inner| inner.split_once('}'))
-            {
-                tokens.push(match inside {
-                    "*" => Token::Literal('*'),
-                    "?" => Token::Literal('?'),
-                    "$" => Token::Literal('$'),
-                    _ => Token::Variable(inside.into()),
-                });
+            if let Some((token, after)) = escape(rest, variables) {
+                tokens.push(token);
                 rest = after;
                 continue;
             }
@@ -96,34 +158,97 @@ impl Wild {
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
         // Greedy with one way back: the last star is the only one that ever needs to be extended.
-        let text: Vec<char> = text.chars().collect();
-        let (mut at, mut token) = (0usize, 0usize);
-        let mut back: Option<(usize, usize)> = None;
+        let mut rest = text.chars();
+        let mut token = 0usize;
+        let mut back: Option<(usize, std::str::Chars<'_>)> = None;
         loop {
             let fits = match self.tokens.get(token) {
                 Some(Token::Any | Token::Variable(_)) => {
-                    back = Some((token + 1, at));
                     token += 1;
+                    if token == self.tokens.len() {
+                        return true;
+                    }
+                    back = Some((token, rest.clone()));
                     continue;
                 }
-                Some(Token::Literal(c)) => text.get(at) == Some(c),
-                Some(Token::One) => at < text.len(),
-                None if at == text.len() => return true,
+                None if rest.as_str().is_empty() => return true,
                 None => false,
+                Some(want) => {
+                    let mut ahead = rest.clone();
+                    match (want, ahead.next()) {
+                        // Nothing left to match, and no star would give more.
+                        (_, None) => return false,
+                        (Token::Literal(c), Some(found)) if *c != found => false,
+                        _ => {
+                            rest = ahead;
+                            true
+                        }
+                    }
+                }
             };
             if fits {
-                at += 1;
                 token += 1;
-            } else {
-                match back {
-                    Some((after, from)) if from < text.len() => {
-                        back = Some((after, from + 1));
-                        (token, at) = (after, from + 1);
-                    }
-                    _ => return false,
+                continue;
+            }
+            let Some((after, from)) = back.as_mut() else { return false };
+            if from.next().is_none() {
+                return false;
+            }
+            token = *after;
+            rest = from.clone();
+        }
+    }
+
+    /// Whether the text is matched once variables have their values: none where that depends on a variable whose
+    /// value is not known. A variable that has no value makes the pattern match nothing.
+    pub fn matches_with(&self, text: &str, value: impl Fn(&str) -> Variable) -> Option<bool> {
+        if !self.has_variables() {
+            return Some(self.matches(text));
+        }
+        match self.bind(value) {
+            Bound::Pattern(bound) if bound.has_variables() => {
+                if bound.matches(text) {
+                    None
+                } else {
+                    Some(false)
                 }
             }
+            Bound::Pattern(bound) => Some(bound.matches(text)),
+            Bound::Nothing => Some(false),
         }
+    }
+
+    /// Puts values in the place of variables: a value is literal text, whatever characters it holds. Variables whose
+    /// value is not known stay.
+    pub fn bind(&self, value: impl Fn(&str) -> Variable) -> Bound {
+        let mut tokens = Vec::with_capacity(self.tokens.len());
+        for token in &*self.tokens {
+            let Token::Variable(inside) = token else {
+                tokens.push(token.clone());
+                continue;
+            };
+            let (key, default) = variable(inside);
+            match (value(key), default) {
+                (Variable::Text(text), _) => tokens.extend(text.chars().map(Token::Literal)),
+                (Variable::Absent, Some(default)) => tokens.extend(default.chars().map(Token::Literal)),
+                (Variable::Absent, None) => return Bound::Nothing,
+                (Variable::Unknown, _) => tokens.push(token.clone()),
+            }
+        }
+        Bound::Pattern(Self { tokens: tokens.into() })
+    }
+
+    /// The keys of its variables, as written, each with its default.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.tokens
+            .iter()
+            .filter_map(|token| if let Token::Variable(inside) = token { Some(variable(inside)) } else { None })
+    }
+
+    /// The plain text that it is, where it is one.
+    #[must_use]
+    pub fn literal_text(&self) -> Option<String> {
+        self.tokens.iter().map(|token| if let Token::Literal(c) = token { Some(*c) } else { None }).collect()
     }
 
     /// Whether every text that `other` may match is surely matched by this one, whatever the variables hold. The
@@ -213,6 +338,46 @@ impl Wild {
             }
         }
         true
+    }
+
+    /// Texts that show every way in which some text can match some of the patterns and not the others: one for each
+    /// set of patterns that a text can match exactly. None where finding them all would take too long. The patterns
+    /// must not have variables.
+    #[must_use]
+    pub fn witnesses(patterns: &[Self]) -> Option<Vec<String>> {
+        let mut letters: Vec<char> = patterns
+            .iter()
+            .flat_map(|pattern| pattern.tokens.iter())
+            .filter_map(|token| if let Token::Literal(c) = token { Some(*c) } else { None })
+            .collect();
+        letters.sort_unstable();
+        letters.dedup();
+        // A character that occurs in no pattern.
+        letters.extend(('x'..='z').chain('0'..='9').chain('\u{e000}'..).find(|c| !letters.contains(c)));
+        let start: Vec<Vec<usize>> = patterns.iter().map(|pattern| pattern.closure(std::iter::once(0))).collect();
+        let mut seen = std::collections::BTreeSet::from([start.clone()]);
+        let mut found = std::collections::BTreeMap::new();
+        let mut todo = std::collections::VecDeque::from([(start, String::new())]);
+        while let Some((places, text)) = todo.pop_front() {
+            let ends: Vec<bool> =
+                places.iter().zip(patterns).map(|(at, pattern)| at.contains(&pattern.tokens.len())).collect();
+            found.entry(ends).or_insert_with(|| text.clone());
+            for c in &letters {
+                let next: Vec<Vec<usize>> =
+                    places.iter().zip(patterns).map(|(at, pattern)| pattern.step(at, Some(*c))).collect();
+                if seen.contains(&next) {
+                    continue;
+                }
+                if seen.len() >= MAX_STATES {
+                    return None;
+                }
+                seen.insert(next.clone());
+                let mut longer = text.clone();
+                longer.push(*c);
+                todo.push_back((next, longer));
+            }
+        }
+        Some(found.into_values().collect())
     }
 
     fn step(&self, places: &[usize], c: Option<char>) -> Vec<usize> {

@@ -1,16 +1,19 @@
 //! One file a command: from arguments to a typed table and a status.
 
+pub mod can;
 pub mod catalog;
 pub mod coverage;
 pub mod demo;
 pub mod entitlements;
 pub mod findings;
 pub mod ingest;
+pub mod policy;
 pub mod query;
 pub mod report;
 pub mod scan;
 pub mod schema;
 pub mod usage;
+pub mod who_can;
 
 use crate::catalog::Glob;
 use crate::lake::Reader;

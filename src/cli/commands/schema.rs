@@ -1,6 +1,8 @@
 //! `jitscan schema`: the fields of every command's machine output.
 
-use crate::cli::commands::{catalog, coverage, entitlements, findings, ingest, query, report, usage};
+use crate::cli::commands::{
+    can, catalog, coverage, entitlements, findings, ingest, policy, query, report, usage, who_can,
+};
 use crate::cli::context::{CommandError, Context};
 use crate::cli::exit::Status;
 use crate::cli::output::Meta;
@@ -16,6 +18,9 @@ pub fn all() -> Vec<(String, Vec<Column>)> {
         ("scan, findings, demo", findings::columns()),
         ("entitlements", entitlements::columns()),
         ("usage", usage::columns()),
+        ("can", can::columns()),
+        ("who-can", who_can::columns()),
+        ("policy test (from statements on with --explain)", policy::columns(true)),
         ("catalog action", catalog::action_columns()),
         ("catalog event, events", catalog::event_columns()),
         ("report", report::columns()),

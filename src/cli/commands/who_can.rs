@@ -1,0 +1,60 @@
+//! `jitscan who-can`: every principal that may do something, also through roles.
+
+use crate::catalog::Catalog;
+use crate::cli::args::WhoCanArgs;
+use crate::cli::commands::{can, open};
+use crate::cli::context::{CommandError, Context};
+use crate::cli::documents;
+use crate::cli::exit::Status;
+use crate::decide::Roster;
+use crate::decide::compile::Compiler;
+use crate::decide::inquiry::Inquiry;
+use crate::decide::who::{Able, who_can};
+use crate::model::table::{Cell, Column, ColumnKind, Table};
+
+/// Columns.
+#[must_use]
+pub fn columns() -> Vec<Column> {
+    use ColumnKind::{Integer, List, Text};
+    vec![
+        Column::new("principal", Text, "who can: a user or role; a service, identity provider or account outside"),
+        Column::new("decision", Text, "Allowed; or Undecided, where a step depends on what is not known"),
+        Column::new("hops", Integer, "roles to assume on the way; 0 where it can itself"),
+        Column::new("path", List, "these roles, first to last"),
+        Column::new("decided_by", List, "the layers that allow the first step"),
+        Column::new("depends_on", List, "condition keys on which it depends, over all steps"),
+    ]
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When the store or a file cannot be read.
+pub fn run(context: &Context<'_>, args: &WhoCanArgs) -> Result<Status, CommandError> {
+    let reader = open(context)?;
+    let loaded = documents::load(&reader, context.as_of())?;
+    let catalog = Catalog::get();
+    let compiler = Compiler::new(catalog);
+    let roster = Roster::new(&loaded.snapshot, &compiler);
+    let inquiry = Inquiry { roster: &roster, organization: loaded.snapshot.organization.as_ref() };
+    let question = can::question(context, &args.action, args.resource.as_deref(), &args.request, &compiler)?;
+    let found = who_can(&inquiry, &question, args.hops, context.as_of(), catalog);
+    let rows = found.into_iter().map(row).collect();
+    let gaps = can::gaps(&loaded.snapshot, &loaded.younger);
+    for gap in &gaps {
+        context.note(&format!("{} ({})", gap.what, gap.remedy));
+    }
+    context.emit(&can::meta(context, "who-can", &loaded.snapshot, gaps), &Table { columns: columns(), rows })?;
+    Ok(Status::Done)
+}
+
+fn row(able: Able) -> Vec<Cell> {
+    vec![
+        able.principal.into(),
+        able.answer.as_str().into(),
+        able.path.len().into(),
+        Cell::List(able.path),
+        Cell::List(able.decided_by.iter().map(|layer| layer.as_str().to_owned()).collect()),
+        Cell::List(able.depends_on),
+    ]
+}
