@@ -158,13 +158,15 @@ impl CompiledCondition {
     }
 
     /// Whether it holds where the request does not have the key.
+    ///
+    /// `ForAnyValue` asks for a value that matches, and there is none: `IfExists` does not change that, as tried on
+    /// AWS by the asker of re:Post question QU9HFmDzP0QGuU-fd7rS6B7w.
     fn holds_for_absent(&self) -> bool {
-        self.source.if_exists
-            || match self.source.qualifier {
-                Qualifier::ForAllValues => true,
-                Qualifier::ForAnyValue => false,
-                Qualifier::None => self.negated,
-            }
+        match self.source.qualifier {
+            Qualifier::ForAllValues => true,
+            Qualifier::ForAnyValue => false,
+            Qualifier::None => self.source.if_exists || self.negated,
+        }
     }
 
     /// Decides what holds whatever the value is; the rest is unknown.
@@ -217,7 +219,7 @@ impl CompiledCondition {
     }
 
     /// Whether a value of the request matches a value of the policy.
-    fn matches(&self, found: &str, context: &Context) -> Truth {
+    pub(super) fn matches(&self, found: &str, context: &Context) -> Truth {
         let value = |key: &str| context.find(key).variable();
         match &self.test {
             Test::Text { values, fold: false } => any_of(values, |wild| wild.matches_with(found, value)),

@@ -27,12 +27,24 @@ impl Slot {
             Self::Unknown => Variable::Unknown,
             Self::Known(values) => match values.as_slice() {
                 [one] => Variable::Text(one.clone()),
-                _ => Variable::Absent,
+                _ => Variable::Several,
             },
             Self::Absent => Variable::Absent,
         }
     }
 }
+
+/// Keys that every request of AWS's has; lower case. Source: IAM User Guide, "AWS global condition context keys",
+/// Availability.
+const ALWAYS: [&str; 7] = [
+    "aws:currenttime",
+    "aws:epochtime",
+    "aws:requestedregion",
+    "aws:securetransport",
+    "aws:useragent",
+    "aws:userid",
+    "aws:viaawsservice",
+];
 
 /// The condition keys of a request. Names ignore case, the part after the slash of a tag key too.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +118,13 @@ impl Context {
         } else {
             self.get(key)
         }
+    }
+
+    /// Whether the request surely has the key, whatever its value: in a context of which nothing is known, the keys
+    /// that every request has. A context that lists what is unknown means that it may be absent too.
+    #[must_use]
+    pub fn always_has(&self, key: &str) -> bool {
+        self.others == Slot::Unknown && self.says(key).is_none() && ALWAYS.contains(&key)
     }
 
     /// Whether nothing is unknown.

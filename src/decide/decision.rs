@@ -39,7 +39,7 @@ pub struct Decision {
     pub decided_by: Vec<LayerKind>,
     /// The statements that apply or may apply: for an explicit denial the Denies, otherwise all.
     pub statements: Vec<Cited>,
-    /// Condition keys, in lower case, on which an undecided answer depends.
+    /// Condition keys, as some policy writes them, on which an undecided answer depends.
     pub depends_on: Vec<String>,
     /// Values of those keys with which it is allowed, and with which it is not.
     pub examples: Vec<World>,
@@ -61,15 +61,29 @@ impl Policies {
                 caveats: vec![format!("{} needs no permission, and no policy takes it away", request.action.text)],
             };
         }
-        let evaluation = self.evaluate(request);
+        let mut evaluation = self.evaluate(request);
         let mut answer = evaluation.answered();
         let (mut depends_on, mut examples) = (Vec::new(), Vec::new());
-        if answer == Answer::Undecided {
+        if answer == Answer::ImplicitlyDenied
+            && evaluation.deny == Truth::Unknown
+            && worlds::always_denied_explicitly(self, request)
+        {
+            answer = Answer::ExplicitlyDenied;
+        } else if answer == Answer::Undecided {
             let settled = worlds::settle(self, request);
             answer = settled.answer;
             if answer == Answer::Undecided {
                 depends_on = settled.keys;
                 examples = settled.examples;
+            } else if answer == Answer::Allowed
+                && let Some(world) = settled.examples.first()
+            {
+                // It is the same in all worlds: any of them shows which layers give it.
+                let mut known = request.clone();
+                for (key, slot) in &world.values {
+                    known.context.set(key, slot.clone());
+                }
+                evaluation = self.evaluate(&known);
             }
         }
         let mut decided_by: Vec<LayerKind> = match answer {
@@ -109,6 +123,19 @@ impl Policies {
         if exempt::rcps_bind(request) {
             out.extend(self.rcps.iter());
         }
+        if let ResourcePolicy::Is(set) = &self.resource {
+            out.push(set);
+        }
+        out.extend(self.endpoint.as_deref());
+        out
+    }
+
+    /// Every set that there is, whether it binds the caller or not.
+    pub(super) fn every_set(&self) -> Vec<&PolicySet> {
+        let mut out: Vec<&PolicySet> = vec![&self.identity];
+        out.extend(self.boundary.as_deref());
+        out.extend(self.session.as_deref());
+        out.extend(self.scps.iter().chain(self.rcps.iter()));
         if let ResourcePolicy::Is(set) = &self.resource {
             out.push(set);
         }

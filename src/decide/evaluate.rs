@@ -129,6 +129,11 @@ impl Policies {
         Evaluation::answer(heard.deny(), heard.allow(request).0)
     }
 
+    /// Whether something may deny a request that is surely not allowed.
+    pub(super) fn may_deny(&self, request: &Request) -> bool {
+        !self.hear_all(request, false).deny().is_false()
+    }
+
     /// The answer with what led to it.
     pub(super) fn evaluate(&self, request: &Request) -> Evaluation {
         let heard = self.hear_all(request, false);

@@ -46,7 +46,15 @@ impl Decide for Policies {
     /// The exact answer: [`Policies::answer`], and where that leaves it open, [`worlds`].
     fn decide(&self, request: &Request) -> Answer {
         match self.answer(request) {
-            Answer::Undecided => worlds::settle(self, request).answer,
+            Answer::Undecided => worlds::answer(self, request),
+            // Something may deny it, in every world perhaps.
+            Answer::ImplicitlyDenied
+                if !request.context.is_complete()
+                    && self.may_deny(request)
+                    && worlds::always_denied_explicitly(self, request) =>
+            {
+                Answer::ExplicitlyDenied
+            }
             answer => answer,
         }
     }

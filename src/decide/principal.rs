@@ -132,22 +132,14 @@ fn by_arn(arn: &Arn, caller: &Caller) -> (Truth, Reached) {
         CallerKind::Role | CallerKind::FederatedUser if is_own => (Truth::True, Reached::Issuer),
         CallerKind::Role | CallerKind::FederatedUser => match &caller.session {
             Some(session) if session == arn => (Truth::True, Reached::Itself),
+            // Some user of the account asked for the federated session: perhaps this one.
+            Some(_) if caller.taken_for(arn).is_some() => (Truth::Unknown, Reached::Issuer),
             // Some session of the role: perhaps this one.
-            None if is_session_of(arn, caller) => (Truth::Unknown, Reached::Itself),
+            None if caller.taken_for(arn).is_some() => (Truth::Unknown, Reached::Itself),
             _ => (Truth::False, Reached::Nobody),
         },
         _ => (Truth::False, Reached::Nobody),
     }
-}
-
-/// Whether an ARN is that of a session of the caller's role.
-fn is_session_of(arn: &Arn, caller: &Caller) -> bool {
-    let name = |arn: &Arn| {
-        arn.resource().strip_prefix("assumed-role/").and_then(|rest| rest.split('/').next()).map(str::to_owned)
-    };
-    arn.service() == "sts"
-        && arn.account() == caller.account
-        && caller.arn.as_ref().is_some_and(|role| name(arn).as_deref() == Some(role.name()))
 }
 
 /// Whether a `NotPrincipal` leaves the caller out. It surely does where it names the caller, its role and its account:
@@ -162,12 +154,12 @@ fn exempt(patterns: &[PrincipalPattern], caller: &Caller) -> Truth {
     let (itself, issuer, account) = (named(Reached::Itself), named(Reached::Issuer), named(Reached::Account));
     match caller.kind {
         CallerKind::Anonymous | CallerKind::Service(_) | CallerKind::Provider(_) | CallerKind::Root => itself,
-        CallerKind::User => match (itself, account) {
+        CallerKind::User | CallerKind::FederatedUser => match (itself.or(issuer), account) {
             (Truth::True, Truth::True) => Truth::True,
             (Truth::False, _) => Truth::False,
             _ => Truth::Unknown,
         },
-        CallerKind::Role | CallerKind::FederatedUser => match (itself, issuer, account) {
+        CallerKind::Role => match (itself, issuer, account) {
             (Truth::True, Truth::True, Truth::True) => Truth::True,
             (Truth::False, Truth::False, _) => Truth::False,
             _ => Truth::Unknown,

@@ -78,7 +78,7 @@ impl Caller {
 
     /// A principal by its ARN: an IAM user, a role (some session of it), a role session, a federated user's session,
     /// root, or an identity provider. `issuer` is the role's ARN with its path (or the federating user's ARN) where
-    /// `arn` is a session; without it the role is taken to have no path, and the user to bear the session's name.
+    /// `arn` is a session; without it the role is taken to have no path, and the user is not known.
     #[must_use]
     pub fn of_arn(arn: &Arn, issuer: Option<&Arn>) -> Option<Self> {
         let of_account =
@@ -93,10 +93,8 @@ impl Caller {
                 let issuer = issuer.cloned().or_else(|| of_account(&format!("role/{role}")));
                 (CallerKind::Role, issuer, Some(arn.clone()))
             }
-            ("sts", Some(("federated-user", name))) => {
-                let issuer = issuer.cloned().or_else(|| of_account(&format!("user/{name}")));
-                (CallerKind::FederatedUser, issuer, Some(arn.clone()))
-            }
+            // The session's name is chosen freely: it does not tell the user.
+            ("sts", Some(("federated-user", _))) => (CallerKind::FederatedUser, issuer.cloned(), Some(arn.clone())),
             _ => return None,
         };
         let account = arn.account()?;
@@ -162,6 +160,42 @@ impl Caller {
             && self.arn.as_ref().is_some_and(|arn| {
                 arn.resource().strip_prefix("role").is_some_and(|path| path.starts_with(SERVICE_LINKED))
             })
+    }
+
+    /// The caller, if the ARN is what it does not say of itself: its session, for a session of a role; its user, for a
+    /// federated session. None where the ARN cannot be that, or the caller says it.
+    #[must_use]
+    pub fn taken_for(&self, arn: &Arn) -> Option<Self> {
+        if arn.account().is_none() || arn.account() != self.account {
+            return None;
+        }
+        match (&self.kind, &self.arn, &self.session) {
+            (CallerKind::Role, Some(role), None) => {
+                let rest = arn.resource().strip_prefix("assumed-role/").filter(|_| arn.service() == "sts")?;
+                let own = rest.split('/').next() == Some(role.name());
+                own.then(|| Self { session: Some(arn.clone()), ..self.clone() })
+            }
+            (CallerKind::FederatedUser, None, _) => {
+                let user = arn.service() == "iam" && arn.resource().starts_with("user/");
+                user.then(|| Self { arn: Some(arn.clone()), ..self.clone() })
+            }
+            _ => None,
+        }
+    }
+
+    /// The caller, as something that no policy names.
+    #[must_use]
+    pub fn taken_for_another(&self) -> Option<Self> {
+        let of = |service: &str, rest: String| {
+            let partition = self.arn.as_ref().or(self.session.as_ref()).map_or("aws", Arn::partition).to_owned();
+            format!("arn:{partition}:{service}::{}:{rest}", self.account?).parse::<Arn>().ok()
+        };
+        let arn = match self.kind {
+            CallerKind::Role => of("sts", format!("assumed-role/{}/(another)", self.arn.as_ref()?.name()))?,
+            CallerKind::FederatedUser => of("iam", "user/(another)".to_owned())?,
+            _ => return None,
+        };
+        self.taken_for(&arn)
     }
 
     /// Whether it is a principal of an account, with policies of its own and SCPs above it.
@@ -375,7 +409,7 @@ mod tests {
         let root = caller("arn:aws:iam::123456789012:root", None).unwrap();
         assert_eq!(key(&root, "aws:principaltype"), Slot::one("Account"));
         let federated = caller("arn:aws:sts::123456789012:federated-user/bob", None).unwrap();
-        assert_eq!(federated.arn.as_ref().unwrap().as_str(), "arn:aws:iam::123456789012:user/bob");
+        assert_eq!(federated.arn, None);
         assert_eq!(key(&federated, "aws:principalarn"), Slot::one("arn:aws:sts::123456789012:federated-user/bob"));
         let saml = caller("arn:aws:iam::123456789012:saml-provider/corp", None).unwrap();
         assert!(matches!(saml.kind, CallerKind::Provider(_)) && saml.account.is_none());

@@ -6,32 +6,34 @@
 //! agree, that is the answer; if some allow and some deny, it is open for good, and two examples say on what it turns.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use crate::policy::{ArnPattern, Bound, Qualifier, ResourceMatch, Variable, Wild};
+use crate::policy::{ArnPattern, Bound, PrincipalPattern, Qualifier, ResourceMatch, Variable, Wild};
 
 use super::condition::{CompiledCondition, Test};
 use super::context::Slot;
 use super::evaluate::{Answer, Policies};
 use super::exempt;
 use super::layers::PolicySet;
-use super::request::Request;
+use super::request::{Caller, Request};
+use super::truth::Truth;
 use super::value;
 
 /// Most combinations of values that are tried; beyond, an answer that is open stays open.
 const MAX_WORLDS: usize = 20_000;
+/// Worlds that are tried to find good examples and the keys on which an open answer turns.
+const MAX_FOR_EXAMPLES: usize = 2_000;
 /// Most values for one key.
 const MAX_VALUES: usize = 200;
 /// Most single values of a multi-valued key of which every combination is tried.
-const MAX_SUBSETS_OF: usize = 7;
-/// Most combinations of witnesses of the parts of ARN patterns.
-const MAX_ARNS: usize = 128;
+const MAX_SUBSETS_OF: usize = 11;
 /// Stands for any text that no policy mentions.
 const ANOTHER: &str = "(another value)";
 
 /// Values of unknown keys and the answer with them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct World {
-    /// Keys in lower case with what they are taken to be.
+    /// Keys, as some policy writes them, with what they are taken to be.
     pub values: Vec<(String, Slot)>,
     /// The answer.
     pub answer: Answer,
@@ -42,40 +44,96 @@ pub struct World {
 pub struct Settled {
     /// The answer.
     pub answer: Answer,
-    /// The keys on which it turns, in lower case.
+    /// The keys on which it turns, as some policy writes them.
     pub keys: Vec<String>,
     /// A world in which it is allowed and one in which it is not, where there are both.
     pub examples: Vec<World>,
 }
 
+/// The answer to a request that the layers leave open.
+#[must_use]
+pub fn answer(policies: &Policies, request: &Request) -> Answer {
+    settle_within(policies, request, 0).answer
+}
+
 /// Settles a request that the layers leave open.
 #[must_use]
 pub fn settle(policies: &Policies, request: &Request) -> Settled {
+    settle_within(policies, request, MAX_FOR_EXAMPLES)
+}
+
+/// Whether a request that is surely not allowed is denied explicitly, whatever the unknown keys are.
+#[must_use]
+pub fn always_denied_explicitly(policies: &Policies, request: &Request) -> bool {
+    settle_within(policies, request, 0).answer == Answer::ExplicitlyDenied
+}
+
+/// Once it is clear that the answer stays open, only so many more worlds are tried.
+fn settle_within(policies: &Policies, request: &Request, more: usize) -> Settled {
     let unknown = Unknowns::of(policies, request);
     let mut complete = true;
     let mut keys: Vec<(&str, Vec<Slot>)> = Vec::new();
     for (key, uses) in &unknown.keys {
         let (slots, whole) = uses.slots(key, request);
         complete &= whole;
-        keys.push((key, slots));
+        keys.push((&uses.name, slots));
     }
-    let total = keys.iter().try_fold(1usize, |total, (_, slots)| total.checked_mul(slots.len()));
+    let callers = callers(policies, request);
+    let total = keys.iter().try_fold(callers.len(), |total, (_, slots)| total.checked_mul(slots.len()));
     complete &= total.is_some_and(|total| total <= MAX_WORLDS);
     let mut tried: Vec<(Vec<usize>, Answer)> = Vec::new();
     let mut choice = vec![0usize; keys.len()];
+    let (mut allowed, mut denied, mut open) = (false, false, false);
+    let mut who = 0usize;
     loop {
         let mut world = request.clone();
+        if let Some(caller) = callers.get(who) {
+            world.caller = Arc::clone(caller);
+        }
         for ((key, slots), at) in keys.iter().zip(&choice) {
             if let Some(slot) = slots.get(*at) {
                 world.context.set(key, slot.clone());
             }
         }
-        tried.push((choice.clone(), policies.answer(&world)));
-        if tried.len() >= MAX_WORLDS || !advance(&mut choice, &keys) {
+        let answer = policies.answer(&world);
+        allowed |= answer == Answer::Allowed;
+        denied |= matches!(answer, Answer::ImplicitlyDenied | Answer::ExplicitlyDenied);
+        open |= answer == Answer::Undecided;
+        // The caller counts as one more choice.
+        tried.push((choice.iter().copied().chain([who]).collect(), answer));
+        let clear = open || (allowed && denied);
+        if tried.len() >= MAX_WORLDS || (clear && tried.len() > more) {
             break;
+        }
+        if !advance(&mut choice, &keys) {
+            who += 1;
+            if who >= callers.len() {
+                break;
+            }
         }
     }
     conclude(&keys, &tried, complete)
+}
+
+/// Whom the caller may be, where a policy names a session of the caller's role, or a user of whom a federated session
+/// may be, and the request does not say which it is.
+fn callers(policies: &Policies, request: &Request) -> Vec<Arc<Caller>> {
+    let caller = &request.caller;
+    let mut out = Vec::new();
+    let mut named = BTreeSet::new();
+    for placed in policies.every_set().into_iter().flat_map(PolicySet::statements) {
+        for pattern in placed.statement.principal.iter().flat_map(|element| element.patterns()) {
+            if let PrincipalPattern::Arn(arn) = pattern
+                && named.insert(arn)
+            {
+                out.extend(caller.taken_for(arn).map(Arc::new));
+            }
+        }
+    }
+    if !out.is_empty() {
+        out.extend(caller.taken_for_another().map(Arc::new));
+    }
+    if out.is_empty() { vec![Arc::clone(caller)] } else { out }
 }
 
 /// The next combination; false after the last.
@@ -145,11 +203,15 @@ fn turning(keys: &[(&str, Vec<Slot>)], tried: &[(Vec<usize>, Answer)]) -> Vec<St
 /// How the policies use one unknown key.
 #[derive(Default)]
 struct Uses<'p> {
+    /// The key as a policy writes it.
+    name: String,
     conditions: Vec<&'p CompiledCondition>,
     /// Patterns with the key as a variable, and the text that they are held against.
     variables: Vec<(Wild, String)>,
     /// Whether it is a variable in a pattern for another unknown key.
     tangled: bool,
+    /// Whether some policy uses it as a key with several values.
+    several: bool,
     /// Defaults written for it.
     defaults: BTreeSet<String>,
 }
@@ -178,19 +240,36 @@ impl<'p> Unknowns<'p> {
                 out.condition(condition, request);
             }
         }
+        // A set operator anywhere shows that the key may have several values.
+        for placed in policies.every_set().into_iter().flat_map(PolicySet::statements) {
+            for condition in placed.statement.conditions.iter().filter(|one| one.source.qualifier != Qualifier::None) {
+                if let Some(uses) = out.keys.get_mut(&*condition.key) {
+                    uses.several = true;
+                }
+            }
+        }
         out
+    }
+
+    fn used(&mut self, key: &str) -> &mut Uses<'p> {
+        let uses = self.keys.entry(key.to_ascii_lowercase()).or_default();
+        // Of several spellings the first in order, so that the order of statements does not matter.
+        if uses.name.is_empty() || key < uses.name.as_str() {
+            uses.name = key.to_owned();
+        }
+        uses
     }
 
     fn condition(&mut self, condition: &'p CompiledCondition, request: &Request) {
         let slot = request.context.get(&condition.key);
         if *slot == Slot::Unknown {
-            self.keys.entry(condition.key.to_string()).or_default().conditions.push(condition);
+            self.used(&condition.source.key).conditions.push(condition);
         }
         for (key, default) in condition.variables() {
             if *request.context.find(key) != Slot::Unknown {
                 continue;
             }
-            let uses = self.keys.entry(key.to_ascii_lowercase()).or_default();
+            let uses = self.used(key);
             uses.defaults.extend(default.map(str::to_owned));
             uses.tangled |= *slot == Slot::Unknown;
         }
@@ -222,7 +301,7 @@ impl<'p> Unknowns<'p> {
     fn variable(&mut self, wild: &Wild, text: &str, request: &Request) {
         for (key, default) in wild.variables() {
             if *request.context.find(key) == Slot::Unknown {
-                let uses = self.keys.entry(key.to_ascii_lowercase()).or_default();
+                let uses = self.used(key);
                 uses.variables.push((wild.clone(), text.to_owned()));
                 uses.defaults.extend(default.map(str::to_owned));
             }
@@ -249,14 +328,9 @@ impl Uses<'_> {
             texts.extend(["true".to_owned(), "false".to_owned()]);
         }
         self.substitutes(key, request, &mut texts, &mut complete);
-        texts.insert(ANOTHER.to_owned());
-        if texts.len() > MAX_VALUES {
-            complete = false;
-        }
-        let texts: Vec<String> = texts.into_iter().take(MAX_VALUES).collect();
-        let several = exempt::is_multivalued(key)
-            || self.conditions.iter().any(|condition| condition.source.qualifier != Qualifier::None);
-        let mut slots = vec![Slot::Absent];
+        let texts = self.told_apart(key, texts, request);
+        let several = self.several || exempt::is_multivalued(key);
+        let mut slots = if request.context.always_has(key) { Vec::new() } else { vec![Slot::Absent] };
         slots.extend(texts.iter().map(Slot::one));
         if several {
             complete &= texts.len() <= MAX_SUBSETS_OF;
@@ -265,26 +339,40 @@ impl Uses<'_> {
         (slots, complete)
     }
 
+    /// One of all texts that the policies do not tell apart; a plain one first.
+    fn told_apart(&self, key: &str, texts: BTreeSet<String>, request: &Request) -> Vec<String> {
+        let mut seen: BTreeSet<Vec<Truth>> = BTreeSet::new();
+        let all = std::iter::once(ANOTHER.to_owned()).chain(texts);
+        all.filter(|text| {
+            let value = |name: &str| {
+                if name.eq_ignore_ascii_case(key) {
+                    Variable::Text(text.clone())
+                } else {
+                    request.context.find(name).variable()
+                }
+            };
+            let by_conditions = self.conditions.iter().map(|condition| condition.matches(text, &request.context));
+            let as_variable = self.variables.iter().map(|(wild, other)| Truth::from(wild.matches_with(other, value)));
+            seen.insert(by_conditions.chain(as_variable).collect())
+        })
+        .collect()
+    }
+
     fn patterns(&self, request: &Request, texts: &mut BTreeSet<String>, complete: &mut bool) -> bool {
-        let mut wilds: Vec<Wild> = Vec::new();
-        let mut folded = BTreeSet::new();
+        let mut wilds: Vec<(Wild, bool)> = Vec::new();
         for condition in &self.conditions {
-            let (Test::Text { values, .. } | Test::Like(values)) = &condition.test else { continue };
+            let (values, fold) = match &condition.test {
+                Test::Text { values, fold } => (values, *fold),
+                Test::Like(values) => (values, false),
+                _ => continue,
+            };
             for bound in values.iter().map(|value| value.bind(|key| request.context.find(key).variable())) {
                 match bound {
                     Bound::Pattern(wild) if wild.has_variables() => *complete = false,
-                    Bound::Pattern(wild) => {
-                        if matches!(condition.test, Test::Text { fold: true, .. }) {
-                            folded.extend(wild.literal_text());
-                        }
-                        wilds.push(wild);
-                    }
+                    Bound::Pattern(wild) => wilds.push((wild, fold)),
                     Bound::Nothing => {}
                 }
             }
-        }
-        for text in folded {
-            texts.extend([text.to_lowercase(), text.to_uppercase(), text]);
         }
         wilds.sort();
         wilds.dedup();
@@ -296,42 +384,50 @@ impl Uses<'_> {
     }
 
     fn arns(&self, request: &Request, texts: &mut BTreeSet<String>, complete: &mut bool) -> bool {
-        let mut parts: [Vec<Wild>; 5] = Default::default();
+        let mut patterns: Vec<[Wild; 5]> = Vec::new();
+        let mut used = false;
         for condition in &self.conditions {
-            let Test::Arn(patterns) = &condition.test else { continue };
-            for pattern in patterns {
+            let Test::Arn(list) = &condition.test else { continue };
+            used = true;
+            for pattern in list {
                 let ArnPattern::Arn(pattern) = pattern else { continue };
-                for (list, wild) in parts.iter_mut().zip(pattern.parts()) {
-                    match wild.bind(|key| request.context.find(key).variable()) {
-                        Bound::Pattern(wild) if !wild.has_variables() => list.push(wild),
-                        Bound::Pattern(_) => *complete = false,
-                        Bound::Nothing => {}
+                let bound = pattern.parts().map(|wild| wild.bind(|key| request.context.find(key).variable()));
+                let parts = bound.map(|part| match part {
+                    Bound::Pattern(wild) if !wild.has_variables() => Some(wild),
+                    Bound::Pattern(_) => {
+                        *complete = false;
+                        None
                     }
+                    Bound::Nothing => None,
+                });
+                if let [Some(a), Some(b), Some(c), Some(d), Some(e)] = parts {
+                    patterns.push([a, b, c, d, e]);
                 }
             }
         }
-        if parts.iter().all(Vec::is_empty) {
-            return self.conditions.iter().any(|condition| matches!(condition.test, Test::Arn(_)));
-        }
-        let mut found = vec!["arn".to_owned()];
-        for list in &mut parts {
-            list.sort();
-            list.dedup();
-            let Some(witnesses) = Wild::witnesses(list) else {
+        // Part by part: of the beginnings that fit the same patterns one is enough.
+        let mut found: BTreeMap<Vec<bool>, String> = BTreeMap::from([(vec![true; patterns.len()], "arn".to_owned())]);
+        for at in 0..5 {
+            let wilds: Vec<&Wild> = patterns.iter().filter_map(|parts| parts.get(at)).collect();
+            let mut distinct: Vec<(Wild, bool)> = wilds.iter().map(|wild| ((*wild).clone(), false)).collect();
+            distinct.sort();
+            distinct.dedup();
+            let Some(witnesses) = Wild::witnesses(&distinct) else {
                 *complete = false;
-                return true;
+                return used;
             };
-            // A colon would end the part.
-            let witnesses: Vec<&String> =
-                witnesses.iter().filter(|text| !text.contains(':') || found.len() > MAX_ARNS).collect();
-            found = found.iter().flat_map(|head| witnesses.iter().map(move |part| format!("{head}:{part}"))).collect();
-            if found.len() > MAX_ARNS {
-                *complete = false;
-                found.truncate(MAX_ARNS);
+            let mut next = BTreeMap::new();
+            for (fits, head) in &found {
+                // A colon would end any part but the last.
+                for part in witnesses.iter().filter(|text| at == 4 || !text.contains(':')) {
+                    let still = fits.iter().zip(&wilds).map(|(fits, wild)| *fits && wild.matches(part)).collect();
+                    next.entry(still).or_insert_with(|| format!("{head}:{part}"));
+                }
             }
+            found = next;
         }
-        texts.extend(found);
-        true
+        texts.extend(found.into_values());
+        used
     }
 
     fn numbers(&self, texts: &mut BTreeSet<String>) -> bool {
@@ -360,7 +456,8 @@ impl Uses<'_> {
             _ => None,
         });
         let points: BTreeSet<i128> = tests.flatten().copied().collect();
-        let near = points.iter().flat_map(|point| [*point - SECOND, *point, *point + SECOND]);
+        let between = points.iter().zip(points.iter().skip(1)).map(|(earlier, later)| i128::midpoint(*earlier, *later));
+        let near = points.iter().flat_map(|point| [*point - SECOND, *point, *point + SECOND]).chain(between);
         texts.extend(near.filter_map(|nanos| Some(jiff::Timestamp::from_nanosecond(nanos).ok()?.to_string())));
         !points.is_empty()
     }

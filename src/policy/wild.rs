@@ -33,8 +33,10 @@ pub struct Wild {
 pub enum Variable {
     /// This text.
     Text(String),
-    /// The request has no such key, or several values for it.
+    /// The request has no such key.
     Absent,
+    /// The request has several values for it: only keys with a single value can be variables.
+    Several,
     /// Not known.
     Unknown,
 }
@@ -231,7 +233,7 @@ impl Wild {
             match (value(key), default) {
                 (Variable::Text(text), _) => tokens.extend(text.chars().map(Token::Literal)),
                 (Variable::Absent, Some(default)) => tokens.extend(default.chars().map(Token::Literal)),
-                (Variable::Absent, None) => return Bound::Nothing,
+                (Variable::Absent, None) | (Variable::Several, _) => return Bound::Nothing,
                 (Variable::Unknown, _) => tokens.push(token.clone()),
             }
         }
@@ -341,30 +343,35 @@ impl Wild {
     }
 
     /// Texts that show every way in which some text can match some of the patterns and not the others: one for each
-    /// set of patterns that a text can match exactly. None where finding them all would take too long. The patterns
-    /// must not have variables.
+    /// set of patterns that a text can match exactly. Each pattern comes with whether case is ignored. None where
+    /// finding them all would take too long. The patterns must not have variables.
     #[must_use]
-    pub fn witnesses(patterns: &[Self]) -> Option<Vec<String>> {
-        let mut letters: Vec<char> = patterns
-            .iter()
-            .flat_map(|pattern| pattern.tokens.iter())
-            .filter_map(|token| if let Token::Literal(c) = token { Some(*c) } else { None })
-            .collect();
+    pub fn witnesses(patterns: &[(Self, bool)]) -> Option<Vec<String>> {
+        let mut letters: Vec<char> = Vec::new();
+        for (pattern, fold) in patterns {
+            for token in &*pattern.tokens {
+                let Token::Literal(c) = token else { continue };
+                letters.push(*c);
+                if *fold {
+                    letters.extend(c.to_lowercase().chain(c.to_uppercase()));
+                }
+            }
+        }
         letters.sort_unstable();
         letters.dedup();
         // A character that occurs in no pattern.
         letters.extend(('x'..='z').chain('0'..='9').chain('\u{e000}'..).find(|c| !letters.contains(c)));
-        let start: Vec<Vec<usize>> = patterns.iter().map(|pattern| pattern.closure(std::iter::once(0))).collect();
+        let start: Vec<Vec<usize>> = patterns.iter().map(|(pattern, _)| pattern.closure(std::iter::once(0))).collect();
         let mut seen = std::collections::BTreeSet::from([start.clone()]);
         let mut found = std::collections::BTreeMap::new();
         let mut todo = std::collections::VecDeque::from([(start, String::new())]);
         while let Some((places, text)) = todo.pop_front() {
             let ends: Vec<bool> =
-                places.iter().zip(patterns).map(|(at, pattern)| at.contains(&pattern.tokens.len())).collect();
+                places.iter().zip(patterns).map(|(at, (pattern, _))| at.contains(&pattern.tokens.len())).collect();
             found.entry(ends).or_insert_with(|| text.clone());
             for c in &letters {
                 let next: Vec<Vec<usize>> =
-                    places.iter().zip(patterns).map(|(at, pattern)| pattern.step(at, Some(*c))).collect();
+                    places.iter().zip(patterns).map(|(at, (pattern, fold))| pattern.step_as(at, *c, *fold)).collect();
                 if seen.contains(&next) {
                     continue;
                 }
@@ -378,6 +385,16 @@ impl Wild {
             }
         }
         Some(found.into_values().collect())
+    }
+
+    fn step_as(&self, places: &[usize], c: char, fold: bool) -> Vec<usize> {
+        let same = |mine: char| mine == c || (fold && mine.to_lowercase().eq(c.to_lowercase()));
+        self.closure(places.iter().filter_map(|place| match self.tokens.get(*place) {
+            Some(Token::Any) => Some(*place),
+            Some(Token::One) => Some(place + 1),
+            Some(Token::Literal(mine)) if same(*mine) => Some(place + 1),
+            _ => None,
+        }))
     }
 
     fn step(&self, places: &[usize], c: Option<char>) -> Vec<usize> {

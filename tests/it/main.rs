@@ -9,6 +9,8 @@ mod cli;
 #[cfg(test)]
 mod collect;
 #[cfg(test)]
+mod decide;
+#[cfg(test)]
 mod demo_fixture;
 #[cfg(test)]
 mod demo_truth;

@@ -15,8 +15,8 @@ use crate::decide::compile::Compiler;
 use crate::decide::context::{Context as Keys, Slot};
 use crate::decide::inquiry::{Inquiry, Question, set_time};
 use crate::decide::{
-    ActionName, Answer, Caller, Cited, Decision, Layer, LayerKind, Policies, PolicySet, Request, ResourcePolicy,
-    Roster, Standing, Target,
+    ActionName, Answer, Caller, CallerKind, Cited, Decision, Layer, LayerKind, Policies, PolicySet, Request,
+    ResourcePolicy, Roster, Standing, Target,
 };
 use crate::model::arn::Arn;
 use crate::model::snapshot::Snapshot;
@@ -131,8 +131,7 @@ pub fn question(
         return Err(CommandError::Usage(reason));
     }
     if target.as_str().contains(['*', '?']) && target.as_str() != "*" {
-        let reason = format!("expected the ARN of one resource; found the pattern `{}`", target.as_str());
-        return Err(CommandError::Usage(reason));
+        context.note("the resource is taken as one whose name holds the characters `*` or `?`, not as a pattern");
     }
     let mut keys = if args.no_other_context { Keys::default() } else { Keys::open() };
     for pair in &args.context {
@@ -310,6 +309,9 @@ fn told(principal: &str, request: &Request, decision: &Decision, gaps: &[Gap], h
         if request.resource.as_str() == "*" { String::new() } else { format!(" on {}", request.resource.as_str()) };
     let what = format!("{principal}: {}{on}", request.action.text);
     let verdict = match decision.answer {
+        Answer::Allowed if layers.is_empty() && request.caller.kind == CallerKind::Root => {
+            "Allowed: root holds every permission that no organisation policy takes away".to_owned()
+        }
         Answer::Allowed if layers.is_empty() => "Allowed".to_owned(),
         Answer::Allowed => format!("Allowed by {layers}"),
         Answer::ExplicitlyDenied => format!("Denied explicitly by {layers}"),
@@ -318,7 +320,10 @@ fn told(principal: &str, request: &Request, decision: &Decision, gaps: &[Gap], h
         Answer::Undecided if decision.depends_on.is_empty() => {
             "Undecided: something that it depends on was not collected".to_owned()
         }
-        Answer::Undecided => format!("Undecided: it depends on {}", decision.depends_on.join(", ")),
+        Answer::Undecided => {
+            let also = if decision.examples.len() < 2 { ", and on what was not collected" } else { "" };
+            format!("Undecided: it depends on {}{also}", decision.depends_on.join(", "))
+        }
     };
     let _ = writeln!(out, "{}\n  {}", escape(&what), escape(&verdict));
     for world in &decision.examples {

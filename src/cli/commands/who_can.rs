@@ -10,6 +10,7 @@ use crate::decide::Roster;
 use crate::decide::compile::Compiler;
 use crate::decide::inquiry::Inquiry;
 use crate::decide::who::{Able, who_can};
+use crate::model::arn::Arn;
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 
 /// Columns.
@@ -39,21 +40,34 @@ pub fn run(context: &Context<'_>, args: &WhoCanArgs) -> Result<Status, CommandEr
     let inquiry = Inquiry { roster: &roster, organization: loaded.snapshot.organization.as_ref() };
     let question = can::question(context, &args.action, args.resource.as_deref(), &args.request, &compiler)?;
     let found = who_can(&inquiry, &question, args.hops, context.as_of(), catalog);
-    let rows = found.into_iter().map(row).collect();
+    let people = context.is_for_people();
+    let rows = found.into_iter().map(|able| row(able, people)).collect();
     let gaps = can::gaps(&loaded.snapshot, &loaded.younger);
     for gap in &gaps {
         context.note(&format!("{} ({})", gap.what, gap.remedy));
     }
-    context.emit(&can::meta(context, "who-can", &loaded.snapshot, gaps), &Table { columns: columns(), rows })?;
+    let mut table = Table { columns: columns(), rows };
+    if people && let Some(at) = table.columns.iter().position(|column| column.name == "decided_by") {
+        // `can` tells it for one principal; here it would take the room of the names.
+        table.columns.remove(at);
+        table.rows.iter_mut().for_each(|row| drop(row.remove(at)));
+    }
+    context.emit(&can::meta(context, "who-can", &loaded.snapshot, gaps), &table)?;
     Ok(Status::Done)
 }
 
-fn row(able: Able) -> Vec<Cell> {
+/// For people a role on the way is its account and name: ARNs would not fit beside each other.
+fn short(role: &str) -> String {
+    role.parse::<Arn>().map_or_else(|_| role.to_owned(), |arn| format!("{}:{}", arn.account_text(), arn.name()))
+}
+
+fn row(able: Able, people: bool) -> Vec<Cell> {
+    let path = if people { able.path.iter().map(|role| short(role)).collect() } else { able.path };
     vec![
         able.principal.into(),
         able.answer.as_str().into(),
-        able.path.len().into(),
-        Cell::List(able.path),
+        path.len().into(),
+        Cell::List(path),
         Cell::List(able.decided_by.iter().map(|layer| layer.as_str().to_owned()).collect()),
         Cell::List(able.depends_on),
     ]

@@ -46,6 +46,8 @@ fn fields_are_those_of_the_schema_in_every_format() {
     // For the documents that are only made up there.
     let demo = place.line("demo --output-dir demo --format csv");
     assert_eq!(demo.code, Some(0), "{demo:?}");
+    let case = r#"{"id":"one","request":{"principal":{"type":"Anonymous"},"action":"s3:GetObject","resource":"*"}}"#;
+    fs::write(place.path("cases.jsonl"), case).unwrap();
     let schema = schema(&place);
     assert!(demo.stdout.starts_with(&format!("{}\n", schema["scan, findings, demo"].join(","))));
     let at = AT;
@@ -62,6 +64,9 @@ fn fields_are_those_of_the_schema_in_every_format() {
         ("scan, findings, demo", format!("{at} findings list")),
         ("entitlements", format!("{at} entitlements --principal admin --action iam:*")),
         ("usage", format!("{at} usage")),
+        ("can", format!("{at} can admin iam:CreateUser --no-other-context")),
+        ("who-can", format!("{at} who-can iam:CreateUser --no-other-context")),
+        ("policy test (from statements on with --explain)", "policy test cases.jsonl --explain".to_owned()),
         ("catalog action", "catalog action s3:Get*".to_owned()),
         ("catalog event, events", "catalog event s3.amazonaws.com ListObjects".to_owned()),
         ("report", format!("{at} report --soc2 --output-dir out")),

@@ -1,0 +1,26 @@
+//! Decisions: written cases, the slow oracle, properties, and agreement with entitlements.
+
+mod agreement;
+mod cases;
+mod differential;
+mod generate;
+mod oracle;
+mod oracle_table;
+mod patterns;
+mod properties;
+mod shrink;
+mod support;
+
+use jitscan::catalog::Catalog;
+use jitscan::decide::Decide;
+use jitscan::decide::case::Case;
+use jitscan::decide::compile::Compiler;
+
+/// What the engine answers to a case.
+fn engine(line: &str) -> String {
+    let compiler = Compiler::new(Catalog::get());
+    match Case::parse(line, &compiler) {
+        Ok(case) => case.policies.decide(&case.request).as_str().to_owned(),
+        Err(error) => format!("not a case: {error}"),
+    }
+}
