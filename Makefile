@@ -8,7 +8,7 @@ FLAGS := --locked
 DUCKDB := DUCKDB_LIB_DIR="$${DUCKDB_LIB_DIR:-$$(scripts/fetch-duckdb.sh)}" && export DUCKDB_LIB_DIR
 TARGET := $${CARGO_TARGET_DIR:-target}
 
-.PHONY: demo build release test check fmt clippy catalog dist clean
+.PHONY: demo build release test check fmt clippy fuzz catalog dist clean
 
 demo: build
 	@"$(TARGET)/debug/jitscan" demo
@@ -33,6 +33,16 @@ clippy:
 	@$(DUCKDB) && $(CARGO) clippy $(FLAGS) --all-targets --features catalog-build -- -D warnings
 
 check: fmt clippy test
+
+# Every fuzz target for so many seconds each, without DuckDB; needs cargo-fuzz. See tests/fuzz/README.md.
+SECONDS ?= 600
+TARGETS ?= policy_document arn wild condition case worlds
+fuzz:
+	@cd tests/fuzz && failed=; for target in $(TARGETS); do \
+	  echo "fuzz: $$target for $(SECONDS) s"; mkdir -p "corpus/$$target"; \
+	  $(CARGO) fuzz run -s none --fuzz-dir . "$$target" "corpus/$$target" "seeds/$$target" -- \
+	    -max_total_time=$(SECONDS) -max_len=4096 -timeout=30 -print_final_stats=1 || failed="$$failed $$target"; \
+	done; if [ -n "$$failed" ]; then echo "fuzz: failed:$$failed" >&2; exit 1; fi
 
 # Rebuilds the embedded catalogue from third-party tables (not needed for a build).
 DATA ?= ../shared/data
