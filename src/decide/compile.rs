@@ -113,23 +113,25 @@ pub type Compiled = Result<Arc<[Arc<CompiledStatement>]>, Arc<PolicyError>>;
 pub struct Compiler<'c> {
     /// The catalogue.
     pub catalog: &'c Catalog,
-    reach: Reach<'c>,
+    /// None where only requests are decided: which actions a resource can be used with does not matter to them.
+    reach: Option<Reach<'c>>,
     documents: Mutex<HashMap<(blake3::Hash, DocumentKind), Compiled>>,
     actions: Mutex<BTreeMap<ActionMatch, Arc<CompiledActions>>>,
     scopes: Mutex<BTreeSet<Arc<Scope>>>,
 }
 
 impl<'c> Compiler<'c> {
-    /// Over a catalogue.
+    /// Over a catalogue, for entitlements and decisions.
     #[must_use]
     pub fn new(catalog: &'c Catalog) -> Self {
-        Self {
-            catalog,
-            reach: Reach::new(catalog),
-            documents: Mutex::default(),
-            actions: Mutex::default(),
-            scopes: Mutex::default(),
-        }
+        Self { reach: Some(Reach::new(catalog)), ..Self::deciding(catalog) }
+    }
+
+    /// Over a catalogue, for decisions only: many times as fast, since [`CompiledStatement::actions`] is then simply
+    /// what the statement names.
+    #[must_use]
+    pub fn deciding(catalog: &'c Catalog) -> Self {
+        Self { catalog, reach: None, documents: Mutex::default(), actions: Mutex::default(), scopes: Mutex::default() }
     }
 
     /// The compiled document. Of two threads that compile the same text, one's result serves both.
@@ -158,13 +160,14 @@ impl<'c> Compiler<'c> {
             statement.conditions.iter().map(|one| CompiledCondition::new(one.clone(), variables)).collect();
         let globs = statement.actions.patterns().iter().map(|pattern| pattern.glob()).collect();
         let scope = self.scope(Scope { resources: statement.resources, conditions: statement.conditions });
-        let unreachable = self.reach.unreachable(&compiled.set, &scope.resources);
-        let (actions, ineffective) = if unreachable.is_empty() {
-            (Arc::clone(&compiled.set), None)
-        } else {
-            let mut actions = (*compiled.set).clone();
-            actions.subtract(&unreachable);
-            (Arc::new(actions), Some(unreachable))
+        let unreachable = self.reach.as_ref().map(|reach| reach.unreachable(&compiled.set, &scope.resources));
+        let (actions, ineffective) = match unreachable.filter(|actions| !actions.is_empty()) {
+            None => (Arc::clone(&compiled.set), None),
+            Some(unreachable) => {
+                let mut actions = (*compiled.set).clone();
+                actions.subtract(&unreachable);
+                (Arc::new(actions), Some(unreachable))
+            }
         };
         Arc::new(CompiledStatement {
             index,

@@ -219,6 +219,7 @@ mod tests {
         for (text, path) in [
             (r#""ann""#, "Statement[0].Principal"),
             (r#"{"AWS":["*","ann"]}"#, "Statement[0].Principal.AWS[1]"),
+            (r#"{"AWS":"arn:aws:iam::123456789012:user/*"}"#, "Statement[0].Principal.AWS"),
             (r#"{"Human":"ann"}"#, "Statement[0].Principal.Human"),
             (r#"{"AWS":[]}"#, "Statement[0].Principal.AWS"),
             (r#"{"AWS":[7]}"#, "Statement[0].Principal.AWS[0]"),

@@ -114,6 +114,10 @@ fn aws(value: &str, path: &str) -> Result<PrincipalPattern, PolicyError> {
     if let Ok(account) = value.parse::<AccountId>() {
         return Ok(PrincipalPattern::Account(account));
     }
+    if value.contains(['*', '?']) {
+        let reason = format!("expected \"*\" alone or an ARN without wildcards, found `{value}`");
+        return Err(PolicyError::new(path, reason));
+    }
     if let Ok(arn) = value.parse::<Arn>() {
         return Ok(match arn.account() {
             Some(account) if arn.service() == "iam" && arn.resource() == "root" => PrincipalPattern::Account(account),

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod contract;
+mod decide;
 
 mod damage;
 mod hostile;

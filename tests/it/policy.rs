@@ -5,6 +5,7 @@ use std::io::Read as _;
 
 use jitscan::catalog::{AccessLevel, ActionSet, Catalog};
 use jitscan::collect::authorization_details;
+use jitscan::decide::compile::Compiler;
 use jitscan::entitlements::{
     PrincipalEntitlements, PrincipalKind, Privileges, administrator_equivalent, entitlements, privileged,
     who_may_assume,
@@ -123,20 +124,27 @@ fn organisation_policy_examples_parse() {
     }
     files.sort();
     assert_eq!(files.len(), 86);
-    let mut refused = Vec::new();
+    let (mut refused, mut statements) = (Vec::new(), 0);
     for path in &files {
         let name = path.strip_prefix(&root).unwrap().display().to_string();
         let service_control = name.starts_with("service-control") || name.contains("service_control_policies");
         let kind = if service_control { DocumentKind::ServiceControl } else { DocumentKind::Resource };
-        let text = std::fs::read_to_string(path).unwrap();
+        let mut text = std::fs::read_to_string(path).unwrap();
         if let Err(error) = PolicyDocument::parse(&text, kind) {
             refused.push(format!("{}: {error}", path.file_name().unwrap().display()));
             // As a reader would fill them in: the comment goes, the placeholder becomes an action.
             let lines: Vec<&str> = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
-            let filled = lines.join("\n").replace("<action>", "s3:GetObject");
-            PolicyDocument::parse(&filled, kind).unwrap_or_else(|e| panic!("{name}: {e}"));
+            text = lines.join("\n").replace("<action>", "s3:GetObject");
         }
+        let document = PolicyDocument::parse(&text, kind).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let written: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let written = written["Statement"].as_array().map_or(1, Vec::len);
+        assert_eq!(document.statements.len(), written, "{name}: a statement was dropped");
+        let compiled = Compiler::new(Catalog::get()).document(&text, kind).unwrap();
+        assert_eq!(compiled.len(), written, "{name}: a statement was dropped");
+        statements += written;
     }
+    println!("{} documents, {statements} statements", files.len());
     refused.sort();
     assert_eq!(
         refused,

@@ -52,7 +52,7 @@ pub fn columns() -> Vec<Column> {
 pub fn run(context: &Context<'_>, args: &CanArgs) -> Result<Status, CommandError> {
     let reader = open(context)?;
     let loaded = documents::load(&reader, context.as_of())?;
-    let compiler = Compiler::new(Catalog::get());
+    let compiler = Compiler::deciding(Catalog::get());
     let roster = Roster::new(&loaded.snapshot, &compiler);
     let inquiry = Inquiry { roster: &roster, organization: loaded.snapshot.organization.as_ref() };
     let question = question(context, &args.action, args.resource.as_deref(), &args.request, &compiler)?;

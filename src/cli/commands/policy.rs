@@ -50,7 +50,7 @@ pub fn columns(explain: bool) -> Vec<Column> {
 pub fn run(context: &Context<'_>, action: &PolicyAction) -> Result<Status, CommandError> {
     let PolicyAction::Test { file, explain } = action;
     let text = read(file)?;
-    let compiler = Compiler::new(Catalog::get());
+    let compiler = Compiler::deciding(Catalog::get());
     let lines: Vec<(usize, &str)> = text
         .lines()
         .enumerate()

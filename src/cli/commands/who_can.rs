@@ -35,7 +35,7 @@ pub fn run(context: &Context<'_>, args: &WhoCanArgs) -> Result<Status, CommandEr
     let reader = open(context)?;
     let loaded = documents::load(&reader, context.as_of())?;
     let catalog = Catalog::get();
-    let compiler = Compiler::new(catalog);
+    let compiler = Compiler::deciding(catalog);
     let roster = Roster::new(&loaded.snapshot, &compiler);
     let inquiry = Inquiry { roster: &roster, organization: loaded.snapshot.organization.as_ref() };
     let question = can::question(context, &args.action, args.resource.as_deref(), &args.request, &compiler)?;

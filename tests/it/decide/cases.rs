@@ -33,7 +33,7 @@ fn lines() -> Vec<(String, Value)> {
 
 #[test]
 fn every_case_is_decided_as_written_and_by_the_layer_that_is_written() {
-    let compiler = Compiler::new(Catalog::get());
+    let compiler = Compiler::deciding(Catalog::get());
     let mut wrong = Vec::new();
     let lines = lines();
     for (name, written) in &lines {

@@ -11,15 +11,13 @@ mod properties;
 mod shrink;
 mod support;
 
-use jitscan::catalog::Catalog;
 use jitscan::decide::Decide;
 use jitscan::decide::case::Case;
 use jitscan::decide::compile::Compiler;
 
 /// What the engine answers to a case.
-fn engine(line: &str) -> String {
-    let compiler = Compiler::new(Catalog::get());
-    match Case::parse(line, &compiler) {
+fn engine(line: &str, compiler: &Compiler<'_>) -> String {
+    match Case::parse(line, compiler) {
         Ok(case) => case.policies.decide(&case.request).as_str().to_owned(),
         Err(error) => format!("not a case: {error}"),
     }
