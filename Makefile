@@ -8,7 +8,7 @@ FLAGS := --locked
 DUCKDB := DUCKDB_LIB_DIR="$${DUCKDB_LIB_DIR:-$$(scripts/fetch-duckdb.sh)}" && export DUCKDB_LIB_DIR
 TARGET := $${CARGO_TARGET_DIR:-target}
 
-.PHONY: demo build release test check fmt clippy fuzz catalog dist clean
+.PHONY: demo build release test check fmt clippy wire million bench fuzz catalog dist clean
 
 demo: build
 	@"$(TARGET)/debug/jitscan" demo
@@ -33,6 +33,21 @@ clippy:
 	@$(DUCKDB) && $(CARGO) clippy $(FLAGS) --all-targets --features catalog-build -- -D warnings
 
 check: fmt clippy test
+
+# Real calls against an emulator of AWS that enforces IAM, and jitscan held against the outcomes. Wants Python 3 with
+# venv; installs the emulator into a cache folder once, and speaks to loopback only.
+wire: build
+	@python3 tests/wire/wire.py --out "$(TARGET)/wire" && \
+	  python3 tests/wire/can.py "$(TARGET)/debug/jitscan" "$(TARGET)/wire"
+
+# The engine against the slow oracle on a million random cases, optimised: half an hour on one core.
+CASES ?= 1000000
+million:
+	@cd tests/fuzz && $(CARGO) run --release --bin differential -- $(CASES)
+
+# Decisions a second, and what compiling an account costs.
+bench:
+	@cd benches/decide && $(CARGO) bench --bench decide
 
 # Every fuzz target for so many seconds each, without DuckDB; needs cargo-fuzz. See tests/fuzz/README.md.
 SECONDS ?= 600

@@ -56,7 +56,8 @@ struct RawRequest<'a> {
     #[serde(default)]
     principal_role_arn: Option<String>,
     action: String,
-    resource: String,
+    #[serde(default)]
+    resource: Option<String>,
     #[serde(default)]
     resource_account: Option<String>,
     #[serde(default)]
@@ -86,6 +87,8 @@ enum RawPrincipal<'a> {
 enum Values {
     One(Scalar),
     Many(Vec<Scalar>),
+    /// `null`: the request does not have the key.
+    None(()),
 }
 
 #[derive(Deserialize)]
@@ -294,6 +297,7 @@ fn request(raw: &RawRequest<'_>, compiler: &Compiler<'_>) -> Result<Request, Cas
         let values = match values {
             Values::One(one) => vec![one.clone_text()],
             Values::Many(many) => many.iter().map(Scalar::clone_text).collect(),
+            Values::None(()) => Vec::new(),
         };
         context.set(key, Slot::Known(values));
     }
@@ -303,7 +307,7 @@ fn request(raw: &RawRequest<'_>, compiler: &Compiler<'_>) -> Result<Request, Cas
     Ok(Request::new(
         Arc::new(caller(raw)?),
         ActionName::new(&raw.action, compiler.catalog),
-        Target::new(&raw.resource),
+        Target::new(raw.resource.as_deref().unwrap_or("*")),
         owner,
         context,
     ))

@@ -1,5 +1,7 @@
 //! An answer with its reasons.
 
+use std::sync::Arc;
+
 use crate::policy::Effect;
 
 use super::evaluate::{Answer, Policies, ResourcePolicy};
@@ -83,6 +85,10 @@ impl Policies {
                 for (key, slot) in &world.values {
                     known.context.set(key, slot.clone());
                 }
+                let taken = world.caller.as_ref().and_then(|text| request.caller.taken_for(&text.parse().ok()?));
+                if let Some(caller) = taken {
+                    known.caller = Arc::new(caller);
+                }
                 evaluation = self.evaluate(&known);
             }
         }
@@ -100,7 +106,7 @@ impl Policies {
                 let sure: Vec<LayerKind> = lacking(Truth::False).collect();
                 if sure.is_empty() { lacking(Truth::Unknown).collect() } else { sure }
             }
-            Answer::Allowed => evaluation.grants.clone(),
+            Answer::Allowed => evaluation.grants,
             Answer::Undecided => Vec::new(),
         };
         decided_by.sort_unstable();

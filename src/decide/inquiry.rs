@@ -119,13 +119,10 @@ impl<'s> Inquiry<'_, 's> {
 
     fn know_account(&self, account: AccountId, context: &mut Context) {
         let Some(organization) = self.organization else { return };
-        match paths(organization, account) {
-            Some(paths) => {
-                context.set_default("aws:PrincipalOrgID", Slot::one(organization.id.as_str()));
-                context.set_default("aws:PrincipalOrgPaths", Slot::one(paths));
-            }
-            // In another organisation, or in none.
-            None => {}
+        // Another account is in another organisation, or in none.
+        if let Some(paths) = paths(organization, account) {
+            context.set_default("aws:PrincipalOrgID", Slot::one(organization.id.as_str()));
+            context.set_default("aws:PrincipalOrgPaths", Slot::one(paths));
         }
     }
 

@@ -11,7 +11,11 @@ pub fn number(text: &str) -> Option<f64> {
     let text = text.trim();
     let plain = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
     // Rust also reads `inf` and `NaN`, which are no numbers here.
-    if !plain || !text.bytes().any(|byte| byte.is_ascii_digit()) { None } else { text.parse().ok() }
+    if !plain || !text.bytes().any(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    // A number beyond what can be compared is none.
+    text.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
 /// A date as nanoseconds since 1970: ISO 8601 in the forms of the W3C profile, or seconds since 1970.

@@ -91,7 +91,7 @@ pub fn who_can(
             .filter_map(|arn| Some((arn.clone(), found.get(arn)?.clone())))
             .collect();
         let steps: Vec<(String, Way)> =
-            goals.par_iter().flat_map_iter(|(role, goal)| entries.into_role(role, goal, &ask, at)).collect();
+            goals.par_iter().flat_map_iter(|(role, goal)| entries.of_role(role, goal, &ask, at)).collect();
         frontier =
             steps.into_iter().filter_map(|(arn, way)| keep(&mut found, arn.clone(), way).then_some(arn)).collect();
         if frontier.is_empty() {
@@ -146,7 +146,7 @@ impl<'i, 'r, 's> Entries<'i, 'r, 's> {
         Self { inquiry, catalog, assumers }
     }
 
-    fn into_role(
+    fn of_role(
         &self,
         role: &str,
         goal: &Way,

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::model::arn::Arn;
 use crate::policy::{ArnPattern, Bound, PrincipalPattern, Qualifier, ResourceMatch, Variable, Wild};
 
 use super::condition::{CompiledCondition, Test};
@@ -15,7 +16,7 @@ use super::context::Slot;
 use super::evaluate::{Answer, Policies};
 use super::exempt;
 use super::layers::PolicySet;
-use super::request::{Caller, Request};
+use super::request::{Caller, CallerKind, Request};
 use super::truth::Truth;
 use super::value;
 
@@ -35,6 +36,9 @@ const ANOTHER: &str = "(another value)";
 pub struct World {
     /// Keys, as some policy writes them, with what they are taken to be.
     pub values: Vec<(String, Slot)>,
+    /// ARN of the session, or of the federating user, that the caller is taken to be; none where the request says it
+    /// or it does not matter.
+    pub caller: Option<String>,
     /// The answer.
     pub answer: Answer,
 }
@@ -80,7 +84,10 @@ fn settle_within(policies: &Policies, request: &Request, more: usize) -> Settled
     }
     let callers = callers(policies, request);
     let total = keys.iter().try_fold(callers.len(), |total, (_, slots)| total.checked_mul(slots.len()));
-    complete &= total.is_some_and(|total| total <= MAX_WORLDS);
+    let all = total.is_some_and(|total| total <= MAX_WORLDS);
+    complete &= all;
+    // Where they cannot all be tried, a few tell as much: only that both answers are possible.
+    let most = if all { MAX_WORLDS } else { MAX_FOR_EXAMPLES };
     let mut tried: Vec<(Vec<usize>, Answer)> = Vec::new();
     let mut choice = vec![0usize; keys.len()];
     let (mut allowed, mut denied, mut open) = (false, false, false);
@@ -102,7 +109,7 @@ fn settle_within(policies: &Policies, request: &Request, more: usize) -> Settled
         // The caller counts as one more choice.
         tried.push((choice.iter().copied().chain([who]).collect(), answer));
         let clear = open || (allowed && denied);
-        if tried.len() >= MAX_WORLDS || (clear && tried.len() > more) {
+        if tried.len() >= most || (clear && tried.len() > more) {
             break;
         }
         if !advance(&mut choice, &keys) {
@@ -112,7 +119,7 @@ fn settle_within(policies: &Policies, request: &Request, more: usize) -> Settled
             }
         }
     }
-    conclude(&keys, &tried, complete)
+    conclude(&keys, &callers, &tried, complete)
 }
 
 /// Whom the caller may be, where a policy names a session of the caller's role, or a user of whom a federated session
@@ -148,7 +155,12 @@ fn advance(choice: &mut [usize], keys: &[(&str, Vec<Slot>)]) -> bool {
     false
 }
 
-fn conclude(keys: &[(&str, Vec<Slot>)], tried: &[(Vec<usize>, Answer)], complete: bool) -> Settled {
+fn conclude(
+    keys: &[(&str, Vec<Slot>)],
+    callers: &[Arc<Caller>],
+    tried: &[(Vec<usize>, Answer)],
+    complete: bool,
+) -> Settled {
     let seen: BTreeSet<Answer> = tried.iter().map(|(_, answer)| *answer).collect();
     let answer = if seen.contains(&Answer::Undecided) || !complete {
         Answer::Undecided
@@ -169,7 +181,12 @@ fn conclude(keys: &[(&str, Vec<Slot>)], tried: &[(Vec<usize>, Answer)], complete
             .iter()
             .zip(&best.0)
             .filter_map(|((key, slots), at)| Some(((*key).to_owned(), slots.get(*at)?.clone())));
-        Some(World { values: values.collect(), answer: best.1 })
+        let who = best.0.last().and_then(|who| callers.get(*who)).filter(|_| callers.len() > 1);
+        let taken = who.and_then(|caller| match caller.kind {
+            CallerKind::FederatedUser => caller.arn.as_ref(),
+            _ => caller.session.as_ref(),
+        });
+        Some(World { values: values.collect(), caller: taken.map(Arn::to_string), answer: best.1 })
     };
     let denied = |answer: Answer| matches!(answer, Answer::ImplicitlyDenied | Answer::ExplicitlyDenied);
     let examples: Vec<World> =
@@ -324,9 +341,6 @@ impl Uses<'_> {
         ];
         // Values that are told apart by two kinds of operators at once are not tried in all combinations.
         complete &= kinds.into_iter().filter(|used| *used).count() <= 1;
-        if self.conditions.iter().any(|condition| matches!(condition.test, Test::Bool(_))) {
-            texts.extend(["true".to_owned(), "false".to_owned()]);
-        }
         self.substitutes(key, request, &mut texts, &mut complete);
         let texts = self.told_apart(key, texts, request);
         let several = self.several || exempt::is_multivalued(key);
@@ -339,10 +353,20 @@ impl Uses<'_> {
         (slots, complete)
     }
 
+    /// Values as policies write them: the best examples, where they are.
+    fn literals(&self) -> Vec<String> {
+        let of = |condition: &&CompiledCondition| match &condition.test {
+            Test::Text { values, .. } | Test::Like(values) => values.iter().filter_map(Wild::literal_text).collect(),
+            Test::Bool(values) => values.iter().map(bool::to_string).collect(),
+            _ => Vec::new(),
+        };
+        self.conditions.iter().flat_map(of).collect()
+    }
+
     /// One of all texts that the policies do not tell apart; a plain one first.
     fn told_apart(&self, key: &str, texts: BTreeSet<String>, request: &Request) -> Vec<String> {
         let mut seen: BTreeSet<Vec<Truth>> = BTreeSet::new();
-        let all = std::iter::once(ANOTHER.to_owned()).chain(texts);
+        let all = std::iter::once(ANOTHER.to_owned()).chain(self.literals()).chain(texts);
         all.filter(|text| {
             let value = |name: &str| {
                 if name.eq_ignore_ascii_case(key) {
@@ -364,6 +388,11 @@ impl Uses<'_> {
             let (values, fold) = match &condition.test {
                 Test::Text { values, fold } => (values, *fold),
                 Test::Like(values) => (values, false),
+                Test::Bool(values) => {
+                    // Told apart from other texts by the two words, in whatever case.
+                    wilds.extend(values.iter().map(|value| (Wild::exact(&value.to_string(), false), true)));
+                    continue;
+                }
                 _ => continue,
             };
             for bound in values.iter().map(|value| value.bind(|key| request.context.find(key).variable())) {
@@ -443,9 +472,10 @@ impl Uses<'_> {
         points.dedup();
         let between = points.windows(2).filter_map(|pair| Some(f64::midpoint(*pair.first()?, *pair.get(1)?)));
         let outside = [points.first().map(|first| first - 1.0), points.last().map(|last| last + 1.0)];
-        texts.extend(
-            between.chain(outside.into_iter().flatten()).chain(points.iter().copied()).map(|number| number.to_string()),
-        );
+        // One more or less is the same number where numbers are large.
+        let far = [f64::MIN, f64::MAX];
+        let all = between.chain(outside.into_iter().flatten()).chain(points.iter().copied()).chain(far);
+        texts.extend(all.filter(|number| number.is_finite()).map(|number| number.to_string()));
         true
     }
 
@@ -458,7 +488,7 @@ impl Uses<'_> {
         let points: BTreeSet<i128> = tests.flatten().copied().collect();
         let between = points.iter().zip(points.iter().skip(1)).map(|(earlier, later)| i128::midpoint(*earlier, *later));
         let near = points.iter().flat_map(|point| [*point - SECOND, *point, *point + SECOND]).chain(between);
-        texts.extend(near.filter_map(|nanos| Some(jiff::Timestamp::from_nanosecond(nanos).ok()?.to_string())));
+        texts.extend(near.filter_map(date_text));
         !points.is_empty()
     }
 
@@ -497,6 +527,19 @@ impl Uses<'_> {
             }
         }
     }
+}
+
+/// An instant as a text that is read as it: seconds where it is whole ones, with zeros in front so that it is no year.
+fn date_text(nanos: i128) -> Option<String> {
+    const SECOND: i128 = 1_000_000_000;
+    if nanos % SECOND == 0 {
+        return i64::try_from(nanos / SECOND).ok().map(|seconds| {
+            // As people write it, where that is possible.
+            jiff::Timestamp::from_second(seconds)
+                .map_or_else(|_| format!("{seconds:06}"), |instant| instant.to_string())
+        });
+    }
+    Some(jiff::Timestamp::from_nanosecond(nanos).ok()?.to_string())
 }
 
 /// Lists of two values or more: all, of few; pairs and the whole, of many.

@@ -156,7 +156,8 @@ fn split(text: &str, variables: bool) -> Vec<&str> {
     let mut before = ' ';
     for (at, c) in text.char_indices() {
         match c {
-            '{' if variables && before == '$' => inside = true,
+            // Without its end it is no variable.
+            '{' if variables && before == '$' => inside = text.get(at..).is_some_and(|rest| rest.contains('}')),
             '}' => inside = false,
             ':' if !inside && parts.len() < 5 => {
                 parts.push(text.get(start..at).unwrap_or(""));

@@ -7,8 +7,8 @@
 
 use std::fmt;
 
-/// States that [`Wild::covers`] explores at most before it gives up and answers no (the safe answer).
-const MAX_STATES: usize = 4_096;
+/// Places that a search over patterns looks at before it gives up (with the safe answer): some milliseconds.
+const MAX_WORK: usize = 400_000;
 
 /// One element of a wildcard text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -309,11 +309,14 @@ impl Wild {
         letters.push(None);
         let mut todo = vec![(0usize, self.closure(std::iter::once(0)))];
         let mut seen = std::collections::BTreeSet::new();
+        let mut work = 0usize;
         while let Some((at, places)) = todo.pop() {
             if !seen.insert((at, places.clone())) {
                 continue;
             }
-            if seen.len() > MAX_STATES {
+            // Every letter may have to be tried from every place.
+            work += (places.len() + 1) * (letters.len() + 1);
+            if work > MAX_WORK {
                 return false;
             }
             match other.tokens.get(at) {
@@ -365,7 +368,12 @@ impl Wild {
         let mut seen = std::collections::BTreeSet::from([start.clone()]);
         let mut found = std::collections::BTreeMap::new();
         let mut todo = std::collections::VecDeque::from([(start, String::new())]);
+        let mut work = 0usize;
         while let Some((places, text)) = todo.pop_front() {
+            work += (places.iter().map(Vec::len).sum::<usize>() + patterns.len() + text.len()) * letters.len();
+            if work > MAX_WORK {
+                return None;
+            }
             let ends: Vec<bool> =
                 places.iter().zip(patterns).map(|(at, (pattern, _))| at.contains(&pattern.tokens.len())).collect();
             found.entry(ends).or_insert_with(|| text.clone());
@@ -374,9 +382,6 @@ impl Wild {
                     places.iter().zip(patterns).map(|(at, (pattern, fold))| pattern.step_as(at, *c, *fold)).collect();
                 if seen.contains(&next) {
                     continue;
-                }
-                if seen.len() >= MAX_STATES {
-                    return None;
                 }
                 seen.insert(next.clone());
                 let mut longer = text.clone();
@@ -481,13 +486,14 @@ impl Wild {
 }
 
 impl fmt::Display for Wild {
+    /// In the language of version 2012-10-17, whatever it was written in: parsed again with variables it is the same.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plain = !self.has_variables();
-        for token in &*self.tokens {
+        for (at, token) in self.tokens.iter().enumerate() {
             match token {
-                // A literal star can only have come from `${*}`.
+                // A literal star can only have come from `${*}`, or from a value.
                 Token::Literal(c @ ('*' | '?')) => write!(f, "${{{c}}}")?,
-                Token::Literal('$') if !plain => f.write_str("${$}")?,
+                // Followed by a brace it would begin a variable.
+                Token::Literal('$') if self.tokens.get(at + 1) == Some(&Token::Literal('{')) => f.write_str("${$}")?,
                 Token::Literal(c) => write!(f, "{c}")?,
                 Token::One => f.write_str("?")?,
                 Token::Any => f.write_str("*")?,

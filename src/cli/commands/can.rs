@@ -14,6 +14,7 @@ use crate::compare::assessment::Gap;
 use crate::decide::compile::Compiler;
 use crate::decide::context::{Context as Keys, Slot};
 use crate::decide::inquiry::{Inquiry, Question, set_time};
+use crate::decide::worlds::World;
 use crate::decide::{
     ActionName, Answer, Caller, CallerKind, Cited, Decision, Layer, LayerKind, Policies, PolicySet, Request,
     ResourcePolicy, Roster, Standing, Target,
@@ -261,7 +262,7 @@ fn roster_hint(policies: &Policies, request: &Request) -> Vec<String> {
 fn row(principal: &str, request: &Request, decision: &Decision) -> Vec<Cell> {
     let world = |allowed: bool| {
         let found = decision.examples.iter().find(|world| (world.answer == Answer::Allowed) == allowed);
-        Cell::from(found.map(|world| values(&world.values, &decision.depends_on)))
+        Cell::from(found.map(|world| shown(world, &decision.depends_on)))
     };
     vec![
         principal.into(),
@@ -277,13 +278,14 @@ fn row(principal: &str, request: &Request, decision: &Decision) -> Vec<Cell> {
     ]
 }
 
-/// `aws:sourceip absent, aws:username=ann`, of the keys that matter.
-fn values(values: &[(String, Slot)], keys: &[String]) -> String {
+/// `aws:SourceIp absent, aws:username=ann`, of the keys that matter.
+fn shown(world: &World, keys: &[String]) -> String {
     let of = |(key, slot): &(String, Slot)| match slot {
         Slot::Absent | Slot::Unknown => format!("{key} absent"),
         Slot::Known(values) => format!("{key}={}", values.join(" and ")),
     };
-    values.iter().filter(|(key, _)| keys.contains(key)).map(of).collect::<Vec<_>>().join(", ")
+    let caller = world.caller.iter().map(|arn| format!("the caller being {arn}"));
+    caller.chain(world.values.iter().filter(|(key, _)| keys.contains(key)).map(of)).collect::<Vec<_>>().join(", ")
 }
 
 /// The layers in plain words.
@@ -317,6 +319,9 @@ fn told(principal: &str, request: &Request, decision: &Decision, gaps: &[Gap], h
         Answer::ExplicitlyDenied => format!("Denied explicitly by {layers}"),
         Answer::ImplicitlyDenied if layers.is_empty() => "Denied".to_owned(),
         Answer::ImplicitlyDenied => format!("Denied: nothing in {layers} allows it"),
+        Answer::Undecided if decision.depends_on.is_empty() && decision.examples.len() > 1 => {
+            "Undecided: it depends on who the caller is".to_owned()
+        }
         Answer::Undecided if decision.depends_on.is_empty() => {
             "Undecided: something that it depends on was not collected".to_owned()
         }
@@ -328,7 +333,7 @@ fn told(principal: &str, request: &Request, decision: &Decision, gaps: &[Gap], h
     let _ = writeln!(out, "{}\n  {}", escape(&what), escape(&verdict));
     for world in &decision.examples {
         let how = if world.answer == Answer::Allowed { "allowed" } else { "denied" };
-        let _ = writeln!(out, "  {how} for example with {}", escape(&values(&world.values, &decision.depends_on)));
+        let _ = writeln!(out, "  {how} for example with {}", escape(&shown(world, &decision.depends_on)));
     }
     let mut section = |title: &str, lines: &[String]| {
         if !lines.is_empty() {

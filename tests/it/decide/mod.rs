@@ -3,7 +3,9 @@
 mod agreement;
 mod cases;
 mod differential;
+#[expect(clippy::string_slice, reason = "the names and patterns that are cut are ASCII")]
 mod generate;
+#[expect(clippy::string_slice, clippy::unreachable, reason = "a test stops at what it does not expect")]
 mod oracle;
 mod oracle_table;
 mod patterns;

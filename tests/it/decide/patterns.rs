@@ -245,7 +245,7 @@ fn expandable() -> impl Strategy<Value = Clause> {
         clause(family, None, 1, limits).prop_map(move |clause| {
             let list = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
             let actions = Listed { all_but: actions.0, list: list(&actions.1) };
-            let resources = Listed { list: list(&resources), ..clause.resources.clone() };
+            let resources = Listed { list: list(&resources), ..clause.resources };
             Clause { actions, resources, ..clause }
         })
     })
