@@ -21,13 +21,13 @@ use super::truth::Truth;
 use super::value;
 
 /// Most combinations of values that are tried; beyond, an answer that is open stays open.
-const MAX_WORLDS: usize = 20_000;
+const MAX_WORLDS: usize = 70_000;
 /// Worlds that are tried to find good examples and the keys on which an open answer turns.
 const MAX_FOR_EXAMPLES: usize = 2_000;
 /// Most values for one key.
 const MAX_VALUES: usize = 200;
 /// Most single values of a multi-valued key of which every combination is tried.
-const MAX_SUBSETS_OF: usize = 11;
+const MAX_SUBSETS_OF: usize = 16;
 /// Stands for any text that no policy mentions.
 const ANOTHER: &str = "(another value)";
 

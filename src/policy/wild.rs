@@ -7,8 +7,10 @@
 
 use std::fmt;
 
-/// Places that a search over patterns looks at before it gives up (with the safe answer): some milliseconds.
+/// Places that [`Wild::covers`] looks at before it answers no, which is safe: some milliseconds.
 const MAX_WORK: usize = 400_000;
+/// The same for [`Wild::witnesses`], which is asked far more seldom: some tenths of a second.
+const MAX_WITNESS_WORK: usize = 6_000_000;
 
 /// One element of a wildcard text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -371,7 +373,7 @@ impl Wild {
         let mut work = 0usize;
         while let Some((places, text)) = todo.pop_front() {
             work += (places.iter().map(Vec::len).sum::<usize>() + patterns.len() + text.len()) * letters.len();
-            if work > MAX_WORK {
+            if work > MAX_WITNESS_WORK {
                 return None;
             }
             let ends: Vec<bool> =

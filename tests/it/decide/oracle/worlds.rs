@@ -118,7 +118,13 @@ fn documents(case: &Value) -> Vec<&Value> {
     for field in fields {
         out.extend(list(&case[field]));
     }
-    for level in list(&case["scps"]).into_iter().chain(list(&case["rcps"])) {
+    // A management account has no organisation policies above it: what they say tells nothing.
+    let above = |field: &str, account: &str| {
+        if case["request"][account] == true { Vec::new() } else { list(&case[field]) }
+    };
+    let (scps, rcps) =
+        (above("scps", "principal_account_is_management"), above("rcps", "resource_account_is_management"));
+    for level in scps.into_iter().chain(rcps) {
         out.extend(list(&level["policies"]));
     }
     out
@@ -192,6 +198,17 @@ fn mentions(policies: &[&Value], key: &str) -> bool {
     in_condition || variables_of(&everything).contains(key)
 }
 
+/// Global keys that may have several values: IAM User Guide, "AWS global condition context keys".
+const SEVERAL: [&str; 7] = [
+    "aws:calledvia",
+    "aws:principalorgpaths",
+    "aws:principalservicenameslist",
+    "aws:resourceorgpaths",
+    "aws:sourceorgpaths",
+    "aws:tagkeys",
+    "aws:vpceorgpaths",
+];
+
 /// Absent, or one of the values (sets of values for a multi-valued key) that stand for all there are.
 fn key_choices(key: &str, policies: &[&Value], request: &Request) -> Vec<Choice> {
     let all = conditions(policies);
@@ -201,7 +218,7 @@ fn key_choices(key: &str, policies: &[&Value], request: &Request) -> Vec<Choice>
     let values = distinct(key, candidates(key, &uses, &filled, request), &uses, &filled, request);
     let mut choices: Vec<Option<Vec<String>>> = vec![None];
     choices.extend(values.iter().map(|value| Some(vec![value.clone()])));
-    if uses.iter().any(|used| used.op.set != SetOperator::Plain) {
+    if SEVERAL.contains(&key) || uses.iter().any(|used| used.op.set != SetOperator::Plain) {
         choices.extend(sets(&values).into_iter().map(Some));
     }
     choices.into_iter().map(|values| Choice::Key(key.to_string(), values)).collect()
@@ -218,7 +235,7 @@ fn sets(values: &[String]) -> Vec<Vec<String>> {
                 next.push([set.as_slice(), &[i]].concat());
             }
         }
-        if size > 2 && next.len() > 600 {
+        if size > 2 && next.len() > 6_000 {
             break;
         }
         out.extend(next.iter().map(|set: &Vec<usize>| set.iter().map(|i| values[*i].clone()).collect()));
