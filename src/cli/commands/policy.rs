@@ -1,6 +1,6 @@
 //! `jitscan policy test`: decides recorded cases.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -18,6 +18,8 @@ use crate::cli::args::PolicyAction;
 
 /// Lines that are decided before their answers are printed: enough to keep every core busy, and little memory.
 const BATCH: usize = 16_384;
+/// Lines that share a compiler.
+const CHUNK: usize = 256;
 
 /// Columns.
 #[must_use]
@@ -49,27 +51,6 @@ pub fn columns(explain: bool) -> Vec<Column> {
 /// When the file cannot be read or stdout cannot be written.
 pub fn run(context: &Context<'_>, action: &PolicyAction) -> Result<Status, CommandError> {
     let PolicyAction::Test { file, explain } = action;
-    let text = read(file)?;
-    let compiler = Compiler::deciding(Catalog::get());
-    let lines: Vec<(usize, &str)> = text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-        .map(|(at, line)| (at + 1, line.trim_start_matches('\u{feff}')))
-        .collect();
-    let mut tally = Tally::default();
-    let mut rows = Vec::new();
-    for batch in lines.chunks(BATCH) {
-        let decided: Vec<Line> = batch.par_iter().map(|(_, line)| decide(line, &compiler, *explain)).collect();
-        for ((number, _), line) in batch.iter().zip(decided) {
-            tally.count(&line);
-            for note in &line.notes {
-                context.note(&format!("{}:{number}: {note}", file.display()));
-            }
-            rows.push(line.cells);
-        }
-    }
-    let table = Table { columns: columns(*explain), rows };
     let meta = Meta {
         command: "policy test".to_owned(),
         catalogue: Some(Catalog::get().version().to_owned()),
@@ -77,20 +58,76 @@ pub fn run(context: &Context<'_>, action: &PolicyAction) -> Result<Status, Comma
     };
     // The contract is a line each; a table would be no use to whatever reads this.
     let format = if context.global.format == Format::Table { Format::Ndjson } else { context.global.format };
-    context.emit_as(format, &meta, &table)?;
+    let mut lines = Lines { input: read(file)?, file, number: 0 };
+    let mut tally = Tally::default();
+    let mut table = Table { columns: columns(*explain), rows: Vec::new() };
+    loop {
+        let batch = lines.batch()?;
+        if batch.is_empty() {
+            break;
+        }
+        let decided: Vec<Line> = batch.par_chunks(CHUNK).flat_map_iter(|chunk| decide_all(chunk, *explain)).collect();
+        for ((number, _), line) in batch.iter().zip(decided) {
+            tally.count(&line);
+            for note in &line.notes {
+                context.note(&format!("{}:{number}: {note}", file.display()));
+            }
+            table.rows.push(line.cells);
+        }
+        if format == Format::Ndjson {
+            context.emit_as(format, &meta, &table)?;
+            table.rows.clear();
+        }
+    }
+    if format != Format::Ndjson {
+        context.emit_as(format, &meta, &table)?;
+    }
     context.note(&tally.to_string());
     Ok(if tally.missed + tally.unreadable > 0 { Status::Failed } else { Status::Done })
 }
 
-fn read(file: &Path) -> Result<String, CommandError> {
-    let fail = |source| CommandError::File { path: file.display().to_string(), source };
-    let mut text = String::new();
+fn read(file: &Path) -> Result<Box<dyn BufRead>, CommandError> {
     if file == Path::new("-") {
-        std::io::stdin().lock().read_to_string(&mut text).map_err(fail)?;
-    } else {
-        text = std::fs::read_to_string(file).map_err(fail)?;
+        return Ok(Box::new(std::io::stdin().lock()));
     }
-    Ok(text)
+    match std::fs::File::open(file) {
+        Ok(input) => Ok(Box::new(BufReader::new(input))),
+        Err(source) => Err(CommandError::File { path: file.display().to_string(), source }),
+    }
+}
+
+/// The lines of a file that hold something, with their numbers.
+struct Lines<'f> {
+    input: Box<dyn BufRead>,
+    file: &'f Path,
+    number: usize,
+}
+
+impl Lines<'_> {
+    fn batch(&mut self) -> Result<Vec<(usize, String)>, CommandError> {
+        let mut batch = Vec::new();
+        while batch.len() < BATCH {
+            let mut line = String::new();
+            let read = self.input.read_line(&mut line);
+            let place = || format!("{} line {}", self.file.display(), self.number + 1);
+            let read = read.map_err(|source| CommandError::File { path: place(), source })?;
+            if read == 0 {
+                break;
+            }
+            self.number += 1;
+            let text = line.trim_start_matches('\u{feff}').trim();
+            if !text.is_empty() {
+                batch.push((self.number, text.to_owned()));
+            }
+        }
+        Ok(batch)
+    }
+}
+
+/// Decides some lines. Their compiler is theirs alone: it keeps every document that it has seen.
+fn decide_all(lines: &[(usize, String)], explain: bool) -> Vec<Line> {
+    let compiler = Compiler::deciding(Catalog::get());
+    lines.iter().map(|(_, line)| decide(line, &compiler, explain)).collect()
 }
 
 /// One decided line.
