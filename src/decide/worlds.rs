@@ -354,9 +354,11 @@ impl Uses<'_> {
     }
 
     /// Values as policies write them: the best examples, where they are.
-    fn literals(&self) -> Vec<String> {
+    fn literals(&self) -> BTreeSet<String> {
         let of = |condition: &&CompiledCondition| match &condition.test {
-            Test::Text { values, .. } | Test::Like(values) => values.iter().filter_map(Wild::literal_text).collect(),
+            Test::Text { values, .. } | Test::Like(values) => {
+                values.iter().filter_map(Wild::literal_text).collect::<Vec<_>>()
+            }
             Test::Bool(values) => values.iter().map(bool::to_string).collect(),
             _ => Vec::new(),
         };
