@@ -40,7 +40,7 @@ wire: build
 	@python3 tests/wire/wire.py --out "$(TARGET)/wire" && \
 	  python3 tests/wire/can.py "$(TARGET)/debug/jitscan" "$(TARGET)/wire"
 
-# The engine against the slow oracle on a million random cases, optimised: half an hour on one core.
+# The engine against the slow oracle on a million random cases, optimised: about ten minutes on two cores.
 CASES ?= 1000000
 million:
 	@cd tests/fuzz && $(CARGO) run --release --bin differential -- $(CASES)

@@ -54,13 +54,19 @@ impl Policies {
     #[must_use]
     pub fn explain(&self, request: &Request) -> Decision {
         if let Some(answer) = exempt::permissionless(request) {
+            let name = &request.action.text;
+            let why = if answer == Answer::Allowed {
+                format!("{name} needs no permission, and no policy takes it away")
+            } else {
+                format!("this caller cannot make {name}, whatever policies say")
+            };
             return Decision {
                 answer,
                 decided_by: Vec::new(),
                 statements: Vec::new(),
                 depends_on: Vec::new(),
                 examples: Vec::new(),
-                caveats: vec![format!("{} needs no permission, and no policy takes it away", request.action.text)],
+                caveats: vec![why],
             };
         }
         let mut evaluation = self.evaluate(request);
@@ -209,12 +215,5 @@ impl Policies {
         out.sort();
         out.dedup();
         out
-    }
-}
-
-impl Decision {
-    /// Statements of one kind of layer.
-    pub fn statements_of(&self, kind: LayerKind) -> impl Iterator<Item = &Cited> {
-        self.statements.iter().filter(move |cited| cited.provenance.layer.kind() == kind)
     }
 }

@@ -3,7 +3,7 @@
 use super::evaluate::Answer;
 use super::request::{ActionName, CallerKind, Request};
 
-/// Services whose resources RCPs govern, with the month of their support. Source: AWS Organizations User Guide,
+/// Services whose resources RCPs govern. Source: AWS Organizations User Guide,
 /// "Resource control policies (RCPs)", list of AWS services that support RCPs.
 const RCP_SERVICES: &str = include_str!("data/rcp_services.tsv");
 

@@ -93,8 +93,11 @@ impl<'s> Inquiry<'_, 's> {
         if let Some(account) = caller.account {
             self.know_account(account, &mut context);
         }
-        let scps =
-            caller.account.and_then(|account| self.roster.scps(account)).map(|control| Arc::clone(&control.levels));
+        // Of an account that was not collected nobody knows what binds it.
+        let scps = caller.account.map(|account| match self.roster.scps(account) {
+            Some(control) => Arc::clone(&control.levels),
+            None => [PolicySet::unknown(format!("what binds account {account}"))].into(),
+        });
         let unknown = caller.is_of_account() && caller.kind != CallerKind::Root;
         let request = self.request(caller, context, question);
         let mut policies = self.resource_side(&request, question);
@@ -142,7 +145,7 @@ impl<'s> Inquiry<'_, 's> {
 
     /// Whether sessions of the role may carry tags: where its trust policy allows `sts:TagSession`.
     fn takes_session_tags(&self, standing: &Standing<'s>) -> bool {
-        let tagging = ActionName { text: "sts:TagSession".to_owned(), id: None, rcps: true };
+        let tagging = ActionName::new("sts:TagSession", Catalog::get());
         self.roster.trust(standing.holder.arn.as_str()).is_none_or(|trust| {
             !trust.broken.is_empty()
                 || trust

@@ -3,7 +3,7 @@
 //! [`Policies::answer`] is the engine. It works on compiled statements ([`compile`]), three-valued: a condition key
 //! that a request does not say is absent or not known, and what is not known travels to the answer, which is
 //! `Undecided` only where both outcomes remain possible ([`worlds`] tries them where the layers each for itself
-//! leave it open). [`Policies::decide`] adds the layers and statements that decided, and what could not be looked at.
+//! leave it open). [`Policies::explain`] adds the layers and statements that decided, and what could not be looked at.
 //! Entitlements are computed from the same compiled statements ([`crate::entitlements`]).
 //!
 //! Not modelled: KMS grants, S3 access control lists, Block Public Access, access points; a [`Decision`] says so where

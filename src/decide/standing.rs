@@ -141,6 +141,8 @@ pub struct Roster<'s> {
     pub unmatched: Vec<UnmatchedPattern>,
     /// Policies that are missing or cannot be parsed, once each; sorted.
     pub defects: Vec<Defect>,
+    /// Trust policies that cannot be read: nobody knows who may enter these roles.
+    pub unreadable_trusts: Vec<Defect>,
     /// RCPs above each account of the snapshot or of its organisation.
     rcps: BTreeMap<AccountId, Arc<Control>>,
     scps: BTreeMap<AccountId, Arc<Control>>,
@@ -412,13 +414,16 @@ impl<'s> Roster<'s> {
         let scps = accounts.iter().map(|account| (account.iam.account, Arc::clone(&account.scps))).collect();
         let all_roles = || snapshot.accounts.values().flat_map(|iam| &iam.roles);
         let roles = all_roles().map(|role| (role.holder.arn.as_str(), role)).collect();
-        let trusts = all_roles().map(|role| (role.holder.arn.as_str(), Arc::new(trust(&context, role)))).collect();
+        let mut unreadable_trusts = Vec::new();
+        let trusts = all_roles()
+            .map(|role| (role.holder.arn.as_str(), Arc::new(trust(&context, role, &mut unreadable_trusts))))
+            .collect();
         let Notes { mut defects, mut unmatched } = context.notes.into_inner().unwrap_or_else(PoisonError::into_inner);
         defects.sort();
         defects.dedup();
         unmatched.sort();
         unmatched.dedup();
-        Self { principals, versions, unmatched, defects, rcps, scps, trusts, roles }
+        Self { principals, versions, unmatched, defects, unreadable_trusts, rcps, scps, trusts, roles }
     }
 
     /// The principals of that ARN: usually one, more where it was deleted and made again between snapshots' pages.
@@ -457,21 +462,22 @@ impl<'s> Roster<'s> {
     pub fn role(&self, arn: &str) -> Option<&'s Role> {
         self.roles.get(arn).copied()
     }
-
-    /// Every role, by ARN.
-    pub fn roles(&self) -> impl Iterator<Item = &'s Role> + '_ {
-        self.roles.values().copied()
-    }
 }
 
-/// A trust policy. What cannot be read is said where it matters: the trust of roles is reported by its readers.
-fn trust(context: &Compilation<'_, '_>, role: &Role) -> PolicySet {
+/// A trust policy; one that cannot be read goes to `unreadable`.
+fn trust(context: &Compilation<'_, '_>, role: &Role, unreadable: &mut Vec<Defect>) -> PolicySet {
     let mut set = PolicySet::default();
     match context.compiler.document(&role.trust, DocumentKind::Trust) {
         Ok(statements) => {
-            set.add(&statements, Layer::Resource, &"trust policy".into(), &role.holder.arn.as_str().into())
+            set.add(&statements, Layer::Resource, &"trust policy".into(), &role.holder.arn.as_str().into());
         }
-        Err(_) => set.broken.push(format!("the trust policy of {}", role.holder.arn)),
+        Err(error) => {
+            let name = format!("the trust policy of {}", role.holder.arn);
+            let path = (!error.path.is_empty()).then(|| error.path.clone());
+            let place = Place { file: name.clone(), offset: None, path };
+            unreadable.push(Defect { place, reason: error.reason.clone() });
+            set.broken.push(name);
+        }
     }
     set
 }

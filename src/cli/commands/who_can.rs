@@ -6,6 +6,7 @@ use crate::cli::commands::{can, open};
 use crate::cli::context::{CommandError, Context};
 use crate::cli::documents;
 use crate::cli::exit::Status;
+use crate::compare::assessment::Gap;
 use crate::decide::Roster;
 use crate::decide::compile::Compiler;
 use crate::decide::inquiry::Inquiry;
@@ -42,7 +43,13 @@ pub fn run(context: &Context<'_>, args: &WhoCanArgs) -> Result<Status, CommandEr
     let found = who_can(&inquiry, &question, args.hops, context.as_of(), catalog);
     let people = context.is_for_people();
     let rows = found.into_iter().map(|able| row(able, people)).collect();
-    let gaps = can::gaps(&loaded.snapshot, &loaded.younger);
+    let mut gaps = can::gaps(&loaded.snapshot, &loaded.younger);
+    // `can` says this of what concerns its one principal; here it concerns whoever is not listed.
+    gaps.extend(roster.defects.iter().chain(&roster.unreadable_trusts).map(|defect| Gap {
+        kind: "policy".to_owned(),
+        what: format!("{}: {}", defect.place, defect.reason),
+        remedy: "ingest the document that AWS has; until then it may allow or deny anything".to_owned(),
+    }));
     for gap in &gaps {
         context.note(&format!("{} ({})", gap.what, gap.remedy));
     }

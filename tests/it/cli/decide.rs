@@ -168,6 +168,12 @@ fn who_can_tells_the_way() {
     );
     let path: Vec<&str> = rows[2]["path"].as_array().unwrap().iter().map(|role| role.as_str().unwrap()).collect();
     assert_eq!(path, [format!("arn:aws:iam::{ACCOUNT}:role/deploy"), format!("arn:aws:iam::{ACCOUNT}:role/admin")]);
+    let whole: Value = serde_json::from_str(&ask(&place, "who-can ec2:RunInstances --format json").stdout).unwrap();
+    let gaps = whole["meta"]["gaps"].to_string();
+    assert!(gaps.contains("user/bob inline policy own: expected a Statement"), "{gaps}");
+    // Of an account that was not collected not even root is known to be free.
+    let other = ask(&place, "can arn:aws:iam::999999999999:root sqs:ListQueues --format ndjson").rows().remove(0);
+    assert_eq!(other["decision"], "Undecided", "{other}");
     let direct = ask(&place, "who-can ec2:RunInstances --hops 0 --format ndjson").rows();
     assert_eq!(direct.len(), 2, "{direct:?}");
 }
