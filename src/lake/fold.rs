@@ -6,7 +6,7 @@ use super::json::Tape;
 use super::normalise::parent;
 use crate::model::event::{CallVariant, Event, EventCategory};
 use crate::usage::fold::{
-    CoverageKey, Folds, IssuedCredential, SessionId, ShapeFact, ShapeKey, UsageFact, UsageKey, is_usage,
+    CoverageKey, Folds, IssuedCredential, SessionId, ShapeFact, ShapeKey, TrailCall, UsageFact, UsageKey, is_usage,
 };
 
 /// Longest user agent kept in a condition context, in bytes: some clients send kilobytes.
@@ -21,6 +21,26 @@ const ISSUERS: [&str; 6] = [
     "AssumeRoot",
     "GetFederationToken",
     "GetSessionToken",
+];
+
+/// Calls that change what CloudTrail records. Source: CloudTrail API reference, "Actions".
+const TRAIL_CALLS: [&str; 16] = [
+    "CreateEventDataStore",
+    "CreateTrail",
+    "DeleteEventDataStore",
+    "DeleteTrail",
+    "DeregisterOrganizationDelegatedAdmin",
+    "PutEventConfiguration",
+    "PutEventSelectors",
+    "PutInsightSelectors",
+    "RegisterOrganizationDelegatedAdmin",
+    "RestoreEventDataStore",
+    "StartEventDataStoreIngestion",
+    "StartLogging",
+    "StopEventDataStoreIngestion",
+    "StopLogging",
+    "UpdateEventDataStore",
+    "UpdateTrail",
 ];
 
 /// Adds one event of a session. `example` names it where it has no id of its own.
@@ -38,6 +58,18 @@ pub fn add(folds: &mut Folds, event: &Event, session: SessionId, example: &str) 
     folds.sessions.entry(session).or_insert_with(|| event.identity.clone());
     if let Some(issued) = issued(event, session, example) {
         folds.issued.insert(issued);
+    }
+    if event.source == "cloudtrail.amazonaws.com" && TRAIL_CALLS.contains(&event.name.as_str()) {
+        folds.trail_calls.insert(TrailCall {
+            time: event.time,
+            account: event.recipient_account.clone(),
+            region: event.region.clone(),
+            name: event.name.clone(),
+            outcome: event.outcome,
+            request: event.request.clone(),
+            response: event.response.clone(),
+            event_id: event.id.clone().unwrap_or_else(|| example.to_owned()),
+        });
     }
     if is_usage(event) {
         add_usage(folds, event, session);
@@ -166,6 +198,7 @@ pub fn merge(folds: &mut Folds, other: Folds) {
         folds.sessions.entry(id).or_insert(identity);
     }
     folds.issued.extend(other.issued);
+    folds.trail_calls.extend(other.trail_calls);
     for (key, count) in other.coverage {
         *folds.coverage.entry(key).or_default() += count;
     }

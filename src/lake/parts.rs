@@ -50,7 +50,7 @@ impl<'s> PartWriter<'s> {
     /// Every kind of fold, by month where it has days.
     pub(crate) fn folds(&mut self, folds: Folds) -> Result<(), LakeError> {
         let (timeless, months) = by_month(folds);
-        for kind in [PartKind::Shapes, PartKind::Sessions, PartKind::Issued] {
+        for kind in [PartKind::Shapes, PartKind::Sessions, PartKind::Issued, PartKind::TrailCalls] {
             self.fold(kind, "", &timeless)?;
         }
         for (month, folds) in &months {
@@ -141,6 +141,7 @@ fn extent(kind: PartKind, folds: &Folds) -> (usize, i64, i64) {
         PartKind::Shapes => (folds.shapes.len(), (0, 0)),
         PartKind::Sessions => (folds.sessions.len(), (0, 0)),
         PartKind::Issued => (folds.issued.len(), (0, 0)),
+        PartKind::TrailCalls => (folds.trail_calls.len(), (0, 0)),
         PartKind::Events => (0, (0, 0)),
     };
     (rows, first, last)

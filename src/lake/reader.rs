@@ -15,7 +15,9 @@ use super::schema::PartKind;
 use super::table::{EventRow, read_events, read_fold};
 use crate::model::event::Identity;
 use crate::model::time::{Timestamp, Window};
-use crate::usage::fold::{CoverageKey, FactSource, Folds, IssuedCredential, SessionId, ShapeFact, ShapeKey, UsageRow};
+use crate::usage::fold::{
+    CoverageKey, DigestSpan, FactSource, Folds, IssuedCredential, SessionId, ShapeFact, ShapeKey, TrailCall, UsageRow,
+};
 
 /// A complete state of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -361,5 +363,24 @@ impl FactSource for Reader {
         let mut coverage = self.folds(PartKind::Coverage, Some(window))?.coverage;
         coverage.retain(|key, _| key.hour >= window.from.hour() && key.hour < window.to.plus_seconds(3599).hour());
         Ok(coverage)
+    }
+
+    fn trail_calls(&self) -> Result<Vec<TrailCall>, LakeError> {
+        Ok(self.folds(PartKind::TrailCalls, None)?.trail_calls.into_iter().collect())
+    }
+
+    fn digest_spans(&self) -> Result<Vec<DigestSpan>, LakeError> {
+        self.query(
+            "SELECT DISTINCT account, region, first, last, log_files FROM digests ORDER BY 1, 2, 3, 4, 5",
+            |row| {
+                Ok(DigestSpan {
+                    account: row.get(0)?,
+                    region: row.get(1)?,
+                    from: Timestamp::from_micros(row.get(2)?),
+                    to: Timestamp::from_micros(row.get(3)?),
+                    log_files: count(row, 4)?,
+                })
+            },
+        )
     }
 }

@@ -28,6 +28,8 @@
 //!
 //! **issued**: `access_key, session_principal_id, role_arn, session` (who called)`, time, event_id`.
 //!
+//! **trail_calls**: `time, account, region, name, outcome, request, response, event_id`.
+//!
 //! **coverage** (by month): `account, region, hour` (start of the hour)`, category, count`.
 
 use std::fmt;
@@ -47,11 +49,14 @@ pub enum PartKind {
     Issued,
     /// Hours with events.
     Coverage,
+    /// Calls that change what is recorded.
+    TrailCalls,
 }
 
 impl PartKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [Self::Events, Self::Usage, Self::Shapes, Self::Sessions, Self::Issued, Self::Coverage];
+    pub const ALL: [Self; 7] =
+        [Self::Events, Self::Usage, Self::Shapes, Self::Sessions, Self::Issued, Self::Coverage, Self::TrailCalls];
 
     /// Stable text: names tables for SQL.
     #[must_use]
@@ -63,6 +68,7 @@ impl PartKind {
             Self::Sessions => "sessions",
             Self::Issued => "issued",
             Self::Coverage => "coverage",
+            Self::TrailCalls => "trail_calls",
         }
     }
 

@@ -459,6 +459,20 @@ fn insert_file(tx: &Transaction<'_>, file: &FileBatch, own: &Counts, generation:
         ])?;
     }
     let Some(end) = &file.end else { return Ok(()) };
+    tx.prepare_cached("DELETE FROM digests WHERE path = ?1")?.execute([path.as_ref()])?;
+    if let Some(span) = &end.digest {
+        tx.prepare_cached(
+            "INSERT INTO digests (path, account, region, first, last, log_files) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            path,
+            span.account,
+            span.region,
+            span.from.micros(),
+            span.to.micros(),
+            signed(span.log_files)
+        ])?;
+    }
     let mut sum = file.before;
     sum.add(own);
     let layout = &file.found.layout;

@@ -256,6 +256,44 @@ pub struct IssuedCredential {
     pub event_id: String,
 }
 
+/// A call that changes what CloudTrail records, with its parameters, which `--slim` leaves out elsewhere: trails and
+/// event data stores made, changed, started and stopped, and their selectors. Kept whatever became of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrailCall {
+    /// When.
+    pub time: Timestamp,
+    /// `recipientAccountId`.
+    pub account: String,
+    /// `awsRegion`: the trail's home region, except for calls on organisation trails.
+    pub region: String,
+    /// `eventName`, such as `PutEventSelectors`.
+    pub name: String,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// `requestParameters` as JSON text; empty where null.
+    pub request: String,
+    /// `responseElements` as JSON text; empty where null.
+    pub response: String,
+    /// The event.
+    pub event_id: String,
+}
+
+/// A span of delivery that a CloudTrail digest file speaks for: every log file that was delivered for the account
+/// and region in it, also where there was none. Source: "CloudTrail digest file structure".
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DigestSpan {
+    /// `awsAccountId`.
+    pub account: String,
+    /// Region, from the digest's object key.
+    pub region: String,
+    /// `digestStartTime`.
+    pub from: Timestamp,
+    /// `digestEndTime`: not part of the span.
+    pub to: Timestamp,
+    /// How many log files it names.
+    pub log_files: u64,
+}
+
 /// An hour of one account and region of which the logs hold something.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CoverageKey {
@@ -282,6 +320,8 @@ pub struct Folds {
     pub issued: std::collections::BTreeSet<IssuedCredential>,
     /// Hours with events, and how many.
     pub coverage: BTreeMap<CoverageKey, u64>,
+    /// Calls that change what is recorded.
+    pub trail_calls: std::collections::BTreeSet<TrailCall>,
 }
 
 /// How the facts of a lake are read. The lake implements it; analysis knows nothing of files or SQL.
@@ -312,6 +352,18 @@ pub trait FactSource {
     /// # Errors
     /// When the store cannot be read.
     fn coverage(&self, window: Window) -> Result<BTreeMap<CoverageKey, u64>, Self::Error>;
+
+    /// Every call that changes what is recorded, whenever it was, in order of time.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn trail_calls(&self) -> Result<Vec<TrailCall>, Self::Error>;
+
+    /// The spans of all digest files that were read, in order of account, region and time.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn digest_spans(&self) -> Result<Vec<DigestSpan>, Self::Error>;
 }
 
 /// Whether an event takes part in the `usage` and `shapes` folds: only calls do.

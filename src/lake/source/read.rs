@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{BufReader, Read};
-#[cfg(test)]
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,11 +12,11 @@ use super::find::Found;
 use super::layout::FileKind;
 use crate::lake::canonical::canonical;
 use crate::lake::ids;
-use crate::lake::json::Value;
+use crate::lake::json::{Tape, Value};
 use crate::lake::normalise::normalise;
 use crate::lake::split::{Ending, Piece, Splitter};
 use crate::lake::table::EventRow as Row;
-use crate::usage::fold::SessionId;
+use crate::usage::fold::{DigestSpan, SessionId};
 
 /// Files up to this size on disk are read in one piece; larger ones stream.
 pub(crate) const WHOLE_FILE_BYTES: u64 = 64 << 20;
@@ -46,6 +45,8 @@ pub(crate) struct FileEnd {
     pub whole: bool,
     /// The hash is the one that was known: nothing was read.
     pub unchanged: bool,
+    /// What a digest speaks for.
+    pub digest: Option<DigestSpan>,
 }
 
 /// Where what is read goes.
@@ -70,12 +71,13 @@ pub(crate) fn read<S: Sink>(found: &Found, known: Option<&str>, sink: &mut S) ->
     }
     let bytes = std::fs::read(&found.path).map_err(ReadError::File)?;
     let hash = blake3::hash(&bytes).to_hex().to_string();
-    let end = |kind, whole, unchanged| FileEnd { kind, hash: hash.clone(), whole, unchanged };
+    let end = |kind, whole, unchanged| FileEnd { kind, hash: hash.clone(), whole, unchanged, digest: None };
     if known == Some(hash.as_str()) {
         return Ok(end(found.layout.kind, true, true));
     }
     if found.layout.kind == FileKind::Digest {
-        return Ok(end(FileKind::Digest, true, false));
+        let text = if bytes.starts_with(&GZIP) { inflate(&bytes).unwrap_or_default() } else { bytes };
+        return Ok(FileEnd { digest: digest_span(found, &text), ..end(FileKind::Digest, true, false) });
     }
     let mut state = State::new(found, sink);
     let ending = if !bytes.starts_with(&GZIP) {
@@ -86,7 +88,7 @@ pub(crate) fn read<S: Sink>(found: &Found, known: Option<&str>, sink: &mut S) ->
         state.run(Splitter::streaming(flate2::read::MultiGzDecoder::new(bytes.as_slice()))).map(|(_, ending)| ending)
     };
     let ending = ending.map_err(ReadError::Sink)?;
-    Ok(end(state.kind, ending == Ending::Whole, false))
+    Ok(FileEnd { digest: state.digest, ..end(state.kind, ending == Ending::Whole, false) })
 }
 
 fn stream<S: Sink>(found: &Found, sink: &mut S) -> Result<FileEnd, ReadError<S::Error>> {
@@ -97,7 +99,7 @@ fn stream<S: Sink>(found: &Found, sink: &mut S) -> Result<FileEnd, ReadError<S::
     if found.layout.kind == FileKind::Digest {
         std::io::copy(&mut source, &mut std::io::sink()).map_err(ReadError::File)?;
         let hash = source.hash.finalize().to_hex().to_string();
-        return Ok(FileEnd { kind: FileKind::Digest, hash, whole: true, unchanged: false });
+        return Ok(FileEnd { kind: FileKind::Digest, hash, whole: true, unchanged: false, digest: None });
     }
     let mut state = State::new(found, sink);
     let (mut source, ending) = if head == 3 && magic == GZIP {
@@ -107,13 +109,13 @@ fn stream<S: Sink>(found: &Found, sink: &mut S) -> Result<FileEnd, ReadError<S::
     } else {
         state.run(Splitter::streaming(source)).map_err(ReadError::Sink)?
     };
-    let kind = state.kind;
+    let (kind, digest) = (state.kind, state.digest);
     let mut hash = String::new();
     if let Some(source) = source.as_mut() {
         std::io::copy(source, &mut std::io::sink()).map_err(ReadError::File)?;
         hash = source.hash.finalize().to_hex().to_string();
     }
-    Ok(FileEnd { kind, hash, whole: ending == Ending::Whole, unchanged: false })
+    Ok(FileEnd { kind, hash, whole: ending == Ending::Whole, unchanged: false, digest })
 }
 
 struct Hashing<R> {
@@ -151,17 +153,42 @@ fn inflate(bytes: &[u8]) -> Option<Vec<u8>> {
     (written == size).then_some(text)
 }
 
+/// What a digest file at its place speaks for; none where it is no digest.
+fn digest_span(found: &Found, text: &[u8]) -> Option<DigestSpan> {
+    let text = std::str::from_utf8(text).ok()?;
+    let mut tape = Tape::default();
+    tape.parse(text.as_bytes(), usize::MAX).ok()?;
+    span(tape.root(text), &found.layout.region)
+}
+
+/// The span of a digest. Its region stands in its object key only.
+fn span(digest: Value<'_>, region: &str) -> Option<DigestSpan> {
+    let text = |key: &str| digest.get(key).map(Value::lenient).unwrap_or_default();
+    let key = text("digestS3Object");
+    let layout = super::layout::layout(Path::new(key.as_ref()));
+    Some(DigestSpan {
+        account: text("awsAccountId").into_owned(),
+        region: if layout.region.is_empty() { region.to_owned() } else { layout.region },
+        from: text("digestStartTime").parse().ok()?,
+        to: text("digestEndTime").parse().ok()?,
+        log_files: digest.get("logFiles").map_or(0, |files| files.elements().count() as u64),
+    })
+}
+
 struct State<'s, S> {
     sink: &'s mut S,
     file: Arc<str>,
     kind: FileKind,
+    region: String,
+    digest: Option<DigestSpan>,
     canonical: Vec<u8>,
 }
 
 impl<'s, S: Sink> State<'s, S> {
     fn new(found: &Found, sink: &'s mut S) -> Self {
         let file = found.path.to_string_lossy().as_ref().into();
-        Self { sink, file, kind: found.layout.kind, canonical: Vec::new() }
+        let region = found.layout.region.clone();
+        Self { sink, file, kind: found.layout.kind, region, digest: None, canonical: Vec::new() }
     }
 
     fn run<R: Read>(&mut self, mut splitter: Splitter<R>) -> Result<(Option<R>, Ending), S::Error> {
@@ -192,6 +219,7 @@ impl<'s, S: Sink> State<'s, S> {
             // A digest outside the S3 layout. Source: "CloudTrail digest file structure".
             Err(_) if value.get("digestStartTime").is_some() && value.get("logFiles").is_some() => {
                 self.kind = FileKind::Digest;
+                self.digest = span(value, &self.region);
                 Ok(())
             }
             Err(reason) => self.bad(offset, length, reason, text.as_bytes()),

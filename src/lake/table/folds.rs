@@ -11,7 +11,7 @@ use crate::lake::fold::merge;
 use crate::lake::schema::PartKind;
 use crate::model::time::{Day, MICROS_PER_HOUR, Timestamp};
 use crate::usage::fold::{
-    CoverageKey, Folds, IssuedCredential, SessionId, ShapeFact, ShapeKey, Slots, UsageFact, UsageKey,
+    CoverageKey, Folds, IssuedCredential, SessionId, ShapeFact, ShapeKey, Slots, TrailCall, UsageFact, UsageKey,
 };
 
 /// One kind of the folds as a Parquet file, in key order; its rows are counted by the caller.
@@ -22,6 +22,7 @@ pub(crate) fn fold_bytes(kind: PartKind, folds: &Folds, path: &Path) -> Result<V
         PartKind::Sessions => sessions(folds),
         PartKind::Issued => issued(folds),
         PartKind::Coverage => coverage(folds),
+        PartKind::TrailCalls => trail_calls(folds),
         PartKind::Events => Columns::default().into_parquet(0),
     }
     .map_err(|e| failed(path, &e))
@@ -95,6 +96,20 @@ fn issued(folds: &Folds) -> PolarsResult<Vec<u8>> {
     columns.into_parquet(folds.issued.len())
 }
 
+fn trail_calls(folds: &Folds) -> PolarsResult<Vec<u8>> {
+    let all = || folds.trail_calls.iter();
+    let mut columns = Columns::default();
+    columns.time("time", all().map(|c| c.time))?;
+    columns.text("account", all().map(|c| c.account.as_str()));
+    columns.text("region", all().map(|c| c.region.as_str()));
+    columns.text("name", all().map(|c| c.name.as_str()));
+    columns.text("outcome", all().map(|c| c.outcome.as_str()));
+    columns.text("request", all().map(|c| c.request.as_str()));
+    columns.text("response", all().map(|c| c.response.as_str()));
+    columns.text("event_id", all().map(|c| c.event_id.as_str()));
+    columns.into_parquet(folds.trail_calls.len())
+}
+
 fn coverage(folds: &Folds) -> PolarsResult<Vec<u8>> {
     let keys = || folds.coverage.keys();
     let mut columns = Columns::default();
@@ -119,6 +134,7 @@ pub(crate) fn read_fold(kind: PartKind, path: &Path, folds: &mut Folds) -> Resul
         }
         PartKind::Issued => read_issued(&table, &mut more)?,
         PartKind::Coverage => read_coverage(&table, &mut more)?,
+        PartKind::TrailCalls => read_trail_calls(&table, &mut more)?,
         PartKind::Events => {}
     }
     merge(folds, more);
@@ -213,6 +229,25 @@ fn read_issued(table: &Table<'_>, folds: &mut Folds) -> Result<(), LakeError> {
             role_arn: at(&role, row).to_owned(),
             by: SessionId(at(&by, row)),
             time: at(&time, row),
+            event_id: at(&event, row).to_owned(),
+        });
+    }
+    Ok(())
+}
+
+fn read_trail_calls(table: &Table<'_>, folds: &mut Folds) -> Result<(), LakeError> {
+    let (time, account, region) = (table.time("time")?, table.text("account")?, table.text("region")?);
+    let (name, result, event) = (table.text("name")?, table.text("outcome")?, table.text("event_id")?);
+    let (request, response) = (table.text("request")?, table.text("response")?);
+    for row in 0..table.height() {
+        folds.trail_calls.insert(TrailCall {
+            time: at(&time, row),
+            account: at(&account, row).to_owned(),
+            region: at(&region, row).to_owned(),
+            name: at(&name, row).to_owned(),
+            outcome: outcome(table.path, at(&result, row))?,
+            request: at(&request, row).to_owned(),
+            response: at(&response, row).to_owned(),
             event_id: at(&event, row).to_owned(),
         });
     }
