@@ -61,12 +61,24 @@ pub(crate) fn sync_dir(path: &Path) -> Result<(), LakeError> {
     File::open(path).and_then(|dir| dir.sync_all()).map_err(|e| LakeError::io("sync", path, e))
 }
 
+/// The name under which a file is written until all of it is there.
+pub(crate) fn temporary(path: &Path) -> PathBuf {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".tmp");
+    PathBuf::from(temporary)
+}
+
+/// Makes a file that was written under a temporary name durable and renames it. The folder is synced by the caller,
+/// once for all files of a commit.
+pub(crate) fn finish(temporary: &Path, path: &Path) -> Result<(), LakeError> {
+    File::open(temporary).and_then(|file| file.sync_all()).map_err(|e| LakeError::io("sync", path, e))?;
+    std::fs::rename(temporary, path).map_err(|e| LakeError::io("rename", path, e))
+}
+
 /// Writes a file (0600) under a temporary name, makes it durable and renames it. The folder is synced by the
 /// caller, once for all files of a commit.
 pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), LakeError> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".tmp");
-    let temporary = PathBuf::from(temporary);
+    let temporary = temporary(path);
     let written = OpenOptions::new()
         .write(true)
         .create(true)
@@ -80,6 +92,14 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), LakeError> {
         return Err(LakeError::io("write", path, error));
     }
     std::fs::rename(&temporary, path).map_err(|e| LakeError::io("rename", path, e))
+}
+
+/// The BLAKE3 of a file and its length in bytes, read in pieces.
+pub(crate) fn hash_file(path: &Path) -> Result<(String, u64), LakeError> {
+    let mut hash = blake3::Hasher::new();
+    let mut file = File::open(path).map_err(|e| LakeError::io("read", path, e))?;
+    let length = std::io::copy(&mut file, &mut hash).map_err(|e| LakeError::io("read", path, e))?;
+    Ok((hash.finalize().to_hex().to_string(), length))
 }
 
 /// Makes an empty file (0600) where there is none.

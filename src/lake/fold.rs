@@ -1,13 +1,14 @@
 //! Folds events into the two fact tables, the sessions, the credentials handed out and the coverage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::json::Tape;
-use super::normalise::parent;
-use crate::model::event::{CallVariant, Event, EventCategory};
-use crate::usage::fold::{
-    CoverageKey, Folds, IssuedCredential, SessionId, ShapeFact, ShapeKey, TrailCall, UsageFact, UsageKey, is_usage,
-};
+use super::chunk::{Chunk, Row};
+use super::json::Value;
+use super::normalise::Record;
+use super::symbols::{Numbered, Sym, Symbols};
+use crate::model::event::{CallVariant, EventCategory, Outcome, is_call};
+use crate::model::time::Day;
+use crate::usage::fold::{Folds, SessionId, ShapeFact, ShapeKey, UsageFact};
 
 /// Longest user agent kept in a condition context, in bytes: some clients send kilobytes.
 const MAX_USER_AGENT: usize = 256;
@@ -43,142 +44,266 @@ const TRAIL_CALLS: [&str; 16] = [
     "UpdateTrail",
 ];
 
-/// Adds one event of a session. `example` names it where it has no id of its own.
-pub fn add(folds: &mut Folds, event: &Event, session: SessionId, example: &str) {
-    let cell = CoverageKey {
-        account: event.recipient_account.clone(),
-        region: event.region.clone(),
-        hour: event.time.hour(),
-        category: event.category,
+/// What a single event says beside its call.
+#[derive(Debug)]
+pub(crate) enum Noted {
+    /// It handed out credentials.
+    Issued { access_key: String, session_principal_id: String, role_arn: String },
+    /// It may change what is recorded.
+    Trail { request: String, response: String },
+}
+
+/// What an event says beside its call, where it says anything.
+pub(crate) fn noted(record: &Record<'_>) -> Option<Noted> {
+    let raw = |value: Option<Value<'_>>| value.map(Value::raw).unwrap_or_default().to_owned();
+    match record.source.as_ref() {
+        "sts.amazonaws.com" if ISSUERS.contains(&record.name.as_ref()) => issued(record.request, record.response?),
+        "cloudtrail.amazonaws.com" if TRAIL_CALLS.contains(&record.name.as_ref()) => {
+            Some(Noted::Trail { request: raw(record.request), response: raw(record.response) })
+        }
+        _ => None,
+    }
+}
+
+fn issued(request: Option<Value<'_>>, response: Value<'_>) -> Option<Noted> {
+    let text = |from: Option<Value<'_>>, paths: &[&[&str]]| {
+        paths.iter().find_map(|path| {
+            let value = path.iter().try_fold(from?, |value, key| value.get(key))?;
+            value.text().map(|text| text.into_owned()).filter(|text| !text.is_empty())
+        })
     };
-    *folds.coverage.entry(cell).or_default() += 1;
-    if event.category == EventCategory::Insight {
-        return;
+    let response = Some(response);
+    Some(Noted::Issued {
+        access_key: text(response, &[&["credentials", "accessKeyId"]])?,
+        session_principal_id: text(
+            response,
+            &[&["assumedRoleUser", "assumedRoleId"], &["federatedUser", "federatedUserId"]],
+        )
+        .unwrap_or_default(),
+        role_arn: text(request, &[&["roleArn"], &["targetPrincipal"]]).unwrap_or_default(),
+    })
+}
+
+/// What calls of a fold have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Call {
+    pub session: u32,
+    pub source: Sym,
+    pub name: Sym,
+    pub variant: u32,
+    pub outcome: Outcome,
+    pub account: Sym,
+    pub region: Sym,
+    pub shared: bool,
+}
+
+/// A cell of the `usage` fold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct UsageCell {
+    /// Number of its call.
+    pub call: u32,
+    pub category: EventCategory,
+    pub resource: Sym,
+    pub day: Day,
+}
+
+/// A cell of the `shapes` fold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ShapeCell {
+    /// Number of its call.
+    pub call: u32,
+    /// JSON list of ARNs.
+    pub resources: Sym,
+    /// JSON list of [key, value].
+    pub context: Sym,
+}
+
+/// What a condition context is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct ContextParts {
+    session: u32,
+    source_ip: Sym,
+    endpoint: Sym,
+    tls: bool,
+    user_agent: Sym,
+}
+
+/// The facts of some events of one chunk.
+#[derive(Debug, Default)]
+pub(crate) struct ChunkFolds {
+    pub calls: Numbered<Call>,
+    pub usage: Numbered<UsageCell>,
+    pub usage_facts: Vec<UsageFact>,
+    pub shapes: Numbered<ShapeCell>,
+    pub shape_facts: Vec<ShapeFact>,
+    contexts: HashMap<ContextParts, Sym>,
+    /// JSON lists of [key, value].
+    pub context_lists: Symbols,
+    pub sessions: BTreeSet<u32>,
+    pub coverage: BTreeMap<(Sym, Sym, i32, EventCategory), u64>,
+    /// Shapes of session × calls with more than [`MAX_SHAPES`] of them; they take the place of cells.
+    pub cut: BTreeMap<ShapeKey, ShapeFact>,
+    /// Calls whose shapes were cut.
+    pub cut_calls: BTreeSet<u32>,
+}
+
+impl ChunkFolds {
+    /// Folds rows of a chunk.
+    pub(crate) fn of(chunk: &Chunk, rows: &[&Row]) -> Self {
+        let mut folds = Self::default();
+        for row in rows {
+            folds.add(chunk, row);
+        }
+        folds.cut(chunk, MAX_SHAPES);
+        folds
     }
-    folds.sessions.entry(session).or_insert_with(|| event.identity.clone());
-    if let Some(issued) = issued(event, session, example) {
-        folds.issued.insert(issued);
-    }
-    if event.source == "cloudtrail.amazonaws.com" && TRAIL_CALLS.contains(&event.name.as_str()) {
-        folds.trail_calls.insert(TrailCall {
-            time: event.time,
-            account: event.recipient_account.clone(),
-            region: event.region.clone(),
-            name: event.name.clone(),
-            outcome: event.outcome,
-            request: event.request.clone(),
-            response: event.response.clone(),
-            event_id: event.id.clone().unwrap_or_else(|| example.to_owned()),
+
+    fn add(&mut self, chunk: &Chunk, row: &Row) {
+        *self.coverage.entry((row.account, row.region, row.time.hour(), row.category)).or_default() += 1;
+        if row.category == EventCategory::Insight {
+            return;
+        }
+        self.sessions.insert(row.session);
+        if !is_call(row.category, chunk.sym(row.event_type)) {
+            return;
+        }
+        let targets = chunk.targets_of(row.targets);
+        let call = self.calls.number(Call {
+            session: row.session,
+            source: row.source,
+            name: row.name,
+            variant: row.variant,
+            outcome: row.outcome,
+            account: row.account,
+            region: row.region,
+            shared: !row.shared.is_empty(),
         });
+        let cell = UsageCell { call, category: row.category, resource: targets.parent, day: row.time.day() };
+        let fact = UsageFact::of(row.time);
+        match self.usage_facts.get_mut(self.usage.number(cell) as usize) {
+            Some(known) => known.merge(&fact),
+            None => self.usage_facts.push(fact),
+        }
+        let context = self.context(chunk, row);
+        let cell = ShapeCell { call, resources: targets.arns, context };
+        match self.shape_facts.get_mut(self.shapes.number(cell) as usize) {
+            Some(known) => {
+                known.count = known.count.saturating_add(1);
+                known.first = known.first.min(row.time);
+                known.last = known.last.max(row.time);
+                if row.time <= known.example_time {
+                    let example = chunk.example(row);
+                    if (row.time, &example) < (known.example_time, &known.example) {
+                        known.example = example;
+                        known.example_time = row.time;
+                    }
+                }
+            }
+            None => self.shape_facts.push(ShapeFact {
+                count: 1,
+                first: row.time,
+                last: row.time,
+                example: chunk.example(row),
+                example_time: row.time,
+            }),
+        }
     }
-    if is_usage(event) {
-        add_usage(folds, event, session);
-        add_shape(folds, event, session, example);
+
+    fn context(&mut self, chunk: &Chunk, row: &Row) -> Sym {
+        let parts = ContextParts {
+            session: row.session,
+            source_ip: row.source_ip,
+            endpoint: row.endpoint,
+            tls: !row.tls.is_empty(),
+            user_agent: row.user_agent,
+        };
+        let lists = &mut self.context_lists;
+        *self.contexts.entry(parts).or_insert_with(|| {
+            let invoked_by = chunk.identity(row.session).map(|(_, i)| i.invoked_by.as_str()).unwrap_or_default();
+            let (ip, endpoint) = (chunk.sym(row.source_ip), chunk.sym(row.endpoint));
+            let list = context(invoked_by, ip, endpoint, parts.tls, chunk.sym(row.user_agent));
+            lists.intern(&serde_json::to_string(&list).unwrap_or_default())
+        })
     }
-}
 
-fn add_usage(folds: &mut Folds, event: &Event, session: SessionId) {
-    let key = UsageKey {
-        session,
-        source: event.source.clone(),
-        name: event.name.clone(),
-        variant: event.variant.clone(),
-        category: event.category,
-        resource: event.resources.first().map(|r| parent(&r.arn).to_owned()).unwrap_or_default(),
-        outcome: event.outcome,
-        account: event.recipient_account.clone(),
-        region: event.region.clone(),
-        day: event.time.day(),
-        shared: !event.shared_id.is_empty(),
-    };
-    let fact = UsageFact::of(event.time);
-    folds.usage.entry(key).and_modify(|known| known.merge(&fact)).or_insert(fact);
-}
+    /// Cuts what has too many shapes, as [`collapse`] does.
+    fn cut(&mut self, chunk: &Chunk, limit: usize) {
+        let group = |call: &Call| (call.session, call.source, call.name, call.variant);
+        let mut counts: HashMap<_, usize> = HashMap::new();
+        for cell in self.shapes.all() {
+            if let Some(call) = self.calls.get(cell.call) {
+                *counts.entry(group(call)).or_default() += 1;
+            }
+        }
+        if counts.values().all(|count| *count <= limit) {
+            return;
+        }
+        for (number, call) in self.calls.all().iter().enumerate() {
+            if counts.get(&group(call)).is_some_and(|count| *count > limit) {
+                self.cut_calls.insert(number as u32);
+            }
+        }
+        let mut cut = BTreeMap::new();
+        for (cell, fact) in self.shapes.all().iter().zip(&self.shape_facts) {
+            if let Some(call) = self.calls.get(cell.call).filter(|_| self.cut_calls.contains(&cell.call)) {
+                cut.insert(self.shape_key(chunk, call, cell), fact.clone());
+            }
+        }
+        collapse(&mut cut, limit);
+        self.cut = cut;
+    }
 
-fn add_shape(folds: &mut Folds, event: &Event, session: SessionId, example: &str) {
-    let mut resources: Vec<String> = event.resources.iter().map(|r| r.arn.clone()).collect();
-    resources.sort();
-    let key = ShapeKey {
-        session,
-        source: event.source.clone(),
-        name: event.name.clone(),
-        variant: event.variant.clone(),
-        resources,
-        outcome: event.outcome,
-        account: event.recipient_account.clone(),
-        region: event.region.clone(),
-        context: context(event),
-        shared: !event.shared_id.is_empty(),
-        inexact: false,
-    };
-    let fact = ShapeFact {
-        count: 1,
-        first: event.time,
-        last: event.time,
-        example: event.id.clone().unwrap_or_else(|| example.to_owned()),
-        example_time: event.time,
-    };
-    match folds.shapes.entry(key) {
-        std::collections::btree_map::Entry::Occupied(mut known) => known.get_mut().merge(&fact),
-        std::collections::btree_map::Entry::Vacant(free) => {
-            free.insert(fact);
+    fn shape_key(&self, chunk: &Chunk, call: &Call, cell: &ShapeCell) -> ShapeKey {
+        let list = |text: &str| serde_json::from_str(text).unwrap_or_default();
+        let context = self.context_lists.get(cell.context);
+        let variant = chunk.variant_of(call.variant);
+        ShapeKey {
+            session: chunk.session_id(call.session),
+            source: chunk.sym(call.source).to_owned(),
+            name: chunk.sym(call.name).to_owned(),
+            variant: CallVariant {
+                version_id: variant.version_id,
+                tags: variant.tags,
+                roles: serde_json::from_str(chunk.sym(variant.roles)).unwrap_or_default(),
+                refused: chunk.sym(variant.refused).to_owned(),
+            },
+            resources: list(chunk.sym(cell.resources)),
+            outcome: call.outcome,
+            account: chunk.sym(call.account).to_owned(),
+            region: chunk.sym(call.region).to_owned(),
+            context: serde_json::from_str(context).unwrap_or_default(),
+            shared: call.shared,
+            inexact: false,
         }
     }
 }
 
 /// The condition context that a record shows. Source: "AWS global condition context keys", IAM user guide.
-fn context(event: &Event) -> Vec<(String, String)> {
+fn context(invoked_by: &str, source_ip: &str, endpoint: &str, tls: bool, user_agent: &str) -> Vec<(String, String)> {
     let mut out = Vec::new();
     let mut put = |key: &str, value: &str| out.push((key.to_owned(), value.to_owned()));
-    let invoked_by = event.identity.invoked_by.as_str();
     if !invoked_by.is_empty() {
         put("aws:CalledVia", invoked_by);
         put("aws:ViaAWSService", "true");
     }
-    if event.source_ip.parse::<std::net::IpAddr>().is_ok() {
-        put(if event.vpc_endpoint.is_empty() { "aws:SourceIp" } else { "aws:VpcSourceIp" }, &event.source_ip);
+    if source_ip.parse::<std::net::IpAddr>().is_ok() {
+        put(if endpoint.is_empty() { "aws:SourceIp" } else { "aws:VpcSourceIp" }, source_ip);
     }
-    if !event.vpc_endpoint.is_empty() {
-        put("aws:SourceVpce", &event.vpc_endpoint);
+    if !endpoint.is_empty() {
+        put("aws:SourceVpce", endpoint);
     }
-    if !event.tls_version.is_empty() {
+    if tls {
         put("aws:SecureTransport", "true");
     }
-    if !event.user_agent.is_empty() {
-        let mut end = event.user_agent.len().min(MAX_USER_AGENT);
-        while !event.user_agent.is_char_boundary(end) {
+    if !user_agent.is_empty() {
+        let mut end = user_agent.len().min(MAX_USER_AGENT);
+        while !user_agent.is_char_boundary(end) {
             end -= 1;
         }
-        put("aws:UserAgent", event.user_agent.get(..end).unwrap_or(""));
+        put("aws:UserAgent", user_agent.get(..end).unwrap_or(""));
     }
     out.sort();
     out
-}
-
-fn issued(event: &Event, by: SessionId, example: &str) -> Option<IssuedCredential> {
-    if event.source != "sts.amazonaws.com" || !ISSUERS.contains(&event.name.as_str()) || event.response.is_empty() {
-        return None;
-    }
-    let text = |json: &str, paths: &[&[&str]]| {
-        let mut tape = Tape::default();
-        tape.parse(json.as_bytes(), usize::MAX).ok()?;
-        paths.iter().find_map(|path| {
-            let value = path.iter().try_fold(tape.root(json), |value, key| value.get(key))?;
-            value.text().map(|text| text.into_owned()).filter(|text| !text.is_empty())
-        })
-    };
-    Some(IssuedCredential {
-        access_key: text(&event.response, &[&["credentials", "accessKeyId"]])?,
-        session_principal_id: text(
-            &event.response,
-            &[&["assumedRoleUser", "assumedRoleId"], &["federatedUser", "federatedUserId"]],
-        )
-        .unwrap_or_default(),
-        role_arn: text(&event.request, &[&["roleArn"], &["targetPrincipal"]]).unwrap_or_default(),
-        by,
-        time: event.time,
-        event_id: event.id.clone().unwrap_or_else(|| example.to_owned()),
-    })
 }
 
 /// Adds the facts of `other` to `folds`. The result does not depend on the order of merging.

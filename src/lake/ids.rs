@@ -3,53 +3,63 @@
 
 use std::collections::BTreeMap;
 
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+use super::content::Content;
+
 /// Bytes of an entry on disk: 16 of the id, 16 of the content.
 pub(crate) const ENTRY_BYTES: usize = 32;
 
-/// What identifies an event: a hash of its id (of its content where it has none), and a hash of its content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// What identifies an event: its id (a UUID as it is, anything else hashed; its content where it has none), and what
+/// it says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Entry {
     pub id: [u8; 16],
-    pub content: [u8; 16],
+    pub content: Content,
 }
 
 impl Entry {
-    pub(crate) fn new(id: Option<&str>, content: [u8; 16]) -> Self {
-        let mut hash = blake3::Hasher::new();
-        match id {
-            Some(id) => hash.update(b"i").update(id.as_bytes()),
-            None => hash.update(b"c").update(&content),
+    /// The entry of an event; an empty id is none.
+    pub(crate) fn new(id: &str, content: Content) -> Self {
+        let id = match id {
+            "" => xxh3_128_with_seed(&content.to_bytes(), 2).to_be_bytes(),
+            id => uuid(id).unwrap_or_else(|| xxh3_128_with_seed(id.as_bytes(), 1).to_be_bytes()),
         };
-        Self { id: first(&hash), content }
+        Self { id, content }
     }
 
     fn to_bytes(self) -> impl Iterator<Item = u8> {
-        self.id.into_iter().chain(self.content)
+        self.id.into_iter().chain(self.content.to_bytes())
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        Some(Self { id: bytes.get(..16)?.try_into().ok()?, content: bytes.get(16..32)?.try_into().ok()? })
+        let content = bytes.get(16..32)?.try_into().ok()?;
+        Some(Self { id: bytes.get(..16)?.try_into().ok()?, content: Content::from_bytes(content) })
     }
 }
 
-/// The hash of a record's canonical content.
-pub(crate) fn content(canonical: &[u8]) -> [u8; 16] {
-    let mut hash = blake3::Hasher::new();
-    hash.update(canonical);
-    first(&hash)
-}
-
-fn first(hash: &blake3::Hasher) -> [u8; 16] {
+/// The bytes of a UUID in its usual form (lower case), as CloudTrail writes them.
+fn uuid(text: &str) -> Option<[u8; 16]> {
+    let text: &[u8; 36] = text.as_bytes().try_into().ok()?;
+    let mut digits = text.iter().enumerate().filter(|(at, _)| !matches!(at, 8 | 13 | 18 | 23)).map(|(_, b)| match b {
+        b'0'..=b'9' => Some(b - b'0'),
+        b'a'..=b'f' => Some(b - b'a' + 10),
+        _ => None,
+    });
+    if [8, 13, 18, 23].iter().any(|at| text.get(*at) != Some(&b'-')) {
+        return None;
+    }
     let mut out = [0u8; 16];
-    for (to, from) in out.iter_mut().zip(hash.finalize().as_bytes()) {
-        *to = *from;
+    for byte in &mut out {
+        *byte = (digits.next()?? << 4) | digits.next()??;
     }
-    out
+    Some(out)
 }
 
 /// What an event turned out to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Class {
+    #[default]
     New,
     /// Same id and content as one that is stored.
     Duplicate,
@@ -73,12 +83,19 @@ impl Known {
         Some(())
     }
 
+    /// All entries, sorted.
+    pub(crate) fn merged(self) -> Vec<Entry> {
+        let mut all = self.runs.concat();
+        all.sort();
+        all
+    }
+
     fn class(&self, entry: Entry) -> Class {
         let mut class = Class::New;
         for run in &self.runs {
             let from = run.partition_point(|known| known.id < entry.id);
             for known in run.iter().skip(from).take_while(|known| known.id == entry.id) {
-                if known.content == entry.content {
+                if known.content.same(entry.content) {
                     return Class::Duplicate;
                 }
                 class = Class::Conflict;
@@ -90,14 +107,14 @@ impl Known {
 
 /// Classes of the events of one cell, in their order, against what is known and each other; and the new run.
 pub(crate) fn classify(known: &Known, entries: &[Entry]) -> (Vec<Class>, Vec<Entry>) {
-    let mut here: BTreeMap<[u8; 16], Vec<[u8; 16]>> = BTreeMap::new();
+    let mut here: BTreeMap<[u8; 16], Vec<Content>> = BTreeMap::new();
     let mut run = Vec::new();
     let classes = entries
         .iter()
         .map(|entry| {
             let same = here.entry(entry.id).or_default();
             let class = match known.class(*entry) {
-                _ if same.contains(&entry.content) => Class::Duplicate,
+                _ if same.iter().any(|known| known.same(entry.content)) => Class::Duplicate,
                 Class::New if !same.is_empty() => Class::Conflict,
                 class => class,
             };
@@ -125,7 +142,8 @@ mod tests {
 
     #[test]
     fn classes_within_and_across_commits() {
-        let entry = |id: Option<&str>, content: u8| Entry::new(id, [content; 16]);
+        let entry =
+            |id: Option<&str>, whole: u64| Entry::new(id.unwrap_or_default(), Content { core: whole.min(1), whole });
         let first = [entry(Some("a"), 1), entry(Some("a"), 1), entry(Some("a"), 2), entry(None, 1), entry(None, 1)];
         let (classes, run) = classify(&Known::default(), &first);
         use Class::{Conflict, Duplicate, New};
@@ -137,5 +155,14 @@ mod tests {
         assert!(known.add(&pack[1..]).is_none());
         let second = [entry(Some("a"), 2), entry(Some("a"), 3), entry(Some("b"), 1), entry(None, 1), entry(None, 2)];
         assert_eq!(classify(&known, &second).0, [Duplicate, Conflict, New, Duplicate, New]);
+    }
+
+    #[test]
+    fn uuids_are_their_own_hash() {
+        let of = |id: &str| Entry::new(id, Content::default()).id;
+        assert_eq!(of("00112233-4455-6677-8899-aabbccddeeff")[..4], [0x00, 0x11, 0x22, 0x33]);
+        let others = ["00112233-4455-6677-8899-AABBCCDDEEFF", "00112233-4455-6677-8899_aabbccddeeff", "x", ""];
+        let all: std::collections::BTreeSet<_> = others.iter().map(|id| of(id)).collect();
+        assert_eq!(all.len(), others.len());
     }
 }

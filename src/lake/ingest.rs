@@ -3,22 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
+use super::chunk::Chunk;
+use super::compact::Effort;
 use super::error::LakeError;
 use super::source::find::{Found, Listing, find};
 use super::source::layout::FileKind;
-use super::source::read::{Bad, FileEnd, ReadError, Sink, read};
-use super::table::EventRow;
-use super::writer::{Counts, FileBatch, Writer};
+use super::source::read::{FileEnd, ReadError, Room, read};
+use super::writer::{Counts, Writer};
 use crate::model::time::Timestamp;
 
 /// How much larger a gzip file's text is taken to be when batches are planned; CloudTrail compresses 10 to 12 fold.
 const GZIP_RATIO: u64 = 12;
-/// Bytes that an event holds beside its text.
-const EVENT_OVERHEAD: u64 = 1024;
+/// Text of a batch that is worth a further chunk: every chunk becomes files of its own.
+const MIN_CHUNK_BYTES: u64 = 8 << 20;
 
 /// How to ingest.
 #[derive(Clone, Debug)]
@@ -33,6 +34,10 @@ pub struct IngestOptions {
     pub batch_files: usize,
     /// Files larger than this (as text) are read alone and committed in parts.
     pub large_bytes: u64,
+    /// Merge files at the end, where they have become many.
+    pub compact: bool,
+    /// Leave out request parameters and response elements.
+    pub slim: bool,
     /// Set to end early: the batch in hand is discarded, what was committed stays.
     pub stop: Arc<AtomicBool>,
     /// The time written into the generations.
@@ -48,9 +53,11 @@ impl IngestOptions {
         Self {
             threads: 0,
             wait: false,
-            batch_bytes: 96 << 20,
+            batch_bytes: 192 << 20,
             batch_files: 8192,
             large_bytes: 128 << 20,
+            compact: true,
+            slim: false,
             stop: Arc::new(AtomicBool::new(false)),
             now,
             fault: None,
@@ -174,7 +181,10 @@ pub fn ingest_cloudtrail(
         .map_err(|e| LakeError::Threads { threads: options.threads, reason: e.to_string() })?;
     pool.install(|| {
         let mut run = Run::plan(&writer, paths, listings, options, progress)?;
-        let done = run.read_all(&mut writer).and_then(|()| writer.compact(options.now));
+        let done = run.read_all(&mut writer).and_then(|()| match options.compact {
+            true => writer.compact(Effort::Needed, options.now).map(|_| ()),
+            false => Ok(()),
+        });
         if let Err(error) = done {
             // Frees what the failed commit wrote: the disk may be full. The first error is the one that counts.
             let _ = writer.sweep();
@@ -206,31 +216,14 @@ struct Run<'o> {
     jobs: Vec<Job>,
 }
 
-/// What reading a file into memory brought.
+/// What reading a file into a chunk brought.
 enum Outcome {
     Stopped,
     Lost(String),
-    Read(FileEnd, Collect),
-}
-
-#[derive(Default)]
-struct Collect {
-    rows: Vec<EventRow>,
-    bad: Vec<Bad>,
-}
-
-impl Sink for Collect {
-    type Error = std::convert::Infallible;
-
-    fn row(&mut self, row: EventRow) -> Result<(), Self::Error> {
-        self.rows.push(row);
-        Ok(())
-    }
-
-    fn bad(&mut self, bad: Bad) -> Result<(), Self::Error> {
-        self.bad.push(bad);
-        Ok(())
-    }
+    Unchanged,
+    /// It has to be read in parts.
+    Large,
+    Read,
 }
 
 impl<'o> Run<'o> {
@@ -281,7 +274,7 @@ impl<'o> Run<'o> {
                 return Ok(());
             }
             if job.text_bytes() > self.options.large_bytes {
-                self.read_large(job, writer)?;
+                self.read_large(&job, writer)?;
                 continue;
             }
             let mut bytes = job.text_bytes();
@@ -296,63 +289,83 @@ impl<'o> Run<'o> {
                 batch.push(next);
             }
             self.read_batch(batch, writer)?;
+            if self.report.interrupted {
+                return Ok(());
+            }
         }
         Ok(())
     }
 
     fn read_batch(&mut self, jobs: Vec<Job>, writer: &mut Writer) -> Result<(), LakeError> {
-        let (stop, progress) = (&self.options.stop, self.progress);
-        let outcomes: Vec<Outcome> = jobs
-            .par_iter()
-            .with_max_len(1)
-            .map(|job| {
-                if stop.load(Ordering::Relaxed) {
-                    return Outcome::Stopped;
-                }
-                let mut collect = Collect::default();
-                let outcome = match read(&job.found, job.known_hash.as_deref(), &mut collect) {
-                    Ok(end) => Outcome::Read(end, collect),
-                    Err(ReadError::File(error)) => Outcome::Lost(error.to_string()),
-                    Err(ReadError::Sink(never)) => match never {},
-                };
-                progress.file_done(&job.found.path, job.found.size);
-                outcome
-            })
-            .collect();
-        if outcomes.iter().any(|outcome| matches!(outcome, Outcome::Stopped)) {
-            self.report.interrupted = true;
-            return Ok(());
-        }
-        let (mut files, mut sources, mut touched) = (Vec::new(), Vec::new(), Vec::new());
-        for (job, outcome) in jobs.into_iter().zip(outcomes) {
-            match outcome {
-                Outcome::Stopped => {}
-                Outcome::Lost(reason) => self.lose(&job, reason),
-                Outcome::Read(end, _) if end.unchanged => touched.push(job.found),
-                Outcome::Read(end, collect) => {
-                    sources.push(job.source);
-                    files.push(FileBatch {
-                        found: job.found,
-                        end: Some(end),
-                        rows: collect.rows,
-                        bad: collect.bad,
-                        before: Counts::default(),
-                        fresh: true,
-                    });
+        let next = AtomicUsize::new(0);
+        let bytes: u64 = jobs.iter().map(Job::text_bytes).sum();
+        let chunks = (bytes / MIN_CHUNK_BYTES).clamp(1, rayon::current_num_threads() as u64) as usize;
+        let read: Vec<(Chunk, Vec<(usize, Outcome)>)> =
+            (0..chunks).into_par_iter().with_max_len(1).map(|_| self.fill(&jobs, &next)).collect();
+        let mut chunks = Vec::with_capacity(read.len());
+        let (mut touched, mut large) = (Vec::new(), Vec::new());
+        for (chunk, outcomes) in read {
+            for (at, outcome) in outcomes {
+                let Some(job) = jobs.get(at) else { continue };
+                match outcome {
+                    Outcome::Stopped => self.report.interrupted = true,
+                    Outcome::Lost(reason) => self.lose(job, reason),
+                    Outcome::Unchanged => touched.push(job.found.clone()),
+                    Outcome::Large => large.push(at),
+                    Outcome::Read => {}
                 }
             }
+            chunks.push(chunk);
+        }
+        if self.report.interrupted {
+            return Ok(());
         }
         if !touched.is_empty() {
             writer.touch(&touched)?;
         }
-        if files.is_empty() {
-            return Ok(());
+        if chunks.iter().any(|chunk| !chunk.files.is_empty()) {
+            let counts = writer.commit(&chunks, self.options.now)?;
+            for (file, own) in chunks.iter().flat_map(|chunk| &chunk.files).zip(counts.iter().flatten()) {
+                let source = jobs.get(file.job).map_or(0, |job| job.source);
+                self.count(source, file.end.as_ref(), own);
+            }
         }
-        let counts = writer.commit(&mut files, self.options.now)?;
-        for ((source, file), own) in sources.into_iter().zip(&files).zip(&counts) {
-            self.count(source, file.end.as_ref(), own);
+        drop(chunks);
+        large.sort_unstable();
+        large.into_iter().filter_map(|at| jobs.get(at)).try_for_each(|job| self.read_large(job, writer))
+    }
+
+    /// Reads files into one chunk until there are none left.
+    fn fill(&self, jobs: &[Job], next: &AtomicUsize) -> (Chunk, Vec<(usize, Outcome)>) {
+        let mut chunk = Chunk::new(self.options.slim);
+        let mut outcomes = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(job) = jobs.get(at) else { break };
+            if self.stopped() {
+                outcomes.push((at, Outcome::Stopped));
+                break;
+            }
+            chunk.begin(&job.found, at);
+            let mut room = Limit { bytes: chunk.bytes().saturating_add(self.options.large_bytes as usize) };
+            let outcome = match read(&job.found, job.known_hash.as_deref(), &mut chunk, &mut room) {
+                Ok(end) if end.unchanged => Outcome::Unchanged,
+                Ok(end) => {
+                    chunk.end(end);
+                    Outcome::Read
+                }
+                Err(ReadError::File(error)) => Outcome::Lost(error.to_string()),
+                Err(ReadError::Full(TooLarge)) => Outcome::Large,
+            };
+            if !matches!(outcome, Outcome::Read) {
+                chunk.forget();
+            }
+            if !matches!(outcome, Outcome::Large) {
+                self.progress.file_done(&job.found.path, job.found.size);
+            }
+            outcomes.push((at, outcome));
         }
-        Ok(())
+        (chunk, outcomes)
     }
 
     fn lose(&mut self, job: &Job, reason: String) {
@@ -382,38 +395,48 @@ impl<'o> Run<'o> {
 
     /// A file that does not fit in memory: its events are committed in parts, the file with the last one. After an
     /// interruption it is read again, and what is there already is known by its ids.
-    fn read_large(&mut self, job: Job, writer: &mut Writer) -> Result<(), LakeError> {
-        let batch = FileBatch {
-            found: job.found.clone(),
-            end: None,
-            rows: Vec::new(),
-            bad: Vec::new(),
-            before: Counts::default(),
-            fresh: true,
-        };
-        let mut parts = Parts { writer, options: self.options, batch, bytes: 0 };
-        match read(&job.found, job.known_hash.as_deref(), &mut parts) {
+    fn read_large(&mut self, job: &Job, writer: &mut Writer) -> Result<(), LakeError> {
+        let mut chunk = Chunk::new(self.options.slim);
+        chunk.begin(&job.found, 0);
+        let mut parts = Parts { writer, options: self.options, found: &job.found, before: Counts::default() };
+        match read(&job.found, job.known_hash.as_deref(), &mut chunk, &mut parts) {
             Ok(end) if end.unchanged => parts.writer.touch(std::slice::from_ref(&job.found))?,
             Ok(end) => {
-                parts.batch.end = Some(end);
-                parts.flush()?;
-                let (end, sum) = (parts.batch.end.take(), parts.batch.before);
-                self.count(job.source, end.as_ref(), &sum);
+                chunk.end(end.clone());
+                parts.flush(&mut chunk)?;
+                let sum = parts.before;
+                self.count(job.source, Some(&end), &sum);
             }
             Err(ReadError::File(error)) => {
-                let sum = parts.batch.before;
+                let sum = parts.before;
                 self.count(job.source, None, &sum);
-                self.lose(&job, error.to_string());
+                self.lose(job, error.to_string());
             }
-            Err(ReadError::Sink(Halt::Lake(error))) => return Err(error),
-            Err(ReadError::Sink(Halt::Stopped)) => {
-                let sum = parts.batch.before;
+            Err(ReadError::Full(Halt::Lake(error))) => return Err(error),
+            Err(ReadError::Full(Halt::Stopped)) => {
+                let sum = parts.before;
                 self.count(job.source, None, &sum);
                 self.report.interrupted = true;
             }
         }
         self.progress.file_done(&job.found.path, job.found.size);
         Ok(())
+    }
+}
+
+/// A file of a batch grew beyond what a batch may hold.
+struct TooLarge;
+
+/// How much a chunk may hold after one file.
+struct Limit {
+    bytes: usize,
+}
+
+impl Room for Limit {
+    type Error = TooLarge;
+
+    fn after(&mut self, chunk: &mut Chunk) -> Result<(), TooLarge> {
+        if chunk.bytes() > self.bytes { Err(TooLarge) } else { Ok(()) }
     }
 }
 
@@ -425,47 +448,31 @@ enum Halt {
 struct Parts<'w> {
     writer: &'w mut Writer,
     options: &'w IngestOptions,
-    batch: FileBatch,
-    bytes: u64,
+    found: &'w Found,
+    before: Counts,
 }
 
 impl Parts<'_> {
-    fn flush(&mut self) -> Result<(), LakeError> {
-        let counts = self.writer.commit(std::slice::from_mut(&mut self.batch), self.options.now)?;
-        for own in &counts {
-            self.batch.before.add(own);
-        }
-        self.batch.rows.clear();
-        self.batch.bad.clear();
-        self.batch.fresh = false;
-        self.bytes = 0;
-        Ok(())
-    }
-
-    fn grow(&mut self, bytes: u64) -> Result<(), Halt> {
-        self.bytes += bytes + EVENT_OVERHEAD;
-        if self.options.stop.load(Ordering::Relaxed) {
-            return Err(Halt::Stopped);
-        }
-        if self.bytes > self.options.batch_bytes {
-            self.flush().map_err(Halt::Lake)?;
-        }
+    /// Commits what the chunk holds and empties it.
+    fn flush(&mut self, chunk: &mut Chunk) -> Result<(), LakeError> {
+        let full = std::mem::replace(chunk, Chunk::new(self.options.slim));
+        let counts = self.writer.commit(std::slice::from_ref(&full), self.options.now)?;
+        counts.iter().flatten().for_each(|own| self.before.add(own));
+        chunk.resume(self.found, 0, self.before, false);
         Ok(())
     }
 }
 
-impl Sink for Parts<'_> {
+impl Room for Parts<'_> {
     type Error = Halt;
 
-    fn row(&mut self, row: EventRow) -> Result<(), Halt> {
-        let bytes = row.length;
-        self.batch.rows.push(row);
-        self.grow(bytes)
-    }
-
-    fn bad(&mut self, bad: Bad) -> Result<(), Halt> {
-        let bytes = bad.raw.as_ref().map_or(0, |raw| raw.len() as u64);
-        self.batch.bad.push(bad);
-        self.grow(bytes)
+    fn after(&mut self, chunk: &mut Chunk) -> Result<(), Halt> {
+        if self.options.stop.load(Ordering::Relaxed) {
+            return Err(Halt::Stopped);
+        }
+        if chunk.bytes() as u64 > self.options.batch_bytes {
+            self.flush(chunk).map_err(Halt::Lake)?;
+        }
+        Ok(())
     }
 }

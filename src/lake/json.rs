@@ -61,19 +61,37 @@ impl Syntax {
     }
 }
 
+/// Identities that are remembered. Records of a file come from few sessions at a time.
+const KNOWN_IDENTITIES: usize = 8;
+/// The key of the identity, as it stands in a record.
+const IDENTITY_KEY: &[u8] = b"\"userIdentity\"";
+
 /// The nodes of one parsed value; reused from record to record.
 #[derive(Debug, Default)]
 pub(crate) struct Tape {
     nodes: Vec<Node>,
+    /// Texts of identities that were parsed before, the latest first. The identity is up to half of a record and the
+    /// same in all records of a session: where one of these texts stands again, it is not parsed again.
+    identities: Vec<Vec<u8>>,
+    /// Whether to look for known identities.
+    records: bool,
 }
 
 impl Tape {
     /// Parses the value at the start of `bytes` and returns its length. UTF-8 is not checked here.
     pub(crate) fn parse(&mut self, bytes: &[u8], limit: usize) -> Result<usize, Syntax> {
         self.nodes.clear();
-        let mut parser = Parser { bytes, at: 0, limit: limit.min(u32::MAX as usize), nodes: &mut self.nodes };
+        let identities = self.records.then_some(&mut self.identities);
+        let limit = limit.min(u32::MAX as usize);
+        let mut parser = Parser { bytes, at: 0, limit, nodes: &mut self.nodes, identities };
         parser.value(0)?;
         Ok(parser.at)
+    }
+
+    /// A tape for records one after the other: the `userIdentity` of a record that was the same before is an object
+    /// without members, and tells itself by its text only.
+    pub(crate) fn of_records() -> Self {
+        Self { records: true, ..Self::default() }
     }
 
     /// The parsed value over the text that was parsed.
@@ -87,6 +105,7 @@ struct Parser<'a> {
     at: usize,
     limit: usize,
     nodes: &'a mut Vec<Node>,
+    identities: Option<&'a mut Vec<Vec<u8>>>,
 }
 
 impl Parser<'_> {
@@ -160,11 +179,16 @@ impl Parser<'_> {
                 return Err(self.fail(SyntaxKind::Bad));
             }
             self.string()?;
+            let key_end = self.at;
             if self.token()? != b':' {
                 return Err(self.fail(SyntaxKind::Bad));
             }
             self.at += 1;
-            self.value(depth + 1)?;
+            if depth == 0 && self.bytes.get(..key_end).is_some_and(|text| text.ends_with(IDENTITY_KEY)) {
+                self.identity()?;
+            } else {
+                self.value(depth + 1)?;
+            }
             match self.token()? {
                 b',' => self.at += 1,
                 b'}' => {
@@ -174,6 +198,32 @@ impl Parser<'_> {
                 _ => return Err(self.fail(SyntaxKind::Bad)),
             }
         }
+    }
+
+    /// The value of a record's `userIdentity`.
+    fn identity(&mut self) -> Result<(), Syntax> {
+        let start = self.at;
+        let rest = self.bytes.get(start..).unwrap_or(&[]);
+        let Some(known) = self.identities.as_mut() else { return self.value(1) };
+        // A text that is an object once is one wherever it stands.
+        if let Some(at) = known.iter().position(|text| rest.starts_with(text)) {
+            if let Some(head) = known.get_mut(..=at) {
+                head.rotate_right(1);
+            }
+            self.at += known.first().map_or(0, Vec::len);
+            return self.push(Kind::Object, start);
+        }
+        self.value(1)?;
+        let text = self.bytes.get(start..self.at).unwrap_or(&[]);
+        if text.first() == Some(&b'{')
+            && let Some(known) = self.identities.as_mut()
+        {
+            if known.len() == KNOWN_IDENTITIES {
+                known.pop();
+            }
+            known.insert(0, text.to_vec());
+        }
+        Ok(())
     }
 
     fn array(&mut self, depth: usize) -> Result<(), Syntax> {
@@ -202,11 +252,11 @@ impl Parser<'_> {
         let mut kind = Kind::Text;
         self.at += 1;
         loop {
-            let rest = self.bytes.get(self.at..).unwrap_or(&[]);
-            let Some(plain) = rest.iter().position(|b| *b == b'"' || *b == b'\\' || *b < 0x20) else {
+            let plain = plain_run(self.bytes.get(self.at..).unwrap_or(&[]));
+            if self.at + plain >= self.bytes.len() {
                 self.at = self.bytes.len();
                 return Err(self.fail(SyntaxKind::End));
-            };
+            }
             self.at += plain;
             match self.peek() {
                 Some(b'"') => {
@@ -286,6 +336,31 @@ impl Parser<'_> {
         }
         self.push(Kind::Number, start)
     }
+}
+
+/// How many bytes at the start of `bytes` a string may hold as they are: up to the first quote, backslash or control
+/// character. Eight bytes at a time: most texts of a record are 8 to 40 bytes long, too short for a call into wider
+/// vector code to pay.
+fn plain_run(bytes: &[u8]) -> usize {
+    const LOW: u64 = u64::from_le_bytes([0x01; 8]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    let mut rest = bytes;
+    while let Some((word, after)) = rest.split_first_chunk::<8>() {
+        let word = u64::from_le_bytes(*word);
+        let quote = word ^ u64::from_le_bytes([b'"'; 8]);
+        let escape = word ^ u64::from_le_bytes([b'\\'; 8]);
+        // The lowest flagged byte is exact: a borrow only reaches bytes above a true hit.
+        let hit = (quote.wrapping_sub(LOW) & !quote)
+            | (escape.wrapping_sub(LOW) & !escape)
+            | (word.wrapping_sub(u64::from_le_bytes([0x20; 8])) & !word);
+        let hit = hit & HIGH;
+        if hit != 0 {
+            return bytes.len() - rest.len() + (hit.trailing_zeros() / 8) as usize;
+        }
+        rest = after;
+    }
+    let tail = rest.iter().position(|b| *b == b'"' || *b == b'\\' || *b < 0x20).unwrap_or(rest.len());
+    bytes.len() - rest.len() + tail
 }
 
 /// A value within a parsed record.
@@ -489,6 +564,31 @@ mod tests {
         let deep = "[".repeat(1000);
         assert_eq!(Tape::default().parse(deep.as_bytes(), usize::MAX).unwrap_err().kind, SyntaxKind::Deep);
         assert_eq!(Tape::default().parse(b"[\"abcdef\"]", 4).unwrap_err().kind, SyntaxKind::Long);
+    }
+
+    #[test]
+    fn a_known_identity_is_told_by_its_text() {
+        let mut tape = Tape::of_records();
+        let record =
+            |identity: &str| format!(r#"{{"userIdentity":{identity},"a":{{"userIdentity":{{"x":1}}}},"b":2}}"#);
+        for (identity, members) in [
+            (r#"{"type":"A","n":1}"#, 2),
+            (r#"{"type":"A","n":2}"#, 2),
+            (r#"{"type":"A","n":1}"#, 0),
+            ("null", 0),
+            ("null", 0),
+            (r#"{}"#, 0),
+        ] {
+            let text = record(identity);
+            assert_eq!(tape.parse(text.as_bytes(), usize::MAX), Ok(text.len()));
+            let root = tape.root(&text);
+            let value = root.get("userIdentity").unwrap();
+            assert_eq!((value.raw(), value.members().count()), (identity, members));
+            assert_eq!(root.get("a").and_then(|a| a.get("userIdentity")).and_then(|i| i.get("x")).unwrap().raw(), "1");
+            assert_eq!(root.get("b").unwrap().raw(), "2");
+        }
+        let cut = record(r#"{"type":"A","n":1}"#);
+        assert!((1..cut.len()).all(|end| tape.parse(&cut.as_bytes()[..end], usize::MAX).is_err()));
     }
 
     #[test]

@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS quarantine (
 CREATE INDEX IF NOT EXISTS quarantine_file ON quarantine (file);
 CREATE TABLE IF NOT EXISTS parts (
     name TEXT PRIMARY KEY, kind TEXT NOT NULL, month TEXT NOT NULL, rows INTEGER NOT NULL, bytes INTEGER NOT NULL,
-    first INTEGER NOT NULL, last INTEGER NOT NULL, fold_version INTEGER NOT NULL,
+    hash TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, fold_version INTEGER NOT NULL,
     generation INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS id_runs (
     account TEXT NOT NULL, hour INTEGER NOT NULL, pack TEXT NOT NULL, offset INTEGER NOT NULL, count INTEGER NOT NULL,
@@ -49,13 +49,15 @@ CREATE TABLE IF NOT EXISTS state (
 pub(crate) struct Part {
     /// `events`, `usage`, `shapes`, `sessions`, `issued` or `coverage`.
     pub kind: String,
-    /// `2023-07`, or nothing where the kind is not split by month.
+    /// `2023-07`.
     pub month: String,
     /// Path within the store.
     pub name: String,
     pub rows: u64,
     pub bytes: u64,
-    /// First and last instant within, in microseconds; zero where the kind has no time.
+    /// BLAKE3 of the file.
+    pub hash: String,
+    /// First and last event of which it speaks, in microseconds.
     pub first: i64,
     pub last: i64,
     pub fold_version: u32,
@@ -172,7 +174,7 @@ impl Manifest {
     pub(crate) fn parts(&self) -> Result<Vec<Part>, LakeError> {
         let read = || {
             let mut statement = self.connection.prepare(
-                "SELECT kind, month, name, rows, bytes, first, last, fold_version, generation
+                "SELECT kind, month, name, rows, bytes, first, last, fold_version, generation, hash
                  FROM parts ORDER BY kind, month, name",
             )?;
             let rows = statement.query_map([], |row| {
@@ -186,6 +188,7 @@ impl Manifest {
                     last: row.get(6)?,
                     fold_version: row.get(7)?,
                     generation: row.get(8)?,
+                    hash: row.get(9)?,
                 })
             })?;
             rows.collect::<rusqlite::Result<Vec<Part>>>()
@@ -242,8 +245,8 @@ pub(crate) fn signed(value: u64) -> i64 {
 
 pub(crate) fn insert_part(tx: &Transaction<'_>, part: &Part) -> rusqlite::Result<()> {
     tx.prepare_cached(
-        "INSERT INTO parts (kind, month, name, rows, bytes, first, last, fold_version, generation)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO parts (kind, month, name, rows, bytes, first, last, fold_version, generation, hash)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?
     .execute(params![
         part.kind,
@@ -254,7 +257,8 @@ pub(crate) fn insert_part(tx: &Transaction<'_>, part: &Part) -> rusqlite::Result
         part.first,
         part.last,
         part.fold_version,
-        part.generation
+        part.generation,
+        part.hash
     ])?;
     Ok(())
 }

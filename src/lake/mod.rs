@@ -6,7 +6,9 @@
 //! What holds: only [`Writer`] changes a store; a file that the manifest does not name does not exist; files and
 //! events become part of a generation in one transaction, so a crash at any instant leaves the last generation.
 
-mod canonical;
+mod chunk;
+mod compact;
+mod content;
 mod disk;
 mod error;
 pub mod fold;
@@ -20,9 +22,12 @@ mod reader;
 pub mod schema;
 mod source;
 mod split;
+mod sql;
+mod symbols;
 mod table;
 mod writer;
 
+pub use compact::{Compacted, Effort};
 pub use error::LakeError;
 pub use ingest::{Fault, FaultPoint, IngestOptions, IngestReport, Progress, Quiet, SourceRow, ingest_cloudtrail};
 pub use reader::{DocumentMeta, FileRow, Generation, QuarantineRow, Reader};
@@ -31,4 +36,4 @@ pub use table::EventRow;
 pub use writer::{PutDocument, Writer};
 
 /// Format of the store. An older program refuses a newer store.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;

@@ -294,8 +294,9 @@ impl Reader {
     /// # Errors
     /// When a file cannot be read.
     pub fn events(&self, mut each: impl FnMut(EventRow)) -> Result<(), LakeError> {
+        let sessions = self.folds(PartKind::Sessions, None)?.sessions;
         for part in self.parts(PartKind::Events) {
-            read_events(&self.store.join(&part.name))?.into_iter().for_each(&mut each);
+            read_events(&self.store.join(&part.name), &sessions, &mut each)?;
         }
         Ok(())
     }

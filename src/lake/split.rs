@@ -77,7 +77,7 @@ impl<R: Read> Splitter<R> {
             base: 0,
             source,
             source_error: None,
-            tape: Tape::default(),
+            tape: Tape::of_records(),
             probe: Tape::default(),
             state: State::Top,
             ending: Ending::Whole,
@@ -87,6 +87,11 @@ impl<R: Read> Splitter<R> {
     /// Bytes come from a stream; no more than about twice [`MAX_RECORD_BYTES`] are held.
     pub(crate) fn streaming(source: R) -> Self {
         Self::new(Vec::new(), Some(source))
+    }
+
+    /// The bytes, to be used again.
+    pub(crate) fn into_buffer(self) -> Vec<u8> {
+        self.buffer
     }
 
     /// The source after the last piece, for whoever counts or hashes what went through it.

@@ -1,7 +1,7 @@
 //! The one door through which a store changes: a commit writes files, makes them durable, and names them in one
 //! transaction as the next generation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -10,28 +10,18 @@ use std::sync::atomic::AtomicBool;
 use rayon::prelude::*;
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use super::chunk::{Chunk, ChunkFile};
 use super::disk::{self, FOLDERS};
 use super::error::LakeError;
-use super::fold;
 use super::ids::{self, Class, ENTRY_BYTES, Entry, Known};
 use super::ingest::{Fault, FaultPoint};
 use super::manifest::{Manifest, Part, insert_part, signed};
 use super::parts::PartWriter;
-use super::schema::PartKind;
 use super::source::find::Found;
-use super::source::read::{Bad, FileEnd};
-use super::table::{EventRow, hex, read_events, read_fold};
+use super::symbols::{Sym, Symbols};
+use super::table::hex;
 use crate::model::time::Timestamp;
-use crate::usage::fold::Folds;
 
-/// Files of one kind and month before they are merged into one.
-const MAX_PARTS: usize = 8;
-/// Segments of more events than this are left as they are.
-const SMALL_SEGMENT_ROWS: u64 = 25_000;
-/// Events of small segments that are merged into one at a time: all are held in memory, some 3 KB each.
-const MERGED_SEGMENT_ROWS: u64 = 100_000;
-/// Events folded by one task.
-const FOLD_CHUNK: usize = 8192;
 /// zstd level for quarantined records and documents.
 const ZSTD_LEVEL: i32 = 6;
 
@@ -59,20 +49,6 @@ impl Counts {
     }
 }
 
-/// A file, or a part of a large one, to be committed.
-#[derive(Debug)]
-pub(crate) struct FileBatch {
-    pub found: Found,
-    /// None while more of the file is to come: its events are committed, the file is not yet ticked off.
-    pub end: Option<FileEnd>,
-    pub rows: Vec<EventRow>,
-    pub bad: Vec<Bad>,
-    /// Counts of the parts committed before.
-    pub before: Counts,
-    /// No part of this file was committed in this run.
-    pub fresh: bool,
-}
-
 /// What became of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PutDocument {
@@ -92,12 +68,8 @@ pub struct Writer {
     _lock: disk::WriteLock,
 }
 
-/// What a commit wrote and has to name.
-#[derive(Default)]
-struct Written {
-    parts: Vec<Part>,
-    runs: Vec<(String, i32, String, u64, u64)>,
-}
+/// Where ids of a cell stand: account, hour, pack, offset in bytes, how many.
+pub(crate) type Run = (String, i32, String, u64, u64);
 
 impl Writer {
     /// Opens a store for writing, making it where there is none, and sweeps what no generation names.
@@ -112,6 +84,7 @@ impl Writer {
         }
         let lock = disk::WriteLock::take(store, wait, stop)?;
         let manifest = Manifest::open(store, true)?;
+        super::sql::clear(store)?;
         let writer = Self { store: store.to_owned(), manifest, fault: None, commits: 0, _lock: lock };
         writer.sweep()?;
         Ok(writer)
@@ -125,7 +98,11 @@ impl Writer {
         &self.manifest
     }
 
-    fn fault(&self, point: FaultPoint) {
+    pub(crate) fn store(&self) -> &Path {
+        &self.store
+    }
+
+    pub(crate) fn fault(&self, point: FaultPoint) {
         if self.fault.is_some_and(|fault| fault.point == point && fault.commit == self.commits) {
             std::process::abort();
         }
@@ -152,48 +129,34 @@ impl Writer {
         Ok(())
     }
 
-    /// Commits files with their events, folds, ids and quarantine as one generation; returns the counts of each.
-    pub(crate) fn commit(&mut self, batch: &mut [FileBatch], now: Timestamp) -> Result<Vec<Counts>, LakeError> {
+    /// Commits chunks with their files, events, folds, ids and quarantine as one generation; returns the counts of
+    /// each file of each chunk.
+    pub(crate) fn commit(&mut self, chunks: &[Chunk], now: Timestamp) -> Result<Vec<Vec<Counts>>, LakeError> {
         let generation = self.manifest.generation()? + 1;
-        let mut written = Written::default();
         self.fault(FaultPoint::BeforeFiles);
-        let classes = self.classify(batch, generation, &mut written)?;
-        let mut kept: Vec<&EventRow> = Vec::new();
-        let mut counts = Vec::with_capacity(batch.len());
-        for (file, classes) in batch.iter().zip(&classes) {
-            let mut own = Counts { quarantined: file.bad.len() as u64, ..Counts::default() };
-            own.read = own.quarantined + file.rows.len() as u64;
-            for (row, class) in file.rows.iter().zip(classes) {
-                let time = Some(row.event.time);
-                own.first = [own.first, time].into_iter().flatten().min();
-                own.last = own.last.max(time);
-                if *class == Class::Duplicate {
-                    own.duplicates += 1;
-                } else {
-                    own.stored += 1;
-                    own.conflicts += u64::from(*class == Class::Conflict);
-                    kept.push(row);
-                }
-            }
-            counts.push(own);
-        }
-        let stored = kept.len() as u64;
-        let mut segments = PartWriter::new(&self.store, generation);
-        let (written_segments, folds) = rayon::join(|| segments.segments(&kept), || fold_all(&kept));
-        written_segments?;
+        let (classes, runs) = self.classify(chunks, generation)?;
+        let counts: Vec<Vec<Counts>> = chunks.iter().zip(&classes).map(|(c, classes)| counts_of(c, classes)).collect();
+        let stored = counts.iter().flatten().map(|own| own.stored).sum();
+        let store = self.store.as_path();
+        let written: Vec<Vec<Part>> = chunks
+            .par_iter()
+            .zip(&classes)
+            .enumerate()
+            .with_max_len(1)
+            .map(|(at, (chunk, classes))| PartWriter { store, generation, chunk: at }.write(chunk, classes))
+            .collect::<Result<_, _>>()?;
         self.fault(FaultPoint::AfterSegments);
-        let mut fold_parts = PartWriter::new(&self.store, generation);
-        fold_parts.folds(folds)?;
-        written.parts = [segments.parts, fold_parts.parts].concat();
         self.sync_folders()?;
         self.fault(FaultPoint::BeforeManifest);
         self.publish(generation, now, stored, |tx| {
-            for part in &written.parts {
+            for part in written.iter().flatten() {
                 insert_part(tx, part)?;
             }
-            insert_runs(tx, &written.runs)?;
-            for (file, own) in batch.iter().zip(&counts) {
-                insert_file(tx, file, own, generation)?;
+            insert_runs(tx, &runs)?;
+            for (chunk, counts) in chunks.iter().zip(&counts) {
+                for (file, own) in chunk.files.iter().zip(counts) {
+                    insert_file(tx, file, own, generation)?;
+                }
             }
             Ok(())
         })?;
@@ -202,12 +165,12 @@ impl Writer {
         Ok(counts)
     }
 
-    fn sync_folders(&self) -> Result<(), LakeError> {
+    pub(crate) fn sync_folders(&self) -> Result<(), LakeError> {
         FOLDERS.iter().try_for_each(|folder| disk::sync_dir(&self.store.join(folder)))
     }
 
     /// Runs one transaction that ends in a new generation.
-    fn publish(
+    pub(crate) fn publish(
         &mut self,
         generation: i64,
         now: Timestamp,
@@ -230,47 +193,51 @@ impl Writer {
         tx.commit().map_err(&fail)
     }
 
-    /// Finds duplicates and conflicts, and writes the pack of the new ids.
-    fn classify(
-        &self,
-        batch: &[FileBatch],
-        generation: i64,
-        written: &mut Written,
-    ) -> Result<Vec<Vec<Class>>, LakeError> {
-        let mut classes: Vec<Vec<Class>> = batch.iter().map(|f| vec![Class::New; f.rows.len()]).collect();
-        let mut order: Vec<(&str, i32, usize, usize)> = Vec::new();
-        for (at, file) in batch.iter().enumerate() {
-            for (row, item) in file.rows.iter().enumerate() {
-                order.push((&item.event.recipient_account, item.event.time.hour(), at, row));
+    /// Finds duplicates and conflicts, and writes the pack of the new ids. Of copies within a commit the one in the
+    /// first file by name is the one that is kept.
+    fn classify(&self, chunks: &[Chunk], generation: i64) -> Result<(Vec<Vec<Class>>, Vec<Run>), LakeError> {
+        let mut classes: Vec<Vec<Class>> = chunks.iter().map(|c| vec![Class::New; c.rows.len()]).collect();
+        let mut accounts = Symbols::default();
+        let mut order: Vec<(Sym, i32, &Path, u32, u32)> = Vec::new();
+        for (at, chunk) in (0..).zip(chunks) {
+            let mut global: HashMap<Sym, Sym> = HashMap::new();
+            for (index, row) in (0..).zip(&chunk.rows) {
+                let account = *global.entry(row.account).or_insert_with(|| accounts.intern(chunk.sym(row.account)));
+                let file = chunk.files.get(row.file as usize).map_or(Path::new(""), |file| file.found.path.as_path());
+                order.push((account, row.time.hour(), file, at, index));
             }
         }
-        order.sort_unstable();
+        order.par_sort_by(|a, b| {
+            // Paths are long: the file is the same most of the time.
+            let files = || if std::ptr::eq(a.2, b.2) { std::cmp::Ordering::Equal } else { a.2.cmp(b.2) };
+            (a.0, a.1).cmp(&(b.0, b.1)).then_with(files).then_with(|| (a.3, a.4).cmp(&(b.3, b.4)))
+        });
         let name = format!("ids/{generation:08}.ids");
-        let mut pack = Vec::new();
+        let (mut pack, mut runs) = (Vec::new(), Vec::new());
         let mut packs: BTreeMap<String, File> = BTreeMap::new();
         for cell in order.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
-            let Some((account, hour, _, _)) = cell.first() else { continue };
+            let Some((account, hour, ..)) = cell.first() else { continue };
+            let account = accounts.get(*account);
             let known = self.known(account, *hour, &mut packs)?;
             let entries: Vec<Entry> = cell
                 .iter()
-                .filter_map(|(_, _, at, row)| batch.get(*at)?.rows.get(*row))
-                .map(|row| Entry::new(row.event.id.as_deref(), row.content))
+                .filter_map(|(.., at, row)| Some(chunks.get(*at as usize)?.rows.get(*row as usize)?.entry))
                 .collect();
             let (found, run) = ids::classify(&known, &entries);
-            for ((_, _, at, row), class) in cell.iter().zip(found) {
-                if let Some(slot) = classes.get_mut(*at).and_then(|c| c.get_mut(*row)) {
+            for ((.., at, row), class) in cell.iter().zip(found) {
+                if let Some(slot) = classes.get_mut(*at as usize).and_then(|c| c.get_mut(*row as usize)) {
                     *slot = class;
                 }
             }
             if !run.is_empty() {
                 let offset = ids::append(&mut pack, &run);
-                written.runs.push(((*account).to_owned(), *hour, name.clone(), offset, run.len() as u64));
+                runs.push((account.to_owned(), *hour, name.clone(), offset, run.len() as u64));
             }
         }
         if !pack.is_empty() {
             disk::write_file(&self.store.join(&name), &pack)?;
         }
-        Ok(classes)
+        Ok((classes, runs))
     }
 
     fn known(&self, account: &str, hour: i32, packs: &mut BTreeMap<String, File>) -> Result<Known, LakeError> {
@@ -294,59 +261,6 @@ impl Writer {
             known.add(&bytes).ok_or_else(|| LakeError::Damaged { path, reason: "odd length".to_owned() })?;
         }
         Ok(known)
-    }
-
-    /// Merges fold files and small segments where there are many of one kind and month, then sweeps. Events and
-    /// facts stay what they are.
-    pub(crate) fn compact(&mut self, now: Timestamp) -> Result<(), LakeError> {
-        let mut groups: BTreeMap<(String, String), Vec<Part>> = BTreeMap::new();
-        for part in self.manifest.parts()? {
-            if part.kind == PartKind::Events.as_str() && part.rows > SMALL_SEGMENT_ROWS {
-                continue;
-            }
-            groups.entry((part.kind.clone(), part.month.clone())).or_default().push(part);
-        }
-        for parts in groups.values_mut() {
-            if parts.first().is_some_and(|part| part.kind == PartKind::Events.as_str()) {
-                let mut rows = 0;
-                parts.sort_by(|a, b| (a.rows, &a.name).cmp(&(b.rows, &b.name)));
-                parts.retain(|part| {
-                    rows += part.rows;
-                    rows <= MERGED_SEGMENT_ROWS
-                });
-            }
-        }
-        groups.retain(|_, parts| parts.len() > MAX_PARTS);
-        if groups.is_empty() {
-            return Ok(());
-        }
-        let generation = self.manifest.generation()? + 1;
-        let mut written = PartWriter::new(&self.store, generation);
-        for ((name, month), parts) in &groups {
-            let Some(kind) = PartKind::ALL.into_iter().find(|kind| kind.as_str() == name) else { continue };
-            if kind == PartKind::Events {
-                let read = |part: &Part| read_events(&self.store.join(&part.name));
-                let rows: Vec<Vec<EventRow>> = parts.iter().map(read).collect::<Result<_, _>>()?;
-                written.segments(&rows.iter().flatten().collect::<Vec<_>>())?;
-                continue;
-            }
-            let mut folds = Folds::default();
-            for part in parts {
-                read_fold(kind, &self.store.join(&part.name), &mut folds)?;
-            }
-            fold::collapse(&mut folds.shapes, fold::MAX_SHAPES);
-            written.fold(kind, month, &folds)?;
-        }
-        let merged = written.parts;
-        self.sync_folders()?;
-        self.fault(FaultPoint::InCompaction);
-        self.publish(generation, now, 0, |tx| {
-            for part in groups.values().flatten() {
-                tx.execute("DELETE FROM parts WHERE name = ?1", [&part.name])?;
-            }
-            merged.iter().try_for_each(|part| insert_part(tx, part))
-        })?;
-        self.sweep()
     }
 
     /// Notes a new modification time of a file whose content did not change.
@@ -427,7 +341,7 @@ impl Writer {
     }
 }
 
-fn insert_runs(tx: &Transaction<'_>, runs: &[(String, i32, String, u64, u64)]) -> rusqlite::Result<()> {
+pub(crate) fn insert_runs(tx: &Transaction<'_>, runs: &[Run]) -> rusqlite::Result<()> {
     let mut statement =
         tx.prepare_cached("INSERT INTO id_runs (account, hour, pack, offset, count) VALUES (?1, ?2, ?3, ?4, ?5)")?;
     for (account, hour, pack, offset, count) in runs {
@@ -436,7 +350,7 @@ fn insert_runs(tx: &Transaction<'_>, runs: &[(String, i32, String, u64, u64)]) -
     Ok(())
 }
 
-fn insert_file(tx: &Transaction<'_>, file: &FileBatch, own: &Counts, generation: i64) -> rusqlite::Result<()> {
+fn insert_file(tx: &Transaction<'_>, file: &ChunkFile, own: &Counts, generation: i64) -> rusqlite::Result<()> {
     let path = file.found.path.to_string_lossy();
     if file.fresh {
         tx.prepare_cached("DELETE FROM quarantine WHERE file = ?1")?.execute([path.as_ref()])?;
@@ -503,24 +417,21 @@ fn insert_file(tx: &Transaction<'_>, file: &FileBatch, own: &Counts, generation:
     Ok(())
 }
 
-fn fold_all(kept: &[&EventRow]) -> Folds {
-    let mut folds = kept
-        .par_chunks(FOLD_CHUNK)
-        .map(|rows| {
-            let mut folds = Folds::default();
-            for row in rows {
-                if row.event.id.is_some() {
-                    fold::add(&mut folds, &row.event, row.session, "");
-                } else {
-                    fold::add(&mut folds, &row.event, row.session, &format!("content:{}", hex(&row.content)));
-                }
-            }
-            folds
-        })
-        .reduce(Folds::default, |mut a, b| {
-            fold::merge(&mut a, b);
-            a
-        });
-    fold::collapse(&mut folds.shapes, fold::MAX_SHAPES);
-    folds
+fn counts_of(chunk: &Chunk, classes: &[Class]) -> Vec<Counts> {
+    let own = |file: &ChunkFile| {
+        let quarantined = file.bad.len() as u64;
+        Counts { read: quarantined, quarantined, ..Counts::default() }
+    };
+    let mut counts: Vec<Counts> = chunk.files.iter().map(own).collect();
+    for (row, class) in chunk.rows.iter().zip(classes) {
+        let Some(own) = counts.get_mut(row.file as usize) else { continue };
+        let time = Some(row.time);
+        own.read += 1;
+        own.first = [own.first, time].into_iter().flatten().min();
+        own.last = own.last.max(time);
+        own.duplicates += u64::from(*class == Class::Duplicate);
+        own.stored += u64::from(*class != Class::Duplicate);
+        own.conflicts += u64::from(*class == Class::Conflict);
+    }
+    counts
 }

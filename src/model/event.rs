@@ -217,6 +217,12 @@ impl Event {
     /// Whether the record is an act of an identity at all. Service events, digests of activity and Insights are not.
     #[must_use]
     pub fn is_call(&self) -> bool {
-        self.category != EventCategory::Insight && self.event_type != "AwsServiceEvent"
+        is_call(self.category, &self.event_type)
     }
+}
+
+/// Whether records of a category and `eventType` are acts of an identity: [`Event::is_call`] before there is an event.
+#[must_use]
+pub fn is_call(category: EventCategory, event_type: &str) -> bool {
+    category != EventCategory::Insight && event_type != "AwsServiceEvent"
 }

@@ -17,9 +17,15 @@ pub struct LakeFiles {
     pub issued: Vec<PathBuf>,
     /// Hours with events.
     pub coverage: Vec<PathBuf>,
+    /// Calls that change what is recorded.
+    pub trail_calls: Vec<PathBuf>,
 }
 
-/// Columns of an identity, shared by events and sessions.
+/// The view `events`: the records with the identities of their sessions.
+const WITH_IDENTITY: &str = "CREATE VIEW events AS SELECT r.*, s.* EXCLUDE (session) \
+     FROM event_records r LEFT JOIN sessions s USING (session);\n";
+
+/// Columns of an identity.
 macro_rules! identity {
     () => {
         "identity_type VARCHAR, principal_id VARCHAR, principal_arn VARCHAR, principal_account VARCHAR, \
@@ -32,34 +38,38 @@ macro_rules! identity {
 const EVENTS: &str = concat!(
     "event_id VARCHAR, time TIMESTAMP, source VARCHAR, name VARCHAR, region VARCHAR, category VARCHAR, ",
     "event_type VARCHAR, read_only BOOLEAN, session UBIGINT, ",
-    identity!(),
-    ", version_id BOOLEAN, tags BOOLEAN, roles VARCHAR, refused VARCHAR, resource VARCHAR, parent_resource VARCHAR, ",
+    "version_id BOOLEAN, tags BOOLEAN, roles VARCHAR, refused VARCHAR, resource VARCHAR, parent_resource VARCHAR, ",
     "resources VARCHAR, outcome VARCHAR, error_code VARCHAR, error_message VARCHAR, account VARCHAR, ",
     "shared_id VARCHAR, request_id VARCHAR, source_ip VARCHAR, user_agent VARCHAR, vpc_endpoint VARCHAR, ",
     "tls_version VARCHAR, from_console BOOLEAN, request VARCHAR, response VARCHAR, additional VARCHAR, ",
-    "service_details VARCHAR, file VARCHAR, \"offset\" BIGINT, length BIGINT, content VARCHAR"
+    "service_details VARCHAR, file VARCHAR, \"offset\" BIGINT, length BIGINT, ",
+    "content_core UBIGINT, content_whole UBIGINT"
 );
 const USAGE: &str = "session UBIGINT, source VARCHAR, name VARCHAR, version_id BOOLEAN, tags BOOLEAN, roles VARCHAR, refused VARCHAR, \
      category VARCHAR, resource VARCHAR, outcome VARCHAR, account VARCHAR, region VARCHAR, day VARCHAR, \
-     shared BOOLEAN, count BIGINT, first TIMESTAMP, last TIMESTAMP, slots BLOB";
+     shared BOOLEAN, count BIGINT, first TIMESTAMP, last TIMESTAMP, \
+     slots_0 UBIGINT, slots_1 UBIGINT, slots_2 UBIGINT, slots_3 UBIGINT, slots_4 UBIGINT";
 const SHAPES: &str = "session UBIGINT, source VARCHAR, name VARCHAR, version_id BOOLEAN, tags BOOLEAN, roles VARCHAR, refused VARCHAR, \
      resources VARCHAR, outcome VARCHAR, account VARCHAR, region VARCHAR, context VARCHAR, shared BOOLEAN, \
      inexact BOOLEAN, count BIGINT, first TIMESTAMP, last TIMESTAMP, example VARCHAR, example_time TIMESTAMP";
 const SESSIONS: &str = concat!("session UBIGINT, ", identity!());
 const ISSUED: &str = "access_key VARCHAR, session_principal_id VARCHAR, role_arn VARCHAR, session UBIGINT, \
      time TIMESTAMP, event_id VARCHAR";
+const TRAIL_CALLS: &str = "time TIMESTAMP, account VARCHAR, region VARCHAR, name VARCHAR, outcome VARCHAR, \
+     request VARCHAR, response VARCHAR, event_id VARCHAR";
 const COVERAGE: &str = "account VARCHAR, region VARCHAR, hour TIMESTAMP, category VARCHAR, count BIGINT";
 
 impl LakeFiles {
     /// (view, columns, files) of every kind.
-    pub(super) fn kinds(&self) -> [(&'static str, &'static str, &[PathBuf]); 6] {
+    pub(super) fn kinds(&self) -> [(&'static str, &'static str, &[PathBuf]); 7] {
         [
-            ("events", EVENTS, &self.events),
+            ("event_records", EVENTS, &self.events),
             ("usage", USAGE, &self.usage),
             ("shapes", SHAPES, &self.shapes),
             ("sessions", SESSIONS, &self.sessions),
             ("issued", ISSUED, &self.issued),
             ("coverage", COVERAGE, &self.coverage),
+            ("trail_calls", TRAIL_CALLS, &self.trail_calls),
         ]
     }
 
@@ -84,9 +94,14 @@ impl LakeFiles {
             } else {
                 format!(" UNION ALL BY NAME SELECT * FROM read_parquet([{}], union_by_name = true)", paths.join(", "))
             };
-            sql.push_str(&format!("CREATE VIEW {view} AS SELECT * FROM no_{view}{from_files};\n"));
+            // Every file of sessions names those of its own events.
+            let distinct = if view == "sessions" { "DISTINCT " } else { "" };
+            sql.push_str(&format!(
+                "CREATE VIEW {view} AS SELECT {distinct}* FROM (SELECT * FROM no_{view}{from_files});\n"
+            ));
             allowed.extend(paths);
         }
+        sql.push_str(WITH_IDENTITY);
         // Before the views: they read the files' columns when they are made.
         Ok(format!("SET allowed_paths = [{}];\n{sql}", allowed.join(", ")))
     }

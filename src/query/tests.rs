@@ -47,7 +47,7 @@ const ROWS: &[(&str, &str)] = &[
            'management' AS category, 3 AS count",
     ),
     (
-        "events",
+        "event_records",
         "SELECT 'e1' AS event_id, TIMESTAMP '2026-11-10 10:00:00' AS time, 'iam.amazonaws.com' AS source,
            'CreateUser' AS name, 'denied' AS outcome, 'AccessDenied' AS error_code, false AS read_only,
            'User: x is not authorized to perform: iam:CreateUser on resource: y with an explicit deny in a service control policy' AS error_message,
@@ -88,21 +88,37 @@ const ROWS: &[(&str, &str)] = &[
 fn write_lake(folder: &Path) -> LakeFiles {
     let connection = Connection::open_in_memory().unwrap();
     let mut lake = LakeFiles::default();
-    for (kind, columns, _) in LakeFiles::default().kinds() {
+    let empty = LakeFiles::default();
+    let kinds = empty.kinds();
+    let identity = kinds.iter().find(|kind| kind.0 == "sessions").unwrap().1.trim_start_matches("session UBIGINT, ");
+    for (kind, columns, _) in kinds {
         let Some((_, rows)) = ROWS.iter().find(|(of, _)| *of == kind) else { continue };
         let rows = rows.replace("{dev}", DEV).replace("{{", "{").replace("}}", "}");
+        // Events are written here with their identities, which the lake keeps apart.
+        let whole = if kind == "event_records" { format!("{columns}, {identity}") } else { columns.to_owned() };
         connection
-            .execute_batch(&format!("CREATE TABLE {kind} ({columns}); INSERT INTO {kind} BY NAME {rows};"))
+            .execute_batch(&format!("CREATE TABLE {kind} ({whole}); INSERT INTO {kind} BY NAME {rows};"))
             .unwrap();
-        for column in columns.split(", ").filter_map(|column| column.strip_suffix(" VARCHAR")) {
+        for column in whole.split(", ").filter_map(|column| column.strip_suffix(" VARCHAR")) {
             let id = if column == "event_id" { "NULL" } else { "''" };
             connection.execute_batch(&format!("UPDATE {kind} SET {column} = {id} WHERE {column} IS NULL")).unwrap();
         }
+    }
+    let names = identity.split(", ").map(|column| column.split(' ').next().unwrap()).collect::<Vec<_>>().join(", ");
+    connection
+        .execute_batch(&format!(
+            "UPDATE event_records SET session = hash({names});
+             INSERT INTO sessions BY NAME SELECT DISTINCT session, {names} FROM event_records;
+             {}",
+            names.split(", ").map(|name| format!("ALTER TABLE event_records DROP {name};")).collect::<String>()
+        ))
+        .unwrap();
+    for (kind, _) in ROWS {
         let path = folder.join(format!("it's {kind}.parquet"));
         let quoted = path.to_str().unwrap().replace('\'', "''");
         connection.execute_batch(&format!("COPY {kind} TO '{quoted}' (FORMAT parquet)")).unwrap();
-        match kind {
-            "events" => lake.events.push(path),
+        match *kind {
+            "event_records" => lake.events.push(path),
             "usage" => lake.usage.push(path),
             "sessions" => lake.sessions.push(path),
             "issued" => lake.issued.push(path),

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::event::{CallVariant, Event, EventCategory, Identity, Outcome};
+use crate::model::event::{CallVariant, EventCategory, Identity, Outcome};
 use crate::model::time::{Day, SLOTS_PER_DAY, Timestamp, Window};
 
 /// Version of the normaliser and of the fold keys; every stored fold carries it.
@@ -89,27 +89,17 @@ impl Slots {
             .filter(|slot| self.0.get(usize::from(slot / 64)).is_some_and(|word| word & (1 << (slot % 64)) != 0))
     }
 
-    /// The 40 bytes that are stored, little endian.
+    /// The five words that are stored, the first slots in the first word's lowest bits.
     #[must_use]
-    pub fn to_bytes(&self) -> [u8; 40] {
-        let mut bytes = [0u8; 40];
-        for (chunk, word) in bytes.chunks_exact_mut(8).zip(self.0) {
-            chunk.copy_from_slice(&word.to_le_bytes());
-        }
-        bytes
+    pub const fn words(&self) -> [u64; 5] {
+        self.0
     }
 
-    /// Reads what [`Slots::to_bytes`] wrote; none where the length is wrong.
+    /// The set that [`Slots::words`] gave; bits past the last slot do not count.
     #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        if bytes.len() != 40 {
-            return None;
-        }
-        let mut words = [0u64; 5];
-        for (word, chunk) in words.iter_mut().zip(bytes.chunks_exact(8)) {
-            *word = u64::from_le_bytes(chunk.try_into().ok()?);
-        }
-        Some(Self(words))
+    pub const fn from_words(words: [u64; 5]) -> Self {
+        let [a, b, c, d, e] = words;
+        Self([a, b, c, d, e & 0xffff_ffff])
     }
 }
 
@@ -366,12 +356,6 @@ pub trait FactSource {
     fn digest_spans(&self) -> Result<Vec<DigestSpan>, Self::Error>;
 }
 
-/// Whether an event takes part in the `usage` and `shapes` folds: only calls do.
-#[must_use]
-pub fn is_usage(event: &Event) -> bool {
-    event.is_call()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -386,8 +370,8 @@ mod tests {
         b.insert(5);
         b.merge(&a);
         assert_eq!(b.iter().collect::<Vec<_>>(), [0, 5, 63, 64, 287]);
-        assert_eq!(Slots::from_bytes(&b.to_bytes()), Some(b));
-        assert_eq!(Slots::from_bytes(&[0; 39]), None);
+        assert_eq!(Slots::from_words(b.words()), b);
+        assert_eq!(Slots::from_words([0, 0, 0, 0, 1 << 32]), Slots::default());
     }
 
     #[test]

@@ -95,6 +95,7 @@ fn queries_over_real_logs_agree_with_a_plain_reader() {
         sessions: reader.parquet_files(PartKind::Sessions),
         issued: reader.parquet_files(PartKind::Issued),
         coverage: reader.parquet_files(PartKind::Coverage),
+        trail_calls: reader.parquet_files(PartKind::TrailCalls),
     };
     let assessment = nothing_collected("2023-07-11T00:00:00Z".parse().unwrap());
     let tables = Tables { assessment: &assessment, findings: &[], activity: &[], quarantine: &[] };

@@ -108,6 +108,7 @@ fn lake_files(reader: &Reader) -> LakeFiles {
         sessions: reader.parquet_files(PartKind::Sessions),
         issued: reader.parquet_files(PartKind::Issued),
         coverage: reader.parquet_files(PartKind::Coverage),
+        trail_calls: reader.parquet_files(PartKind::TrailCalls),
     }
 }
 

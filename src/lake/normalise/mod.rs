@@ -1,4 +1,4 @@
-//! From one record's JSON to an [`Event`]. Nothing is judged here that a later release might judge differently.
+//! From one record's JSON to a [`Record`]. Nothing is judged here that a later release might judge differently.
 //!
 //! Essential are `eventTime`, `eventSource` and `eventName`; any other field may be missing or of an odd type and
 //! is then empty or kept as its JSON text.
@@ -9,7 +9,9 @@ mod resources;
 use std::borrow::Cow;
 
 use super::json::{Kind, Value};
-use crate::model::event::{CallVariant, Event, EventCategory, Identity, Outcome};
+#[cfg(test)]
+use crate::model::event::Event;
+use crate::model::event::{CallVariant, EventCategory, EventResource, Identity, Outcome};
 use crate::model::time::Timestamp;
 
 pub(crate) use resources::parent;
@@ -23,7 +25,6 @@ const MAX_ROLE_BYTES: usize = 2048;
 struct Fields<'t> {
     time: Option<Value<'t>>,
     window: Option<Value<'t>>,
-    identity: Option<Value<'t>>,
     recorded: Option<Value<'t>>,
     request: Option<Value<'t>>,
     response: Option<Value<'t>>,
@@ -57,7 +58,6 @@ impl<'t> Fields<'t> {
             match key.as_ref() {
                 "eventTime" => fields.time = Some(value),
                 "timeWindow" => fields.window = Some(value),
-                "userIdentity" => fields.identity = Some(value),
                 "resources" => fields.recorded = Some(value),
                 "requestParameters" => fields.request = Some(value),
                 "responseElements" => fields.response = Some(value),
@@ -87,36 +87,72 @@ impl<'t> Fields<'t> {
         }
         fields
     }
+
+    /// With what records of other kinds say elsewhere.
+    fn completed(mut self) -> Self {
+        // Aggregated records count calls over a window and name none ("CloudTrail record contents for aggregated
+        // events"): they are measurements, told apart like Insights.
+        if self.category == "Aggregated" {
+            self.time = self.time.or_else(|| self.window.and_then(|w| w.get("windowStart")));
+            if self.name.is_empty() {
+                self.name = self.event_type.clone();
+            }
+        }
+        // Insights records name the measured call inside `insightDetails` ("CloudTrail record contents for Insights
+        // events for trails").
+        if self.category == "Insight" || self.event_type == "AwsCloudTrailInsight" {
+            let detail = |key: &str| self.details.and_then(|d| d.get(key)).map(Value::lenient).unwrap_or_default();
+            if self.source.is_empty() {
+                self.source = detail("eventSource");
+            }
+            if self.name.is_empty() {
+                self.name = detail("eventName");
+            }
+        }
+        self
+    }
 }
 
-/// Normalises a record.
+/// A record, normalised, over the text that it was parsed from. [`Record::to_event`] owns it.
+pub(crate) struct Record<'t> {
+    /// Empty where the record has none.
+    pub id: Cow<'t, str>,
+    pub time: Timestamp,
+    pub source: Cow<'t, str>,
+    pub name: Cow<'t, str>,
+    pub region: Cow<'t, str>,
+    pub category: EventCategory,
+    pub event_type: Cow<'t, str>,
+    pub read_only: Option<bool>,
+    pub variant: CallVariant,
+    pub resources: Vec<EventResource>,
+    pub outcome: Outcome,
+    pub error_code: Cow<'t, str>,
+    pub error_message: Cow<'t, str>,
+    pub recipient_account: Cow<'t, str>,
+    pub shared_id: Cow<'t, str>,
+    pub request_id: Cow<'t, str>,
+    pub source_ip: Cow<'t, str>,
+    pub user_agent: Cow<'t, str>,
+    pub vpc_endpoint: Cow<'t, str>,
+    pub tls_version: Cow<'t, str>,
+    pub from_console: bool,
+    /// None where null, as the next three.
+    pub request: Option<Value<'t>>,
+    pub response: Option<Value<'t>>,
+    pub additional: Option<Value<'t>>,
+    pub service_details: Option<Value<'t>>,
+}
+
+/// Normalises a record. `owner` is the account of its identity.
 ///
 /// # Errors
 /// Why the record cannot be placed at all: lower case, naming the field and what was expected.
-pub(crate) fn normalise(record: Value<'_>) -> Result<Event, String> {
+pub(crate) fn normalise<'t>(record: Value<'t>, owner: &'t str) -> Result<Record<'t>, String> {
     if record.kind() != Kind::Object {
         return Err("not a CloudTrail record: expected a JSON object".to_owned());
     }
-    let mut fields = Fields::read(record);
-    // Aggregated records count calls over a window and name none ("CloudTrail record contents for aggregated
-    // events"): they are measurements, told apart like Insights.
-    if fields.category == "Aggregated" {
-        fields.time = fields.time.or_else(|| fields.window.and_then(|w| w.get("windowStart")));
-        if fields.name.is_empty() {
-            fields.name = fields.event_type.clone();
-        }
-    }
-    // Insights records name the measured call inside `insightDetails` ("CloudTrail record contents for Insights
-    // events for trails").
-    if fields.category == "Insight" || fields.event_type == "AwsCloudTrailInsight" {
-        let detail = |key: &str| fields.details.and_then(|d| d.get(key)).map(Value::lenient).unwrap_or_default();
-        if fields.source.is_empty() {
-            fields.source = detail("eventSource");
-        }
-        if fields.name.is_empty() {
-            fields.name = detail("eventName");
-        }
-    }
+    let fields = Fields::read(record).completed();
     if fields.source.is_empty() && fields.name.is_empty() {
         return Err("not a CloudTrail record: it has neither eventSource nor eventName".to_owned());
     }
@@ -126,54 +162,89 @@ pub(crate) fn normalise(record: Value<'_>) -> Result<Event, String> {
         }
     }
     let time = time(fields.time)?;
-    let identity = fields.identity.map(identity).unwrap_or_default();
-    let account = [&fields.recipient, &fields.account_id, &Cow::Borrowed(identity.account.as_str())]
-        .into_iter()
-        .find(|text| !text.is_empty())
-        .map(ToString::to_string)
-        .unwrap_or_default();
+    let account = [&fields.recipient, &fields.account_id].into_iter().find(|text| !text.is_empty()).cloned();
+    let account = account.unwrap_or(Cow::Borrowed(owner));
     let request = fields.request.filter(|value| !value.is_null());
     // Sign-in events say success or failure under their own name: `"ConsoleLogin": "Failure"`.
     let sign_in = fields.response.filter(|_| fields.source == "signin.amazonaws.com");
     let sign_in = sign_in.and_then(|r| r.get(&fields.name)).and_then(Value::text);
-    let resources =
-        resources::resources(&fields.source, &fields.name, &fields.region, &account, fields.recorded, request);
-    let json =
-        |value: Option<Value<'_>>| value.filter(|v| !v.is_null()).map(|v| v.raw().to_owned()).unwrap_or_default();
     let outcome =
         outcome::classify(&fields.source, &fields.name, &fields.error_code, &fields.error_message, sign_in.as_deref());
     let mut variant = request.map(variant).unwrap_or_default();
     if outcome == Outcome::Denied {
         outcome::refused(&fields.error_message).unwrap_or_default().clone_into(&mut variant.refused);
     }
-    Ok(Event {
-        id: Some(fields.id.clone().into_owned()).filter(|id| !id.is_empty()),
+    Ok(Record {
         time,
         category: category(&fields),
         outcome,
         variant,
-        source: fields.source.into_owned(),
-        name: fields.name.into_owned(),
-        region: fields.region.into_owned(),
-        event_type: fields.event_type.into_owned(),
+        resources: resources::resources(
+            &fields.source,
+            &fields.name,
+            &fields.region,
+            &account,
+            fields.recorded,
+            request,
+        ),
+        request,
+        response: fields.response.filter(|value| !value.is_null()),
+        additional: fields.additional.filter(|value| !value.is_null()),
+        service_details: fields.details.filter(|value| !value.is_null()),
+        id: fields.id,
+        source: fields.source,
+        name: fields.name,
+        region: fields.region,
+        event_type: fields.event_type,
         read_only: fields.read_only,
-        identity,
-        resources,
-        error_code: fields.error_code.into_owned(),
-        error_message: fields.error_message.into_owned(),
+        error_code: fields.error_code,
+        error_message: fields.error_message,
         recipient_account: account,
-        shared_id: fields.shared.into_owned(),
-        request_id: fields.request_id.into_owned(),
-        source_ip: fields.source_ip.into_owned(),
-        user_agent: fields.user_agent.into_owned(),
-        vpc_endpoint: fields.endpoint.into_owned(),
-        tls_version: fields.tls.into_owned(),
+        shared_id: fields.shared,
+        request_id: fields.request_id,
+        source_ip: fields.source_ip,
+        user_agent: fields.user_agent,
+        vpc_endpoint: fields.endpoint,
+        tls_version: fields.tls,
         from_console: fields.console,
-        request: json(fields.request),
-        response: json(fields.response),
-        additional: json(fields.additional),
-        service_details: json(fields.details),
     })
+}
+
+#[cfg(test)]
+impl Record<'_> {
+    /// The record as an event of its own, with its identity: what the tests of normalisation look at.
+    pub(crate) fn to_event(&self, identity: Identity) -> Event {
+        let own = |text: &Cow<'_, str>| text.clone().into_owned();
+        let raw = |value: Option<Value<'_>>| value.map(Value::raw).unwrap_or_default().to_owned();
+        Event {
+            id: Some(own(&self.id)).filter(|id| !id.is_empty()),
+            time: self.time,
+            source: own(&self.source),
+            name: own(&self.name),
+            region: own(&self.region),
+            category: self.category,
+            event_type: own(&self.event_type),
+            read_only: self.read_only,
+            identity,
+            variant: self.variant.clone(),
+            resources: self.resources.clone(),
+            outcome: self.outcome,
+            error_code: own(&self.error_code),
+            error_message: own(&self.error_message),
+            recipient_account: own(&self.recipient_account),
+            shared_id: own(&self.shared_id),
+            request_id: own(&self.request_id),
+            source_ip: own(&self.source_ip),
+            user_agent: own(&self.user_agent),
+            vpc_endpoint: own(&self.vpc_endpoint),
+            tls_version: own(&self.tls_version),
+            from_console: self.from_console,
+            request: raw(self.request),
+            response: raw(self.response),
+            additional: raw(self.additional),
+            service_details: raw(self.service_details),
+        }
+    }
 }
 
 /// The category; records of event versions before 1.07 do not say it.
@@ -232,7 +303,8 @@ fn plain_time(text: &[u8]) -> Option<Timestamp> {
     Some(Timestamp::from_seconds(days * 86_400 + hour * 3600 + minute * 60 + second))
 }
 
-fn identity(value: Value<'_>) -> Identity {
+/// The `userIdentity` of a record.
+pub(crate) fn identity(value: Value<'_>) -> Identity {
     let mut out = Identity::default();
     if value.kind() != Kind::Object {
         // Hand-made records put a bare text here.
@@ -320,10 +392,23 @@ fn variant(request: Value<'_>) -> CallVariant {
             out.tags = true;
         }
     }
-    roles(request, &mut String::new(), false, &mut out.roles);
-    out.roles.sort();
-    out.roles.dedup();
+    if may_speak_of_roles(request.raw()) {
+        roles(request, &mut String::new(), false, &mut out.roles);
+        out.roles.sort();
+        out.roles.dedup();
+    }
     out
+}
+
+/// Whether a text may hold `role` or `profile` in any case, or hides letters behind escapes: all that [`roles`]
+/// looks for has one of these. Most requests have none, and walking them costs more than this.
+fn may_speak_of_roles(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let is =
+        |at: Option<usize>, want: u8| at.and_then(|at| bytes.get(at)).is_some_and(|b| b.eq_ignore_ascii_case(&want));
+    memchr::memchr2_iter(b'l', b'L', bytes)
+        .any(|at| is(at.checked_add(1), b'e') && (is(at.checked_sub(1), b'o') || is(at.checked_sub(1), b'i')))
+        || memchr::memmem::find(bytes, b"\\u").is_some()
 }
 
 /// Gathers texts below a key that speaks of a role or an instance profile. Session names are left out: they are

@@ -1,10 +1,10 @@
 //! Which resources a call names: the record's own `resources` first, else what its request parameters say by the
 //! table in `resources.tsv`; and the resource within which another lies.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use crate::lake::json::Value;
+use crate::lake::json::{Kind, Value};
 use crate::model::event::EventResource;
 
 /// Resources kept of one record: a batch call may name hundreds.
@@ -23,12 +23,55 @@ struct Template {
     kind: &'static str,
 }
 
-static TABLE: LazyLock<BTreeMap<&'static str, Vec<Template>>> = LazyLock::new(|| {
-    let mut table: BTreeMap<&'static str, Vec<Template>> = BTreeMap::new();
+/// The templates of one event source.
+#[derive(Default)]
+struct Templates {
+    all: Vec<Template>,
+    /// First name of the first parameter, in lower case → indices of the templates that begin with it. Most requests
+    /// have a handful of members, a source up to a hundred templates.
+    by_parameter: HashMap<String, Vec<usize>>,
+    /// Templates without a parameter.
+    fixed: Vec<usize>,
+}
+
+impl Templates {
+    fn add(&mut self, template: Template) {
+        let index = self.all.len();
+        let first = template.parts.iter().find_map(|part| match part {
+            Part::Parameter(path) => path.first(),
+            _ => None,
+        });
+        match first {
+            Some(name) => self.by_parameter.entry(name.to_ascii_lowercase()).or_default().push(index),
+            None => self.fixed.push(index),
+        }
+        self.all.push(template);
+    }
+
+    /// The templates that a request may fill, in their order.
+    fn of(&self, request: Value<'_>) -> impl Iterator<Item = &Template> {
+        let mut indices = self.fixed.clone();
+        if request.kind() == Kind::Array {
+            indices = (0..self.all.len()).collect();
+        }
+        let mut name = String::new();
+        for (key, _) in request.members() {
+            name.clear();
+            name.extend(key.chars().map(|c| c.to_ascii_lowercase()));
+            indices.extend(self.by_parameter.get(&name).into_iter().flatten());
+        }
+        indices.sort_unstable();
+        indices.dedup();
+        indices.into_iter().filter_map(|index| self.all.get(index))
+    }
+}
+
+static TABLE: LazyLock<HashMap<&'static str, Templates>> = LazyLock::new(|| {
+    let mut table: HashMap<&'static str, Templates> = HashMap::new();
     for line in include_str!("resources.tsv").lines().filter(|line| !line.starts_with('#')) {
         let mut columns = line.split('\t');
         if let (Some(source), Some(template), Some(kind)) = (columns.next(), columns.next(), columns.next()) {
-            table.entry(source).or_default().push(Template { parts: parts(template), kind });
+            table.entry(source).or_default().add(Template { parts: parts(template), kind });
         }
     }
     table
@@ -190,7 +233,7 @@ pub(crate) fn resources(
         return out;
     }
     if let (Some(request), Some(templates)) = (request, TABLE.get(source)) {
-        for template in templates {
+        for template in templates.of(request) {
             fill(template, request, region, account, &mut out);
         }
     }

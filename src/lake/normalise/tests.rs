@@ -9,7 +9,8 @@ use crate::model::event::Outcome;
 fn event(text: &str) -> Result<Event, String> {
     let mut tape = Tape::default();
     tape.parse(text.as_bytes(), usize::MAX).unwrap();
-    normalise(tape.root(text))
+    let identity = tape.root(text).get("userIdentity").map(identity).unwrap_or_default();
+    normalise(tape.root(text), &identity.account.clone()).map(|record| record.to_event(identity))
 }
 
 fn with(fields: &str) -> Event {
@@ -216,17 +217,26 @@ proptest! {
         record.insert("eventSource".to_owned(), format!("{source}.amazonaws.com").into());
         record.insert("eventName".to_owned(), name.into());
         record.insert("eventTime".to_owned(), "2024-01-01T00:00:00Z".into());
-        let event = event(&serde_json::Value::Object(record).to_string()).unwrap();
-        let session = crate::usage::fold::SessionId::of(&event.identity);
-        let mut folds = crate::usage::fold::Folds::default();
-        crate::lake::fold::add(&mut folds, &event, session, "x");
+        let text = serde_json::Value::Object(record).to_string();
+        let event = event(&text).unwrap();
         for resource in &event.resources {
             prop_assert!(resource.arn.starts_with(parent(&resource.arn)));
         }
+        let mut tape = Tape::default();
+        tape.parse(text.as_bytes(), usize::MAX).unwrap();
+        let mut chunk = crate::lake::chunk::Chunk::new(false);
+        chunk.add(tape.root(&text), 1, 2, false).unwrap();
+        let rows: Vec<_> = chunk.rows.iter().collect();
+        let folds = crate::lake::fold::ChunkFolds::of(&chunk, &rows);
+        prop_assert_eq!(folds.usage_facts.len(), usize::from(event.is_call()));
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.parquet");
-        let row = crate::lake::EventRow { event, session, file: "f".into(), offset: 1, length: 2, content: [7; 16] };
-        std::fs::write(&path, crate::lake::table::events_bytes(&[&row], &path).unwrap()).unwrap();
-        prop_assert_eq!(crate::lake::table::read_events(&path).unwrap(), vec![row]);
+        std::fs::write(&path, crate::lake::table::events_bytes(&chunk, &rows, &path).unwrap()).unwrap();
+        let sessions = chunk.identity(0).cloned().into_iter().collect();
+        let mut read = Vec::new();
+        crate::lake::table::read_events(&path, &sessions, &mut |row| read.push(row)).unwrap();
+        prop_assert_eq!(read.len(), 1);
+        prop_assert_eq!((&read[0].event, read[0].offset, read[0].length), (&event, 1, 2));
+        prop_assert_eq!(read[0].session, crate::usage::fold::SessionId::of(&event.identity));
     }
 }

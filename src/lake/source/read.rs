@@ -4,19 +4,15 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
-use std::sync::Arc;
 
 use libdeflater::Decompressor;
 
 use super::find::Found;
 use super::layout::FileKind;
-use crate::lake::canonical::canonical;
-use crate::lake::ids;
+use crate::lake::chunk::Chunk;
 use crate::lake::json::{Tape, Value};
-use crate::lake::normalise::normalise;
 use crate::lake::split::{Ending, Piece, Splitter};
-use crate::lake::table::EventRow as Row;
-use crate::usage::fold::{DigestSpan, SessionId};
+use crate::usage::fold::DigestSpan;
 
 /// Files up to this size on disk are read in one piece; larger ones stream.
 pub(crate) const WHOLE_FILE_BYTES: u64 = 64 << 20;
@@ -49,25 +45,28 @@ pub(crate) struct FileEnd {
     pub digest: Option<DigestSpan>,
 }
 
-/// Where what is read goes.
-pub(crate) trait Sink {
-    type Error;
-    /// An event.
-    fn row(&mut self, row: Row) -> Result<(), Self::Error>;
-    /// Something set aside.
-    fn bad(&mut self, bad: Bad) -> Result<(), Self::Error>;
-}
-
-/// Why reading stopped: the file, or the sink.
+/// Why reading stopped: the file, or what its events go to.
 pub(crate) enum ReadError<E> {
     File(std::io::Error),
-    Sink(E),
+    Full(E),
 }
 
-/// Reads a file. `known` is the hash of its content as last read.
-pub(crate) fn read<S: Sink>(found: &Found, known: Option<&str>, sink: &mut S) -> Result<FileEnd, ReadError<S::Error>> {
+/// Asked after every record, whether reading may go on; it may empty the chunk.
+pub(crate) trait Room {
+    type Error;
+    /// Goes on, or stops reading.
+    fn after(&mut self, chunk: &mut Chunk) -> Result<(), Self::Error>;
+}
+
+/// Reads a file into a chunk, where it was begun. `known` is the hash of its content as last read.
+pub(crate) fn read<S: Room>(
+    found: &Found,
+    known: Option<&str>,
+    chunk: &mut Chunk,
+    room: &mut S,
+) -> Result<FileEnd, ReadError<S::Error>> {
     if found.size > WHOLE_FILE_BYTES {
-        return stream(found, sink);
+        return stream(found, chunk, room);
     }
     let bytes = std::fs::read(&found.path).map_err(ReadError::File)?;
     let hash = blake3::hash(&bytes).to_hex().to_string();
@@ -79,19 +78,22 @@ pub(crate) fn read<S: Sink>(found: &Found, known: Option<&str>, sink: &mut S) ->
         let text = if bytes.starts_with(&GZIP) { inflate(&bytes).unwrap_or_default() } else { bytes };
         return Ok(FileEnd { digest: digest_span(found, &text), ..end(FileKind::Digest, true, false) });
     }
-    let mut state = State::new(found, sink);
+    let mut state = State::new(found, chunk, room);
     let ending = if !bytes.starts_with(&GZIP) {
         state.run(Splitter::whole(bytes, None)).map(|(_, ending)| ending)
     } else if let Some(text) = inflate(&bytes) {
-        state.run(Splitter::whole(text, None)).map(|(_, ending)| ending)
+        let mut splitter = Splitter::whole(text, None);
+        let ending = state.pieces(&mut splitter);
+        give_back(splitter.into_buffer());
+        ending
     } else {
         state.run(Splitter::streaming(flate2::read::MultiGzDecoder::new(bytes.as_slice()))).map(|(_, ending)| ending)
     };
-    let ending = ending.map_err(ReadError::Sink)?;
+    let ending = ending.map_err(ReadError::Full)?;
     Ok(FileEnd { digest: state.digest, ..end(state.kind, ending == Ending::Whole, false) })
 }
 
-fn stream<S: Sink>(found: &Found, sink: &mut S) -> Result<FileEnd, ReadError<S::Error>> {
+fn stream<S: Room>(found: &Found, chunk: &mut Chunk, room: &mut S) -> Result<FileEnd, ReadError<S::Error>> {
     let mut file = File::open(&found.path).map_err(ReadError::File)?;
     let mut magic = [0u8; 3];
     let head = file.read(&mut magic).map_err(ReadError::File)?;
@@ -101,13 +103,13 @@ fn stream<S: Sink>(found: &Found, sink: &mut S) -> Result<FileEnd, ReadError<S::
         let hash = source.hash.finalize().to_hex().to_string();
         return Ok(FileEnd { kind: FileKind::Digest, hash, whole: true, unchanged: false, digest: None });
     }
-    let mut state = State::new(found, sink);
+    let mut state = State::new(found, chunk, room);
     let (mut source, ending) = if head == 3 && magic == GZIP {
         let gzip = flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(1 << 20, source));
-        let (rest, ending) = state.run(Splitter::streaming(gzip)).map_err(ReadError::Sink)?;
+        let (rest, ending) = state.run(Splitter::streaming(gzip)).map_err(ReadError::Full)?;
         (rest.map(|gzip| gzip.into_inner().into_inner()), ending)
     } else {
-        state.run(Splitter::streaming(source)).map_err(ReadError::Sink)?
+        state.run(Splitter::streaming(source)).map_err(ReadError::Full)?
     };
     let (kind, digest) = (state.kind, state.digest);
     let mut hash = String::new();
@@ -131,8 +133,15 @@ impl<R: Read> Read for Hashing<R> {
     }
 }
 
+/// What is used again from file to file: fresh memory costs more than inflating into it.
+#[derive(Default)]
+struct Reused {
+    inflater: Option<Decompressor>,
+    text: Vec<u8>,
+}
+
 thread_local! {
-    static INFLATER: RefCell<Decompressor> = RefCell::new(Decompressor::new());
+    static REUSED: RefCell<Reused> = RefCell::default();
 }
 
 /// Inflates a file of one gzip member of ordinary size. None where it is anything else: several members, a
@@ -148,9 +157,17 @@ fn inflate(bytes: &[u8]) -> Option<Vec<u8>> {
     if memchr::memmem::find(bytes.get(GZIP.len()..)?, &GZIP).is_some() {
         return None;
     }
-    let mut text = vec![0u8; size];
-    let written = INFLATER.with_borrow_mut(|inflater| inflater.gzip_decompress(bytes, &mut text)).ok()?;
-    (written == size).then_some(text)
+    REUSED.with_borrow_mut(|reused| {
+        let mut text = std::mem::take(&mut reused.text);
+        text.resize(size, 0);
+        let written = reused.inflater.get_or_insert_with(Decompressor::new).gzip_decompress(bytes, &mut text);
+        (written == Ok(size)).then_some(text)
+    })
+}
+
+/// Keeps a text's memory for the next file.
+fn give_back(text: Vec<u8>) {
+    REUSED.with_borrow_mut(|reused| reused.text = text);
 }
 
 /// What a digest file at its place speaks for; none where it is no digest.
@@ -176,51 +193,46 @@ fn span(digest: Value<'_>, region: &str) -> Option<DigestSpan> {
 }
 
 struct State<'s, S> {
-    sink: &'s mut S,
-    file: Arc<str>,
+    chunk: &'s mut Chunk,
+    room: &'s mut S,
     kind: FileKind,
     region: String,
     digest: Option<DigestSpan>,
-    canonical: Vec<u8>,
 }
 
-impl<'s, S: Sink> State<'s, S> {
-    fn new(found: &Found, sink: &'s mut S) -> Self {
-        let file = found.path.to_string_lossy().as_ref().into();
-        let region = found.layout.region.clone();
-        Self { sink, file, kind: found.layout.kind, region, digest: None, canonical: Vec::new() }
+impl<'s, S: Room> State<'s, S> {
+    fn new(found: &Found, chunk: &'s mut Chunk, room: &'s mut S) -> Self {
+        Self { chunk, room, kind: found.layout.kind, region: found.layout.region.clone(), digest: None }
     }
 
     fn run<R: Read>(&mut self, mut splitter: Splitter<R>) -> Result<(Option<R>, Ending), S::Error> {
-        let ending = splitter.run(&mut |piece| match piece {
-            Piece::Record { offset, text, value } => self.record(offset, text, value),
-            Piece::Bad { offset, length, reason, raw } => self.bad(offset, length, reason, raw),
-        })?;
+        let ending = self.pieces(&mut splitter)?;
         Ok((splitter.into_source(), ending))
     }
 
-    fn bad(&mut self, offset: u64, length: u64, reason: String, raw: &[u8]) -> Result<(), S::Error> {
-        let raw = (!raw.is_empty() && raw.len() <= KEPT_RAW_BYTES).then(|| raw.to_vec());
-        self.sink.bad(Bad { offset, length, reason, raw })
+    fn pieces<R: Read>(&mut self, splitter: &mut Splitter<R>) -> Result<Ending, S::Error> {
+        splitter.run(&mut |piece| {
+            match piece {
+                Piece::Record { offset, text, value } => self.record(offset, text, value),
+                Piece::Bad { offset, length, reason, raw } => self.bad(offset, length, reason, raw),
+            }
+            self.room.after(self.chunk)
+        })
     }
 
-    fn record(&mut self, offset: u64, text: &str, value: Value<'_>) -> Result<(), S::Error> {
+    fn bad(&mut self, offset: u64, length: u64, reason: String, raw: &[u8]) {
+        let raw = (!raw.is_empty() && raw.len() <= KEPT_RAW_BYTES).then(|| raw.to_vec());
+        self.chunk.bad(Bad { offset, length, reason, raw });
+    }
+
+    fn record(&mut self, offset: u64, text: &str, value: Value<'_>) {
         let length = text.len() as u64;
-        self.canonical.clear();
-        if let Err(key) = canonical(value, &mut self.canonical) {
-            return self.bad(offset, length, format!("the key `{key}` stands twice in one object"), text.as_bytes());
-        }
-        match normalise(value) {
-            Ok(event) => {
-                let content = ids::content(&self.canonical);
-                let session = SessionId::of(&event.identity);
-                self.sink.row(Row { event, session, file: self.file.clone(), offset, length, content })
-            }
+        match self.chunk.add(value, offset, length, false) {
+            Ok(()) => {}
             // A digest outside the S3 layout. Source: "CloudTrail digest file structure".
             Err(_) if value.get("digestStartTime").is_some() && value.get("logFiles").is_some() => {
                 self.kind = FileKind::Digest;
                 self.digest = span(value, &self.region);
-                Ok(())
             }
             Err(reason) => self.bad(offset, length, reason, text.as_bytes()),
         }
@@ -229,23 +241,19 @@ impl<'s, S: Sink> State<'s, S> {
 
 /// Reads a file to its end in memory, for tests of single files.
 #[cfg(test)]
-pub(crate) fn read_all(path: &Path) -> (Vec<Row>, Vec<Bad>, FileEnd) {
-    struct All(Vec<Row>, Vec<Bad>);
-    impl Sink for All {
+pub(crate) fn read_all(path: &Path) -> (usize, Vec<Bad>, FileEnd) {
+    struct Always;
+    impl Room for Always {
         type Error = std::convert::Infallible;
-        fn row(&mut self, row: Row) -> Result<(), Self::Error> {
-            self.0.push(row);
-            Ok(())
-        }
-        fn bad(&mut self, bad: Bad) -> Result<(), Self::Error> {
-            self.1.push(bad);
+        fn after(&mut self, _: &mut Chunk) -> Result<(), Self::Error> {
             Ok(())
         }
     }
     let found = super::find::find(path).unwrap().files.remove(0);
-    let mut all = All(Vec::new(), Vec::new());
-    let Ok(end) = read(&found, None, &mut all) else { panic!("cannot read {}", path.display()) };
-    (all.0, all.1, end)
+    let mut chunk = Chunk::new(false);
+    chunk.begin(&found, 0);
+    let Ok(end) = read(&found, None, &mut chunk, &mut Always) else { panic!("cannot read {}", path.display()) };
+    (chunk.rows.len(), chunk.files.remove(0).bad, end)
 }
 
 #[cfg(test)]
@@ -271,7 +279,7 @@ mod tests {
         let path = folder.path().join("x.bin");
         std::fs::write(&path, bytes).unwrap();
         let (rows, bad, end) = read_all(&path);
-        (rows.len(), bad.into_iter().map(|b| b.reason).collect(), end.whole)
+        (rows, bad.into_iter().map(|b| b.reason).collect(), end.whole)
     }
 
     #[test]
@@ -302,7 +310,7 @@ mod tests {
         std::fs::write(&path, r#"{"awsAccountId":"1","digestStartTime":"2015-08-17T14:01:31Z","logFiles":[]}"#)
             .unwrap();
         let (rows, bad, end) = read_all(&path);
-        assert_eq!((rows.len(), bad.len(), end.kind), (0, 0, FileKind::Digest));
+        assert_eq!((rows, bad.len(), end.kind), (0, 0, FileKind::Digest));
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! Events as Parquet. Columns: `lake::schema`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Columns, Table, at, failed, from_json, json};
+use super::{Columns, Table, at, failed, from_json};
+use crate::lake::chunk::{Chunk, Row, Span};
+use crate::lake::content::Content;
 use crate::lake::error::LakeError;
-use crate::lake::normalise::parent;
+use crate::lake::symbols::Sym;
 use crate::model::event::{CallVariant, Event, EventCategory, EventResource, Identity, Outcome};
 use crate::usage::fold::SessionId;
 
@@ -21,21 +24,13 @@ pub struct EventRow {
     pub offset: u64,
     /// Its length in bytes.
     pub length: u64,
-    /// Hash of its canonical content.
+    /// Hashes of its content: the core, then the whole.
     pub content: [u8; 16],
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 });
     bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()
-}
-
-fn unhex(text: &str) -> Option<[u8; 16]> {
-    let mut out = [0u8; 16];
-    for (at, byte) in out.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
-    }
-    Some(out)
 }
 
 /// The category that [`EventCategory::as_str`] wrote.
@@ -111,11 +106,12 @@ pub(super) fn identities(table: &Table<'_>) -> Result<Vec<Identity>, LakeError> 
         .collect())
 }
 
-pub(super) fn put_variants<'a>(columns: &mut Columns, variants: impl Iterator<Item = &'a CallVariant> + Clone) {
-    columns.flag("version_id", variants.clone().map(|v| v.version_id));
-    columns.flag("tags", variants.clone().map(|v| v.tags));
-    columns.texts("roles", variants.clone().map(|v| if v.roles.is_empty() { "[]".to_owned() } else { json(&v.roles) }));
-    columns.texts("refused", variants.map(|v| v.refused.clone()));
+pub(super) fn put_variants(columns: &mut Columns, chunk: &Chunk, variants: impl Iterator<Item = u32> + Clone) {
+    let variants = || variants.clone().map(|number| chunk.variant_of(number));
+    columns.flag("version_id", variants().map(|v| v.version_id));
+    columns.flag("tags", variants().map(|v| v.tags));
+    columns.text("roles", variants().map(|v| chunk.sym(v.roles)));
+    columns.text("refused", variants().map(|v| chunk.sym(v.refused)));
 }
 
 pub(super) fn variants(table: &Table<'_>) -> Result<Vec<CallVariant>, LakeError> {
@@ -135,116 +131,122 @@ pub(super) fn variants(table: &Table<'_>) -> Result<Vec<CallVariant>, LakeError>
         .collect()
 }
 
-/// The event's plain text columns.
-const TEXTS: [(&str, TextOf<Event>); 18] = [
-    ("source", |e| &e.source),
-    ("name", |e| &e.name),
-    ("region", |e| &e.region),
-    ("category", |e| e.category.as_str()),
-    ("event_type", |e| &e.event_type),
-    ("outcome", |e| e.outcome.as_str()),
-    ("error_code", |e| &e.error_code),
-    ("error_message", |e| &e.error_message),
-    ("account", |e| &e.recipient_account),
-    ("shared_id", |e| &e.shared_id),
-    ("request_id", |e| &e.request_id),
-    ("source_ip", |e| &e.source_ip),
-    ("user_agent", |e| &e.user_agent),
-    ("vpc_endpoint", |e| &e.vpc_endpoint),
-    ("tls_version", |e| &e.tls_version),
-    ("request", |e| &e.request),
-    ("response", |e| &e.response),
-    ("additional", |e| &e.additional),
+type SymOf = fn(&Row) -> Sym;
+
+/// The columns whose texts repeat.
+const SYMBOLS: [(&str, SymOf); 11] = [
+    ("source", |r| r.source),
+    ("name", |r| r.name),
+    ("region", |r| r.region),
+    ("event_type", |r| r.event_type),
+    ("error_code", |r| r.error_code),
+    ("error_message", |r| r.error_message),
+    ("account", |r| r.account),
+    ("source_ip", |r| r.source_ip),
+    ("user_agent", |r| r.user_agent),
+    ("vpc_endpoint", |r| r.endpoint),
+    ("tls_version", |r| r.tls),
 ];
 
-/// Events, in the order given, as a Parquet file.
-pub(crate) fn events_bytes(rows: &[&EventRow], path: &Path) -> Result<Vec<u8>, LakeError> {
-    let events = || rows.iter().map(|row| &row.event);
-    let main = |e: &'_ Event| -> String { e.resources.first().map(|r| r.arn.clone()).unwrap_or_default() };
+type SpanOf = fn(&Row) -> Span;
+
+/// The columns whose texts do not.
+const SPANS: [(&str, SpanOf); 6] = [
+    ("shared_id", |r| r.shared),
+    ("request_id", |r| r.request_id),
+    ("request", |r| r.request),
+    ("response", |r| r.response),
+    ("additional", |r| r.additional),
+    ("service_details", |r| r.details),
+];
+
+/// Events of a chunk, in the order given, as a Parquet file.
+pub(crate) fn events_bytes(chunk: &Chunk, rows: &[&Row], path: &Path) -> Result<Vec<u8>, LakeError> {
+    let rows = || rows.iter().copied();
     let mut columns = Columns::default();
     let built = (|| {
-        columns.optional_text("event_id", events().map(|e| e.id.as_deref()));
-        columns.time("time", events().map(|e| e.time))?;
-        for (name, of) in TEXTS {
-            columns.text(name, events().map(of));
+        columns.optional_text("event_id", rows().map(|r| Some(chunk.text(r.id)).filter(|id| !id.is_empty())));
+        columns.time("time", rows().map(|r| r.time))?;
+        for (name, of) in SYMBOLS {
+            columns.text(name, rows().map(|r| chunk.sym(of(r))));
         }
-        columns.text("service_details", events().map(|e| e.service_details.as_str()));
-        columns.optional_flag("read_only", events().map(|e| e.read_only));
-        columns.flag("from_console", events().map(|e| e.from_console));
-        columns.key("session", rows.iter().map(|row| row.session.0));
-        put_identities(&mut columns, events().map(|e| &e.identity));
-        put_variants(&mut columns, events().map(|e| &e.variant));
-        columns.texts("resource", events().map(main));
-        columns.texts("parent_resource", events().map(|e| parent(&main(e)).to_owned()));
-        columns.texts("resources", events().map(resources_json));
-        columns.text("file", rows.iter().map(|row| row.file.as_ref()));
-        columns.count("offset", rows.iter().map(|row| row.offset));
-        columns.count("length", rows.iter().map(|row| row.length));
-        columns.texts("content", rows.iter().map(|row| hex(&row.content)));
-        columns.into_parquet(rows.len())
+        columns.text("category", rows().map(|r| r.category.as_str()));
+        columns.text("outcome", rows().map(|r| r.outcome.as_str()));
+        for (name, of) in SPANS {
+            columns.text(name, rows().map(|r| chunk.text(of(r))));
+        }
+        columns.optional_flag("read_only", rows().map(|r| r.read_only));
+        columns.flag("from_console", rows().map(|r| r.console));
+        columns.key("session", rows().map(|r| chunk.session_id(r.session).0));
+        put_variants(&mut columns, chunk, rows().map(|r| r.variant));
+        columns.text("resource", rows().map(|r| chunk.sym(chunk.targets_of(r.targets).main)));
+        columns.text("parent_resource", rows().map(|r| chunk.sym(chunk.targets_of(r.targets).parent)));
+        columns.text("resources", rows().map(|r| chunk.sym(chunk.targets_of(r.targets).list)));
+        columns.text("file", rows().map(|r| chunk.path_of(r.file)));
+        columns.count("offset", rows().map(|r| r.offset));
+        columns.count("length", rows().map(|r| r.length));
+        columns.key("content_core", rows().map(|r| r.entry.content.core));
+        columns.key("content_whole", rows().map(|r| r.entry.content.whole));
+        columns.into_parquet(rows().count())
     })();
     built.map_err(|e| failed(path, &e))
 }
 
-fn resources_json(event: &Event) -> String {
-    if event.resources.is_empty() {
-        return "[]".to_owned();
-    }
-    json(&event.resources.iter().map(|r| [&r.arn, &r.kind, &r.account]).collect::<Vec<_>>())
-}
-
-/// Reads a segment back.
-pub(crate) fn read_events(path: &Path) -> Result<Vec<EventRow>, LakeError> {
+/// Reads a segment back. `sessions` are the identities of the store.
+pub(crate) fn read_events(
+    path: &Path,
+    sessions: &BTreeMap<SessionId, Identity>,
+    each: &mut dyn FnMut(EventRow),
+) -> Result<(), LakeError> {
     let table = Table::read(path)?;
     let text = |name: &str| table.text(name);
-    let texts: Vec<Vec<&str>> = TEXTS.iter().map(|(name, _)| table.text(name)).collect::<Result<_, _>>()?;
-    let nth = |column: usize, row: usize| texts.get(column).map(|c| at(c, row).to_owned()).unwrap_or_default();
-    let (identities, variants) = (identities(&table)?, variants(&table)?);
+    let (source, name, region, kind) = (text("source")?, text("name")?, text("region")?, text("category")?);
+    let (event_type, result) = (text("event_type")?, text("outcome")?);
+    let (code, message, account) = (text("error_code")?, text("error_message")?, text("account")?);
+    let (shared, request_id, ip) = (text("shared_id")?, text("request_id")?, text("source_ip")?);
+    let (agent, endpoint, tls) = (text("user_agent")?, text("vpc_endpoint")?, text("tls_version")?);
+    let (request, response, additional) = (text("request")?, text("response")?, text("additional")?);
+    let (variants, session) = (variants(&table)?, table.key("session")?);
     let (id, time, details) = (table.optional_text("event_id")?, table.time("time")?, text("service_details")?);
     let (read_only, console) = (table.optional_flag("read_only")?, table.flag("from_console")?);
-    let (resources, file, content) = (text("resources")?, text("file")?, text("content")?);
+    let (resources, file) = (text("resources")?, text("file")?);
     let (offset, length) = (table.count("offset")?, table.count("length")?);
-    (0..table.height())
-        .map(|row| {
-            let list: Vec<[String; 3]> = from_json(path, at(&resources, row))?;
-            let event = Event {
-                id: at(&id, row).map(str::to_owned),
-                time: at(&time, row),
-                source: nth(0, row),
-                name: nth(1, row),
-                region: nth(2, row),
-                category: category(path, &nth(3, row))?,
-                event_type: nth(4, row),
-                read_only: at(&read_only, row),
-                identity: at(&identities, row),
-                variant: at(&variants, row),
-                resources: list.into_iter().map(|[arn, kind, account]| EventResource { arn, kind, account }).collect(),
-                outcome: outcome(path, &nth(5, row))?,
-                error_code: nth(6, row),
-                error_message: nth(7, row),
-                recipient_account: nth(8, row),
-                shared_id: nth(9, row),
-                request_id: nth(10, row),
-                source_ip: nth(11, row),
-                user_agent: nth(12, row),
-                vpc_endpoint: nth(13, row),
-                tls_version: nth(14, row),
-                from_console: at(&console, row),
-                request: nth(15, row),
-                response: nth(16, row),
-                additional: nth(17, row),
-                service_details: at(&details, row).to_owned(),
-            };
-            let content = unhex(at(&content, row))
-                .ok_or_else(|| LakeError::Damaged { path: path.to_owned(), reason: "bad content hash".to_owned() })?;
-            Ok(EventRow {
-                session: SessionId::of(&event.identity),
-                event,
-                file: at(&file, row).into(),
-                offset: at(&offset, row),
-                length: at(&length, row),
-                content,
-            })
-        })
-        .collect()
+    let (core, whole) = (table.key("content_core")?, table.key("content_whole")?);
+    for row in 0..table.height() {
+        let own = |column: &[&str]| at(column, row).to_owned();
+        let list: Vec<[String; 3]> = from_json(path, at(&resources, row))?;
+        let session = SessionId(at(&session, row));
+        let event = Event {
+            id: at(&id, row).map(str::to_owned),
+            time: at(&time, row),
+            source: own(&source),
+            name: own(&name),
+            region: own(&region),
+            category: category(path, at(&kind, row))?,
+            event_type: own(&event_type),
+            read_only: at(&read_only, row),
+            identity: sessions.get(&session).cloned().unwrap_or_default(),
+            variant: at(&variants, row),
+            resources: list.into_iter().map(|[arn, kind, account]| EventResource { arn, kind, account }).collect(),
+            outcome: outcome(path, at(&result, row))?,
+            error_code: own(&code),
+            error_message: own(&message),
+            recipient_account: own(&account),
+            shared_id: own(&shared),
+            request_id: own(&request_id),
+            source_ip: own(&ip),
+            user_agent: own(&agent),
+            vpc_endpoint: own(&endpoint),
+            tls_version: own(&tls),
+            from_console: at(&console, row),
+            request: own(&request),
+            response: own(&response),
+            additional: own(&additional),
+            service_details: own(&details),
+        };
+        let content = Content { core: at(&core, row), whole: at(&whole, row) }.to_bytes();
+        let (offset, length) = (at(&offset, row), at(&length, row));
+        each(EventRow { session, event, file: at(&file, row).into(), offset, length, content });
+    }
+    Ok(())
 }

@@ -7,9 +7,11 @@ use std::io::Cursor;
 use std::path::Path;
 
 use polars::prelude::{
-    Column, DataFrame, DataType, NamedFrom, ParquetCompression, ParquetReader, ParquetWriter, PolarsError,
-    PolarsResult, SerReader, Series, StatisticsOptions, TimeUnit,
+    Column, DataFrame, DataType, IntoColumn, NamedFrom, NewChunkedArray, ParquetCompression, ParquetReader,
+    ParquetWriter, PolarsError, PolarsResult, SerReader, Series, StatisticsOptions, StringChunked, TimeUnit,
 };
+
+use polars::polars_utils::compression::ZstdLevel;
 
 use super::error::LakeError;
 use crate::model::time::Timestamp;
@@ -21,6 +23,9 @@ pub(crate) use folds::{fold_bytes, read_fold};
 /// Rows of a row group: small enough to prune by, large enough to compress.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
 
+/// zstd level of what an ingest writes: the fastest. Compaction packs tighter.
+const ZSTD_LEVEL: i32 = 1;
+
 /// Columns on their way into a data frame.
 #[derive(Default)]
 pub(crate) struct Columns(Vec<Column>);
@@ -31,11 +36,11 @@ impl Columns {
     }
 
     fn text<'a>(&mut self, name: &str, values: impl Iterator<Item = &'a str>) {
-        self.put(name, Series::new(name.into(), values.collect::<Vec<_>>()));
+        self.0.push(StringChunked::from_iter_values(name.into(), values).into_column());
     }
 
     fn texts(&mut self, name: &str, values: impl Iterator<Item = String>) {
-        self.put(name, Series::new(name.into(), values.collect::<Vec<_>>()));
+        self.0.push(StringChunked::from_iter_values(name.into(), values).into_column());
     }
 
     fn optional_text<'a>(&mut self, name: &str, values: impl Iterator<Item = Option<&'a str>>) {
@@ -66,17 +71,18 @@ impl Columns {
         Ok(())
     }
 
-    fn bytes(&mut self, name: &str, values: impl Iterator<Item = Vec<u8>>) {
-        self.put(name, Series::new(name.into(), values.collect::<Vec<_>>()));
-    }
-
     /// The Parquet file, in memory: it is written out in one piece, so that a full disk is seen as what it is.
     fn into_parquet(self, height: usize) -> PolarsResult<Vec<u8>> {
         let mut frame = DataFrame::new(height, self.0)?;
         let mut out = Vec::new();
+        let mut statistics = StatisticsOptions::full();
+        // Nobody asks for it, and it costs a hash a value.
+        statistics.distinct_count = false;
         ParquetWriter::new(&mut out)
-            .with_compression(ParquetCompression::Zstd(None))
-            .with_statistics(StatisticsOptions::full())
+            .with_compression(ParquetCompression::Zstd(Some(ZstdLevel::try_new(ZSTD_LEVEL)?)))
+            // The caller's threads are the only ones: each writes files of its own.
+            .set_parallel(false)
+            .with_statistics(statistics)
             .with_row_group_size(Some(ROW_GROUP_ROWS))
             .finish(&mut frame)?;
         Ok(out)
@@ -137,11 +143,6 @@ impl<'p> Table<'p> {
         let column = self.column(name)?.cast(&DataType::Int64).map_err(|e| failed(self.path, &e))?;
         let column = column.i64().map_err(|e| failed(self.path, &e))?;
         Ok(column.iter().map(|v| Timestamp::from_micros(v.unwrap_or_default())).collect())
-    }
-
-    fn bytes(&self, name: &str) -> Result<Vec<&[u8]>, LakeError> {
-        let column = self.column(name)?.binary().map_err(|e| failed(self.path, &e))?;
-        Ok(column.iter().map(Option::unwrap_or_default).collect())
     }
 }
 

@@ -1,0 +1,229 @@
+//! In which two records agree that say the same: what makes a duplicate a duplicate.
+//!
+//! A record's content is two hashes. The `core` covers the fields that every form of a record has (trail file,
+//! CloudTrail Lake, Athena, Security Lake); the `whole` covers everything, whatever the order of keys, the white
+//! space or the escapes. A form that cannot carry the whole record has no `whole`.
+//!
+//! The hashes are XXH3 (64 bits each), which does not change between versions. They tell copies of one event id
+//! apart and are no protection against forged logs: that is what digest files are for.
+
+use std::borrow::Cow;
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::json::{Kind, Value};
+use super::normalise::Record;
+
+/// Objects with more members than this are searched for duplicate keys by sorting.
+const FEW_MEMBERS: usize = 32;
+
+/// What a record says, hashed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Content {
+    /// Over time, source, name, account and error code.
+    pub core: u64,
+    /// Over everything; zero where the record's form cannot carry everything.
+    pub whole: u64,
+}
+
+impl Content {
+    /// Whether two records of one id are copies: they agree in as much as both carry.
+    pub(crate) fn same(self, other: Self) -> bool {
+        self.core == other.core && (self.whole == other.whole || self.whole == 0 || other.whole == 0)
+    }
+
+    /// The core of a normalised record; `whole` is added by whoever has it.
+    pub(crate) fn core(record: &Record<'_>) -> u64 {
+        let texts = [&record.source, &record.name, &record.recipient_account, &record.error_code];
+        texts.iter().fold(record.time.micros() as u64, |hash, text| mix(hash, text_hash(text)))
+    }
+
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
+        ((u128::from(self.core) << 64) | u128::from(self.whole)).to_be_bytes()
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
+        let both = u128::from_be_bytes(bytes);
+        Self { core: (both >> 64) as u64, whole: both as u64 }
+    }
+}
+
+/// A 128-bit product, folded: every bit of both sides reaches every bit of the result.
+fn mix(a: u64, b: u64) -> u64 {
+    let product = u128::from(a ^ 0x9e37_79b9_7f4a_7c15) * u128::from(b ^ 0xe703_7ed1_a0b4_28db);
+    (product as u64) ^ ((product >> 64) as u64)
+}
+
+fn text_hash(text: &str) -> u64 {
+    xxh3_64_with_seed(text.as_bytes(), 1)
+}
+
+/// Hashes whole values; holds what is reused from record to record.
+#[derive(Debug, Default)]
+pub(crate) struct Hasher {
+    /// Hashes of the keys of the objects that are being read.
+    keys: Vec<u64>,
+}
+
+impl Hasher {
+    /// Hashes a record. `identity` hashes its `userIdentity`, which is the same in all records of a session.
+    ///
+    /// # Errors
+    /// The key that an object holds twice.
+    pub(crate) fn record<'t>(
+        &mut self,
+        record: Value<'t>,
+        identity: &mut dyn FnMut(&mut Self, Value<'t>) -> Result<u64, String>,
+    ) -> Result<u64, String> {
+        self.object(record, &mut |hasher, key, member| {
+            if key == "userIdentity" { identity(hasher, member) } else { hasher.value(member) }
+        })
+        // Zero says that there is no such hash.
+        .map(|hash| hash.max(1))
+    }
+
+    /// Hashes a value.
+    ///
+    /// # Errors
+    /// The key that an object holds twice.
+    pub(crate) fn value(&mut self, value: Value<'_>) -> Result<u64, String> {
+        Ok(match value.kind() {
+            Kind::Null => 11,
+            Kind::False => 12,
+            Kind::True => 13,
+            Kind::Number => xxh3_64_with_seed(number(value.raw()).as_bytes(), 2),
+            Kind::Text | Kind::Escaped => text_hash(&value.text().unwrap_or_default()),
+            Kind::Array => {
+                let mut hash = 14;
+                for element in value.elements() {
+                    hash = mix(hash, self.value(element)?);
+                }
+                hash
+            }
+            Kind::Object => self.object(value, &mut |hasher, _, member| hasher.value(member))?,
+        })
+    }
+
+    /// The sum of its members, so that their order does not matter.
+    fn object<'t>(
+        &mut self,
+        object: Value<'t>,
+        member: &mut dyn FnMut(&mut Self, &str, Value<'t>) -> Result<u64, String>,
+    ) -> Result<u64, String> {
+        let base = self.keys.len();
+        let mut sum = 15u64;
+        for (key, value) in object.members() {
+            let name = text_hash(&key);
+            self.keys.push(name);
+            let inside = member(self, &key, value);
+            if inside.is_err() {
+                self.keys.truncate(base);
+            }
+            sum = sum.wrapping_add(mix(name, inside?));
+        }
+        let twice = repeats(self.keys.get_mut(base..).unwrap_or(&mut []));
+        self.keys.truncate(base);
+        match twice.then(|| twice_named(object)).flatten() {
+            Some(key) => Err(key.chars().take(64).collect()),
+            None => Ok(sum),
+        }
+    }
+}
+
+fn repeats(keys: &mut [u64]) -> bool {
+    if keys.len() > FEW_MEMBERS {
+        keys.sort_unstable();
+        return keys.windows(2).any(|pair| matches!(pair, [a, b] if a == b));
+    }
+    let mut rest: &[u64] = keys;
+    while let Some((first, after)) = rest.split_first() {
+        // No early end: the comparison of a few words is faster without it.
+        if after.iter().fold(false, |found, key| found | (key == first)) {
+            return true;
+        }
+        rest = after;
+    }
+    false
+}
+
+/// The key that stands twice; none where only hashes agreed.
+fn twice_named(object: Value<'_>) -> Option<Cow<'_, str>> {
+    let mut keys: Vec<Cow<'_, str>> = object.members().map(|(key, _)| key).collect();
+    keys.sort();
+    keys.windows(2).find_map(|pair| match pair {
+        [a, b] if a == b => Some(a.clone()),
+        _ => None,
+    })
+}
+
+/// A number's canonical text: integers as they stand, others by their double where that is exact enough to read
+/// back; `1.0`, `1e0` and `1` agree.
+fn number(raw: &str) -> Cow<'_, str> {
+    if raw == "-0" {
+        return Cow::Borrowed("0");
+    }
+    if !raw.bytes().any(|b| matches!(b, b'.' | b'e' | b'E')) {
+        return Cow::Borrowed(raw);
+    }
+    match raw.parse::<f64>() {
+        Ok(value) if value.is_finite() => {
+            let shown = if value == 0.0 { "0".to_owned() } else { format!("{value}") };
+            Cow::Owned(shown)
+        }
+        _ => Cow::Borrowed(raw),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lake::json::Tape;
+
+    fn whole(text: &str) -> Result<u64, String> {
+        let mut tape = Tape::default();
+        assert_eq!(tape.parse(text.as_bytes(), usize::MAX).unwrap(), text.len(), "{text}");
+        Hasher::default().value(tape.root(text))
+    }
+
+    #[test]
+    fn the_whole_ignores_order_space_and_spelling() {
+        for (a, b, same) in [
+            (r#"{"a":1,"b":[1,2]}"#, r#"{ "b" : [ 1 , 2 ], "a":1.0 }"#, true),
+            (r#"{"a":"é\n"}"#, r#"{"\u0061":"\u00e9\u000a"}"#, true),
+            (r#"{"a":[1,2]}"#, r#"{"a":[2,1]}"#, false),
+            (r#"{"a":1}"#, r#"{"a":"1"}"#, false),
+            (r#"{"a":null}"#, r#"{}"#, false),
+            (r#"{"a":{}}"#, r#"{"a":[]}"#, false),
+            (r#"{"a":{"b":1},"c":{"d":2}}"#, r#"{"a":{"d":2},"c":{"b":1}}"#, false),
+            (r#"{"a":"b","c":"d"}"#, r#"{"a":"d","c":"b"}"#, false),
+            (r#"{"a":1e2}"#, r#"{"a":100}"#, true),
+            (r#"{"a":12345678901234567890123}"#, r#"{"a":12345678901234567890124}"#, false),
+            (r#"{"a":"😀"}"#, r#"{"a":"\ud83d\ude00"}"#, true),
+        ] {
+            assert_eq!(whole(a) == whole(b), same, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn keys_that_stand_twice() {
+        assert_eq!(whole(r#"{"a":{"x":1,"y":2,"\u0078":3}}"#), Err("x".to_owned()));
+        assert_eq!(whole(r#"[{"a":1},{"a":1}]"#).is_ok(), true);
+        let many: Vec<String> = (0..100).map(|n| format!("\"k{n}\":{n}")).collect();
+        assert!(whole(&format!("{{{}}}", many.join(","))).is_ok());
+        assert_eq!(whole(&format!("{{{},\"k7\":0}}", many.join(","))), Err("k7".to_owned()));
+    }
+
+    #[test]
+    fn a_form_without_the_whole_agrees_with_the_core() {
+        let of = |core, whole| Content { core, whole };
+        for (a, b, same) in [
+            (of(1, 2), of(1, 2), true),
+            (of(1, 2), of(1, 3), false),
+            (of(1, 0), of(1, 3), true),
+            (of(2, 0), of(1, 0), false),
+        ] {
+            assert_eq!((a.same(b), b.same(a)), (same, same));
+            assert_eq!(Content::from_bytes(a.to_bytes()), a);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Texts that repeat, kept once.
+
+use std::hash::BuildHasher;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+/// A text of a [`Symbols`] table. Zero is the empty text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Sym(pub u32);
+
+impl Sym {
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// A table of texts, numbered in the order in which they came.
+#[derive(Debug, Default)]
+pub(crate) struct Symbols {
+    text: String,
+    /// Where each text ends; the first, empty one is not listed.
+    ends: Vec<u32>,
+    table: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+}
+
+fn text_of<'a>(text: &'a str, ends: &[u32], sym: u32) -> &'a str {
+    let end = |n: u32| if n == 0 { 0 } else { ends.get(n as usize - 1).map_or(0, |end| *end as usize) };
+    if sym == 0 { "" } else { text.get(end(sym - 1)..end(sym)).unwrap_or("") }
+}
+
+impl Symbols {
+    /// The number of a text.
+    pub(crate) fn intern(&mut self, new: &str) -> Sym {
+        if new.is_empty() {
+            return Sym(0);
+        }
+        let Self { text, ends, table, hasher } = self;
+        let hash = hasher.hash_one(new);
+        if let Some(known) = table.find(hash, |known| text_of(text, ends, *known) == new) {
+            return Sym(*known);
+        }
+        text.push_str(new);
+        ends.push(text.len() as u32);
+        let sym = ends.len() as u32;
+        table.insert_unique(hash, sym, |known| hasher.hash_one(text_of(text, ends, *known)));
+        Sym(sym)
+    }
+
+    /// The text of a number.
+    pub(crate) fn get(&self, sym: Sym) -> &str {
+        text_of(&self.text, &self.ends, sym.0)
+    }
+
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.text.len()
+    }
+}
+
+/// Values that repeat, numbered in the order in which they came.
+#[derive(Debug)]
+pub(crate) struct Numbered<T> {
+    list: Vec<T>,
+    table: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+}
+
+impl<T> Default for Numbered<T> {
+    fn default() -> Self {
+        Self { list: Vec::new(), table: HashTable::new(), hasher: DefaultHashBuilder::default() }
+    }
+}
+
+impl<T: std::hash::Hash + Eq> Numbered<T> {
+    /// The number of a value.
+    pub(crate) fn number(&mut self, value: T) -> u32 {
+        let Self { list, table, hasher } = self;
+        let hash = hasher.hash_one(&value);
+        if let Some(known) = table.find(hash, |known| list.get(*known as usize) == Some(&value)) {
+            return *known;
+        }
+        let number = list.len() as u32;
+        list.push(value);
+        table.insert_unique(hash, number, |known| list.get(*known as usize).map_or(0, |v| hasher.hash_one(v)));
+        number
+    }
+
+    /// A value by its number.
+    pub(crate) fn get(&self, number: u32) -> Option<&T> {
+        self.list.get(number as usize)
+    }
+
+    /// All values, by number.
+    pub(crate) fn all(&self) -> &[T] {
+        &self.list
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_kept_once() {
+        let mut symbols = Symbols::default();
+        assert_eq!(symbols.intern(""), Sym(0));
+        let texts: Vec<String> = (0..1000).map(|n| format!("text {}", n % 300)).collect();
+        let numbers: Vec<Sym> = texts.iter().map(|text| symbols.intern(text)).collect();
+        for (text, sym) in texts.iter().zip(&numbers) {
+            assert_eq!(symbols.get(*sym), text);
+        }
+        assert_eq!(numbers.iter().max(), Some(&Sym(300)));
+        assert_eq!(symbols.get(Sym(999)), "");
+    }
+
+    #[test]
+    fn values_are_numbered() {
+        let mut numbers = Numbered::default();
+        for n in 0..500u64 {
+            assert_eq!(numbers.number(n % 100), (n % 100) as u32);
+        }
+        assert_eq!((numbers.all().len(), numbers.get(7)), (100, Some(&7)));
+    }
+}
