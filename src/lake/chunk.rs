@@ -240,7 +240,7 @@ impl Chunk {
     pub(crate) fn add(&mut self, value: Value<'_>, offset: u64, length: u64, lossy: bool) -> Result<(), String> {
         let Self { hasher, identities, .. } = self;
         let mut session = None;
-        let whole = hasher.record(value, &mut |hasher, identity| {
+        let whole = hasher.record(value, |hasher, identity| {
             let (index, hash) = identities.of(Some(identity), hasher)?;
             session = Some(index);
             Ok(hash)
@@ -250,7 +250,8 @@ impl Chunk {
             Some(session) => session,
             None => identities.of(None, hasher)?.0,
         };
-        let owner = identities.list.get(session as usize).map(|(_, i)| i.account.clone()).unwrap_or_default();
+        let list = &identities.list;
+        let owner = || list.get(session as usize).map(|(_, i)| i.account.clone()).unwrap_or_default();
         let record = normalise::normalise(value, &owner)?;
         let content = Content { core: Content::core(&record), whole: if lossy { 0 } else { whole } };
         let row = self.row(&record, session, content, (offset, length));
@@ -272,23 +273,29 @@ impl Chunk {
         let (additional, details) = (raw(record.additional), raw(record.service_details));
         let mut text = |text: &str| append(&mut self.texts, text);
         let (id, shared, request_id) = (text(&record.id), text(&record.shared_id), text(&record.request_id));
-        let mut sym = |text: &str| self.symbols.intern(text);
+        // Mostly what the record before said.
+        let before = self.rows.last();
+        let symbols = &mut self.symbols;
+        let mut sym = |text: &str, known: fn(&Row) -> Sym| match before.map(known) {
+            Some(known) if symbols.get(known) == text => known,
+            _ => symbols.intern(text),
+        };
         Row {
             time: record.time,
             entry: Entry::new(&record.id, content),
             id,
             session,
-            source: sym(&record.source),
-            name: sym(&record.name),
-            region: sym(&record.region),
-            account: sym(&record.recipient_account),
-            event_type: sym(&record.event_type),
-            error_code: sym(&record.error_code),
-            error_message: sym(&record.error_message),
-            source_ip: sym(&record.source_ip),
-            user_agent: sym(&record.user_agent),
-            endpoint: sym(&record.vpc_endpoint),
-            tls: sym(&record.tls_version),
+            source: sym(&record.source, |r| r.source),
+            name: sym(&record.name, |r| r.name),
+            region: sym(&record.region, |r| r.region),
+            account: sym(&record.recipient_account, |r| r.account),
+            event_type: sym(&record.event_type, |r| r.event_type),
+            error_code: sym(&record.error_code, |r| r.error_code),
+            error_message: sym(&record.error_message, |r| r.error_message),
+            source_ip: sym(&record.source_ip, |r| r.source_ip),
+            user_agent: sym(&record.user_agent, |r| r.user_agent),
+            endpoint: sym(&record.vpc_endpoint, |r| r.endpoint),
+            tls: sym(&record.tls_version, |r| r.tls),
             variant,
             targets,
             category: record.category,

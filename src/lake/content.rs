@@ -4,12 +4,10 @@
 //! CloudTrail Lake, Athena, Security Lake); the `whole` covers everything, whatever the order of keys, the white
 //! space or the escapes. A form that cannot carry the whole record has no `whole`.
 //!
-//! The hashes are XXH3 (64 bits each), which does not change between versions. They tell copies of one event id
-//! apart and are no protection against forged logs: that is what digest files are for.
+//! The hashes (64 bits each) are part of the store's format. They tell copies of one event id apart and are no
+//! protection against forged logs: that is what digest files are for.
 
 use std::borrow::Cow;
-
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::json::{Kind, Value};
 use super::normalise::Record;
@@ -54,8 +52,36 @@ fn mix(a: u64, b: u64) -> u64 {
     (product as u64) ^ ((product >> 64) as u64)
 }
 
+/// Hashes bytes, sixteen at a time; the ends of what is left overlap. Most texts of a record are short, and a call into
+/// a general hash costs more than hashing them.
+fn bytes_hash(bytes: &[u8], seed: u64) -> u64 {
+    let mut hash = seed ^ (bytes.len() as u64).wrapping_mul(0xa076_1d64_78bd_642f);
+    let mut rest = bytes;
+    while let Some((word, after)) = rest.split_first_chunk::<16>() {
+        let word = u128::from_le_bytes(*word);
+        hash = mix(hash ^ (word as u64), (word >> 64) as u64);
+        rest = after;
+    }
+    let (first, last) = match (rest.first_chunk::<8>(), rest.last_chunk::<8>()) {
+        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
+        _ => match (rest.first_chunk::<4>(), rest.last_chunk::<4>()) {
+            (Some(first), Some(last)) => (u64::from(u32::from_le_bytes(*first)), u64::from(u32::from_le_bytes(*last))),
+            _ => (rest.iter().fold(0, |word, byte| (word << 8) | u64::from(*byte)), 0),
+        },
+    };
+    mix(hash ^ first, last)
+}
+
 fn text_hash(text: &str) -> u64 {
-    xxh3_64_with_seed(text.as_bytes(), 1)
+    bytes_hash(text.as_bytes(), 1)
+}
+
+/// The hash of a string's text, whose bytes are mostly what stands in the record.
+fn string_hash(value: Value<'_>) -> u64 {
+    match value.plain() {
+        Some(bytes) => bytes_hash(bytes, 1),
+        None => text_hash(&value.text().unwrap_or_default()),
+    }
 }
 
 /// Hashes whole values; holds what is reused from record to record.
@@ -73,13 +99,22 @@ impl Hasher {
     pub(crate) fn record<'t>(
         &mut self,
         record: Value<'t>,
-        identity: &mut dyn FnMut(&mut Self, Value<'t>) -> Result<u64, String>,
+        mut identity: impl FnMut(&mut Self, Value<'t>) -> Result<u64, String>,
     ) -> Result<u64, String> {
-        self.object(record, &mut |hasher, key, member| {
-            if key == "userIdentity" { identity(hasher, member) } else { hasher.value(member) }
-        })
+        let mut sum = 15u64;
+        for (key, value) in record.pairs() {
+            let name = string_hash(key);
+            self.keys.push(name);
+            let inside =
+                if key.plain() == Some(b"userIdentity") { identity(self, value) } else { self.value(value) };
+            if inside.is_err() {
+                self.keys.clear();
+            }
+            sum = sum.wrapping_add(mix(name, inside?));
+        }
+        self.close(record, 0)?;
         // Zero says that there is no such hash.
-        .map(|hash| hash.max(1))
+        Ok(sum.max(1))
     }
 
     /// Hashes a value.
@@ -88,11 +123,11 @@ impl Hasher {
     /// The key that an object holds twice.
     pub(crate) fn value(&mut self, value: Value<'_>) -> Result<u64, String> {
         Ok(match value.kind() {
+            Kind::Text | Kind::Escaped => string_hash(value),
             Kind::Null => 11,
             Kind::False => 12,
             Kind::True => 13,
-            Kind::Number => xxh3_64_with_seed(number(value.raw()).as_bytes(), 2),
-            Kind::Text | Kind::Escaped => text_hash(&value.text().unwrap_or_default()),
+            Kind::Number => bytes_hash(number(value.raw()).as_bytes(), 2),
             Kind::Array => {
                 let mut hash = 14;
                 for element in value.elements() {
@@ -100,32 +135,31 @@ impl Hasher {
                 }
                 hash
             }
-            Kind::Object => self.object(value, &mut |hasher, _, member| hasher.value(member))?,
+            // The sum of the members, so that their order does not matter.
+            Kind::Object => {
+                let base = self.keys.len();
+                let mut sum = 15u64;
+                for (key, member) in value.pairs() {
+                    let name = string_hash(key);
+                    self.keys.push(name);
+                    sum = sum.wrapping_add(mix(name, self.value(member)?));
+                }
+                self.close(value, base)?;
+                sum
+            }
         })
     }
 
-    /// The sum of its members, so that their order does not matter.
-    fn object<'t>(
-        &mut self,
-        object: Value<'t>,
-        member: &mut dyn FnMut(&mut Self, &str, Value<'t>) -> Result<u64, String>,
-    ) -> Result<u64, String> {
-        let base = self.keys.len();
-        let mut sum = 15u64;
-        for (key, value) in object.members() {
-            let name = text_hash(&key);
-            self.keys.push(name);
-            let inside = member(self, &key, value);
-            if inside.is_err() {
-                self.keys.truncate(base);
-            }
-            sum = sum.wrapping_add(mix(name, inside?));
-        }
+    /// Looks for keys that stand twice in the object whose keys begin at `base`, and forgets them.
+    fn close(&mut self, object: Value<'_>, base: usize) -> Result<(), String> {
         let twice = repeats(self.keys.get_mut(base..).unwrap_or(&mut []));
         self.keys.truncate(base);
         match twice.then(|| twice_named(object)).flatten() {
-            Some(key) => Err(key.chars().take(64).collect()),
-            None => Ok(sum),
+            Some(key) => {
+                self.keys.clear();
+                Err(key.chars().take(64).collect())
+            }
+            None => Ok(()),
         }
     }
 }
@@ -201,6 +235,20 @@ mod tests {
             (r#"{"a":"😀"}"#, r#"{"a":"\ud83d\ude00"}"#, true),
         ] {
             assert_eq!(whole(a) == whole(b), same, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn texts_of_every_length_differ() {
+        let text = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        let mut seen = std::collections::BTreeSet::new();
+        for length in 0..text.len() {
+            assert!(seen.insert(text_hash(&text[..length])));
+            for at in 0..length {
+                let mut other = text.as_bytes()[..length].to_vec();
+                other[at] ^= 1;
+                assert!(seen.insert(bytes_hash(&other, 1)), "{length} {at}");
+            }
         }
     }
 

@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use wide::{CmpEq, u8x16};
+
 /// Nesting allowed inside a record. CloudTrail records nest about ten deep; the bound keeps the stack small.
 const MAX_DEPTH: usize = 128;
 
@@ -339,28 +341,31 @@ impl Parser<'_> {
 }
 
 /// How many bytes at the start of `bytes` a string may hold as they are: up to the first quote, backslash or control
-/// character. Eight bytes at a time: most texts of a record are 8 to 40 bytes long, too short for a call into wider
-/// vector code to pay.
+/// character. In blocks: a record is mostly text, in stretches of 8 to 40 bytes.
 fn plain_run(bytes: &[u8]) -> usize {
-    const LOW: u64 = u64::from_le_bytes([0x01; 8]);
-    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
     let mut rest = bytes;
-    while let Some((word, after)) = rest.split_first_chunk::<8>() {
-        let word = u64::from_le_bytes(*word);
-        let quote = word ^ u64::from_le_bytes([b'"'; 8]);
-        let escape = word ^ u64::from_le_bytes([b'\\'; 8]);
-        // The lowest flagged byte is exact: a borrow only reaches bytes above a true hit.
-        let hit = (quote.wrapping_sub(LOW) & !quote)
-            | (escape.wrapping_sub(LOW) & !escape)
-            | (word.wrapping_sub(u64::from_le_bytes([0x20; 8])) & !word);
-        let hit = hit & HIGH;
-        if hit != 0 {
-            return bytes.len() - rest.len() + (hit.trailing_zeros() / 8) as usize;
+    while let Some((block, after)) = rest.split_first_chunk::<BLOCK>() {
+        if let Some(at) = first_special(block) {
+            return bytes.len() - rest.len() + at;
         }
         rest = after;
     }
     let tail = rest.iter().position(|b| *b == b'"' || *b == b'\\' || *b < 0x20).unwrap_or(rest.len());
     bytes.len() - rest.len() + tail
+}
+
+/// Bytes looked at in one step.
+const BLOCK: usize = 16;
+
+/// Where in a block the first quote, backslash or control character stands.
+fn first_special(block: &[u8; BLOCK]) -> Option<usize> {
+    let bytes = u8x16::new(*block);
+    let control = bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
+    let hits = bytes.simd_eq(u8x16::splat(b'"')) | bytes.simd_eq(u8x16::splat(b'\\')) | control;
+    match hits.to_bitmask() {
+        0 => None,
+        hits => Some(hits.trailing_zeros() as usize),
+    }
 }
 
 /// A value within a parsed record.
@@ -395,6 +400,24 @@ impl<'t> Value<'t> {
             Kind::Escaped => Some(Cow::Owned(unescape(inner()))),
             _ => None,
         }
+    }
+
+    /// The bytes of a string's text where nothing in it is escaped.
+    pub(crate) fn plain(self) -> Option<&'t [u8]> {
+        let node = self.node();
+        if node.kind != Kind::Text {
+            return None;
+        }
+        self.text.as_bytes().get(node.start as usize + 1..(node.end as usize).saturating_sub(1))
+    }
+
+    /// The members of an object, in their order; nothing where it is something else.
+    pub(crate) fn pairs(self) -> impl Iterator<Item = (Value<'t>, Value<'t>)> {
+        let mut children = self.children();
+        if self.kind() != Kind::Object {
+            children.end = 0;
+        }
+        std::iter::from_fn(move || Some((children.next()?, children.next()?)))
     }
 
     /// A string's text, nothing for null, and the JSON text of anything else: odd types are kept, not judged.
@@ -564,6 +587,26 @@ mod tests {
         let deep = "[".repeat(1000);
         assert_eq!(Tape::default().parse(deep.as_bytes(), usize::MAX).unwrap_err().kind, SyntaxKind::Deep);
         assert_eq!(Tape::default().parse(b"[\"abcdef\"]", 4).unwrap_err().kind, SyntaxKind::Long);
+    }
+
+    #[test]
+    fn plain_runs_end_where_they_should() {
+        for length in 0..70 {
+            let text = vec![b'x'; length];
+            assert_eq!(plain_run(&text), length);
+            for at in 0..length {
+                for special in [b'"', b'\\', 0, 0x1f, b'\n'] {
+                    let mut other = text.clone();
+                    other[at] = special;
+                    assert_eq!(plain_run(&other), at, "{length} {special}");
+                }
+                for plain in [0x20, 0x7f, 0x80, 0xff, b'!', b'#', b'[', b']'] {
+                    let mut other = text.clone();
+                    other[at] = plain;
+                    assert_eq!(plain_run(&other), length, "{at} {plain}");
+                }
+            }
+        }
     }
 
     #[test]

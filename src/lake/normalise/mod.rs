@@ -144,11 +144,11 @@ pub(crate) struct Record<'t> {
     pub service_details: Option<Value<'t>>,
 }
 
-/// Normalises a record. `owner` is the account of its identity.
+/// Normalises a record. `owner` tells the account of its identity, for records that do not say whose they are.
 ///
 /// # Errors
 /// Why the record cannot be placed at all: lower case, naming the field and what was expected.
-pub(crate) fn normalise<'t>(record: Value<'t>, owner: &'t str) -> Result<Record<'t>, String> {
+pub(crate) fn normalise<'t>(record: Value<'t>, owner: &dyn Fn() -> String) -> Result<Record<'t>, String> {
     if record.kind() != Kind::Object {
         return Err("not a CloudTrail record: expected a JSON object".to_owned());
     }
@@ -163,7 +163,7 @@ pub(crate) fn normalise<'t>(record: Value<'t>, owner: &'t str) -> Result<Record<
     }
     let time = time(fields.time)?;
     let account = [&fields.recipient, &fields.account_id].into_iter().find(|text| !text.is_empty()).cloned();
-    let account = account.unwrap_or(Cow::Borrowed(owner));
+    let account = account.unwrap_or_else(|| Cow::Owned(owner()));
     let request = fields.request.filter(|value| !value.is_null());
     // Sign-in events say success or failure under their own name: `"ConsoleLogin": "Failure"`.
     let sign_in = fields.response.filter(|_| fields.source == "signin.amazonaws.com");
