@@ -9,12 +9,13 @@ use std::sync::Arc;
 use libdeflater::Decompressor;
 
 use super::find::Found;
+use super::forms::{self, Detected, Form, FormError, Item};
 use super::layout::FileKind;
 use crate::lake::canonical::canonical;
 use crate::lake::ids;
 use crate::lake::json::{Tape, Value};
 use crate::lake::normalise::normalise;
-use crate::lake::split::{Ending, Piece, Splitter};
+use crate::lake::split::{Ending, MAX_RECORD_BYTES, Piece, Splitter};
 use crate::lake::table::EventRow as Row;
 use crate::usage::fold::{DigestSpan, SessionId};
 
@@ -80,15 +81,21 @@ pub(crate) fn read<S: Sink>(found: &Found, known: Option<&str>, sink: &mut S) ->
         return Ok(FileEnd { digest: digest_span(found, &text), ..end(FileKind::Digest, true, false) });
     }
     let mut state = State::new(found, sink);
-    let ending = if !bytes.starts_with(&GZIP) {
-        state.run(Splitter::whole(bytes, None)).map(|(_, ending)| ending)
-    } else if let Some(text) = inflate(&bytes) {
-        state.run(Splitter::whole(text, None)).map(|(_, ending)| ending)
-    } else {
-        state.run(Splitter::streaming(flate2::read::MultiGzDecoder::new(bytes.as_slice()))).map(|(_, ending)| ending)
+    let (text, bytes) = if bytes.starts_with(&GZIP) { (inflate(&bytes), bytes) } else { (Some(bytes), Vec::new()) };
+    let whole = match text {
+        Some(text) => match forms::detect(&found.path, &text) {
+            Some(form) => state.form(form, found, &mut text.as_slice())?,
+            None => state.run(Splitter::whole(text, None)).map_err(ReadError::Sink)?.1 == Ending::Whole,
+        },
+        None => {
+            let mut gzip = flate2::read::MultiGzDecoder::new(bytes.as_slice());
+            match forms::detect(&found.path, &forms::head_of(&bytes)) {
+                Some(form) => state.form(form, found, &mut gzip)?,
+                None => state.run(Splitter::streaming(gzip)).map_err(ReadError::Sink)?.1 == Ending::Whole,
+            }
+        }
     };
-    let ending = ending.map_err(ReadError::Sink)?;
-    Ok(FileEnd { digest: state.digest, ..end(state.kind, ending == Ending::Whole, false) })
+    Ok(FileEnd { digest: state.digest, ..end(state.kind, whole, false) })
 }
 
 fn stream<S: Sink>(found: &Found, sink: &mut S) -> Result<FileEnd, ReadError<S::Error>> {
@@ -102,6 +109,9 @@ fn stream<S: Sink>(found: &Found, sink: &mut S) -> Result<FileEnd, ReadError<S::
         return Ok(FileEnd { kind: FileKind::Digest, hash, whole: true, unchanged: false, digest: None });
     }
     let mut state = State::new(found, sink);
+    if let Some(form) = forms::detect_file(&found.path) {
+        return state.stream_form(form, found, source, head == 3 && magic == GZIP);
+    }
     let (mut source, ending) = if head == 3 && magic == GZIP {
         let gzip = flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(1 << 20, source));
         let (rest, ending) = state.run(Splitter::streaming(gzip)).map_err(ReadError::Sink)?;
@@ -199,13 +209,57 @@ impl<'s, S: Sink> State<'s, S> {
         Ok((splitter.into_source(), ending))
     }
 
+    /// Reads a form from its decompressed bytes; true where the file ends as it should.
+    fn form(&mut self, form: Detected, found: &Found, source: &mut dyn Read) -> Result<bool, ReadError<S::Error>> {
+        let mut tape = Tape::default();
+        let read = forms::read(form, &found.path, source, &mut |item| match item {
+            Item::Bad { offset, length, reason, raw } => self.bad(offset, length, reason, raw),
+            Item::Record { offset, length, text, lossy } => match tape.parse(text.as_bytes(), MAX_RECORD_BYTES) {
+                Ok(end) if end == text.len() => self.placed(offset, length, text, tape.root(text), lossy),
+                Ok(end) => {
+                    let reason = format!("not JSON: text follows the record at its byte {end}");
+                    self.bad(offset, length, reason, text.as_bytes())
+                }
+                Err(error) => self.bad(offset, length, error.reason(), text.as_bytes()),
+            },
+        });
+        read.map_err(|error| match error {
+            FormError::Lost(reason) => ReadError::File(std::io::Error::other(reason)),
+            FormError::Sink(error) => ReadError::Sink(error),
+        })
+    }
+
+    /// Reads a form of a file that does not fit in memory.
+    fn stream_form(
+        &mut self,
+        form: Detected,
+        found: &Found,
+        source: Hashing<File>,
+        gzip: bool,
+    ) -> Result<FileEnd, ReadError<S::Error>> {
+        let mut source = BufReader::with_capacity(1 << 20, source);
+        let whole = match (form.form, gzip) {
+            (Form::Parquet, _) | (_, false) => self.form(form, found, &mut source)?,
+            (_, true) => self.form(form, found, &mut flate2::bufread::MultiGzDecoder::new(&mut source))?,
+        };
+        std::io::copy(&mut source, &mut std::io::sink()).map_err(ReadError::File)?;
+        let hash = source.into_inner().hash.finalize().to_hex().to_string();
+        Ok(FileEnd { kind: self.kind, hash, whole, unchanged: false, digest: self.digest.take() })
+    }
+
     fn bad(&mut self, offset: u64, length: u64, reason: String, raw: &[u8]) -> Result<(), S::Error> {
         let raw = (!raw.is_empty() && raw.len() <= KEPT_RAW_BYTES).then(|| raw.to_vec());
         self.sink.bad(Bad { offset, length, reason, raw })
     }
 
     fn record(&mut self, offset: u64, text: &str, value: Value<'_>) -> Result<(), S::Error> {
-        let length = text.len() as u64;
+        self.placed(offset, text.len() as u64, text, value, false)
+    }
+
+    /// A record that takes `length` bytes at its place, which need not be those of its text.
+    fn placed(&mut self, offset: u64, length: u64, text: &str, value: Value<'_>, lossy: bool) -> Result<(), S::Error> {
+        // Copies of a lossy form are told by their core fields once events carry those.
+        let _ = lossy;
         self.canonical.clear();
         if let Err(key) = canonical(value, &mut self.canonical) {
             return self.bad(offset, length, format!("the key `{key}` stands twice in one object"), text.as_bytes());
