@@ -329,7 +329,8 @@ mod tests {
             basis: super::super::identity::Basis::IamUser,
             machine: false,
             own_act,
-            chain: Vec::new(),
+            hops: Vec::new(),
+            missing: None,
         };
         let collected = collected.iter().map(|account| (*account).to_owned()).collect();
         let catalog = Catalog::get();
