@@ -7,3 +7,4 @@ pub mod coverage;
 pub mod fold;
 pub mod identity;
 pub mod people;
+pub mod unseen;

@@ -339,18 +339,19 @@ fn names_link_only_calls_near_the_session_and_say_so() {
     let bob_call = at("ASIA2", "AROAadmin:shared", &bob, "e2", "2026-01-05T09:10:00Z");
     let long_ago = at("ASIA4", "AROAadmin:shared", &bob, "e4", "2025-12-01T09:00:00Z");
     let later = at("ASIA5", "AROAadmin:shared", &bob, "e5", "2026-01-06T09:00:00Z");
+    let identities = [ada, bob, session];
     for (calls, person, missing, event) in [
         (vec![ada_call.clone()], Some("ada@example.com"), "name_only", "e1"),
         (vec![ada_call.clone(), again], Some("ada@example.com"), "name_only", ""),
-        (vec![ada_call.clone(), bob_call.clone()], None, "several_callers", "-"),
-        (vec![ada_call.clone(), long_ago.clone(), later.clone()], Some("ada@example.com"), "name_only", "e1"),
+        (vec![ada_call.clone(), bob_call], None, "several_callers", "-"),
+        (vec![ada_call, long_ago.clone(), later.clone()], Some("ada@example.com"), "name_only", "e1"),
         (vec![long_ago, later], None, "no_record", "-"),
     ] {
         let logs = Logs {
             seen: [(id, (time("2026-01-05T10:00:00Z"), time("2026-01-05T11:00:00Z")))].into(),
             ..Logs::default()
         };
-        let actors = resolve_with(&[ada.clone(), bob.clone(), session.clone()], &calls, logs);
+        let actors = resolve_with(&identities, &calls, logs);
         let actor = &actors[2];
         assert_eq!(actor.person.as_deref(), person, "{calls:?}");
         assert_eq!(actor.missing.as_ref().map(Missing::as_str), Some(missing), "{calls:?}");
