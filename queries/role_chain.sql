@@ -1,5 +1,6 @@
 -- question: Through which roles did a session come about, back to whoever started it?
--- about: Step 1 made the given session. The chain ends where the log has no record of who obtained the credentials.
+-- about: Step 1 made the given session. The chain ends where the log has no record of who obtained the credentials;
+-- about: `sessions` says why, and follows sessions whose key was not seen handed out by their name.
 -- param access_key text : id of the session's key (ASIA…)
 -- column step integer : 1 for the call that made the session, 2 for the one before it, and so on
 -- column time time : when the credentials were handed out

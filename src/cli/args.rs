@@ -128,7 +128,8 @@ pub struct DemoArgs {
 /// `jitscan ingest …`.
 #[derive(Debug, Subcommand)]
 pub enum IngestKind {
-    /// CloudTrail logs: files or folders of .json, .json.gz, {"Records":[…]}, arrays, NDJSON, S3 key layout
+    /// CloudTrail logs: files or folders of .json, .json.gz, {"Records":[…]}, arrays, NDJSON, S3 key layout; also
+    /// exports of CloudTrail Lake, Athena, CloudWatch Logs and LookupEvents, and Security Lake, told by their content
     Cloudtrail(IngestLogs),
     /// GetAccountAuthorizationDetails output
     Iam(IngestFiles),

@@ -10,6 +10,7 @@ use crate::lake::Reader;
 use crate::model::snapshot::Snapshot;
 use crate::model::time::{Timestamp, Window};
 use crate::usage::activity::{self, Activity};
+use crate::usage::chain::Logs;
 use crate::usage::changes::PolicyChanges;
 use crate::usage::coverage::Coverage;
 use crate::usage::fold::{FactSource, SessionId, ShapeFact, ShapeKey};
@@ -36,6 +37,8 @@ pub struct World {
     pub entitlements: Entitlements,
     /// Who stands behind sessions.
     pub actors: BTreeMap<SessionId, Actor>,
+    /// The keys that signed, by session; empty where not recorded.
+    pub access_keys: BTreeMap<SessionId, String>,
     /// What was used.
     pub activity: Activity,
     /// What the logs speak for.
@@ -67,11 +70,13 @@ impl World {
         let people = People::of(&snapshot);
         let sessions = reader.sessions()?;
         let issued = reader.issued()?;
-        let actors = Resolver::new(&snapshot, &people, &sessions, &issued).resolve_all();
         let cells = reader.coverage(window)?;
         let coverage = Coverage::of(window, &cells);
         let collected: BTreeSet<String> = coverage.accounts().map(str::to_owned).collect();
         let usage = reader.usage(window)?;
+        let logs = Logs::of(reader.event_span().map(|span| span.from), &usage, collected.clone());
+        let actors = Resolver::new(&snapshot, &people, &sessions, &issued).with_logs(logs).resolve_all();
+        let access_keys = sessions.iter().map(|(session, identity)| (*session, identity.access_key.clone())).collect();
         let activity = activity::join(&usage, &sessions, &actors, &collected, catalog);
         let shapes = reader.shapes()?;
         let changes = PolicyChanges::of(&shapes);
@@ -106,6 +111,7 @@ impl World {
             people,
             entitlements,
             actors,
+            access_keys,
             activity,
             coverage,
             changes,

@@ -105,8 +105,7 @@ impl Hasher {
         for (key, value) in record.pairs() {
             let name = string_hash(key);
             self.keys.push(name);
-            let inside =
-                if key.plain() == Some(b"userIdentity") { identity(self, value) } else { self.value(value) };
+            let inside = if key.plain() == Some(b"userIdentity") { identity(self, value) } else { self.value(value) };
             if inside.is_err() {
                 self.keys.clear();
             }

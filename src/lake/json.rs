@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use wide::{CmpEq, u8x16};
+use wide::u8x16;
 
 /// Nesting allowed inside a record. CloudTrail records nest about ten deep; the bound keeps the stack small.
 const MAX_DEPTH: usize = 128;

@@ -23,6 +23,7 @@ pub const QUERIES: &[(&str, &str)] = queries![
     "quarantine",
     "role_chain",
     "root_activity",
+    "sessions",
     "standing_administrators",
     "who_used_principal",
 ];

@@ -302,7 +302,8 @@ mod tests {
 
     fn session() -> Session {
         let assessment = sample::assessment();
-        let tables = Tables { assessment: &assessment, findings: &[], activity: &[], quarantine: &[] };
+        let tables =
+            Tables { assessment: &assessment, findings: &[], activity: &[], quarantine: &[], attribution: &[] };
         Session::open(&LakeFiles::default(), &tables, Limits::default()).unwrap()
     }
 
@@ -346,7 +347,8 @@ mod tests {
     #[test]
     fn settings_are_as_asked() {
         let assessment = sample::assessment();
-        let tables = Tables { assessment: &assessment, findings: &[], activity: &[], quarantine: &[] };
+        let tables =
+            Tables { assessment: &assessment, findings: &[], activity: &[], quarantine: &[], attribution: &[] };
         let limits = Limits { memory_mib: 128, threads: 2 };
         let session = Session::open(&LakeFiles::default(), &tables, limits).unwrap();
         let sql = "SELECT current_setting('memory_limit') AS m, current_setting('threads') AS t, \

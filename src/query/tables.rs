@@ -43,6 +43,37 @@ pub struct QuarantineRow {
     pub reason: String,
 }
 
+/// Who stands behind a session, with the way that leads there. Times and events stand in the texts of the hops.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AttributionRow {
+    /// Key of the session, as in the lake's views.
+    pub session: u64,
+    /// Kind of actor.
+    pub kind: String,
+    /// ARN of its principal, with path.
+    pub principal: String,
+    /// Account that owns the principal.
+    pub account: String,
+    /// Role session name; empty for others.
+    pub session_name: String,
+    /// The key that signed; empty where not recorded.
+    pub access_key: String,
+    /// The person; empty where none or not known.
+    pub person: String,
+    /// What that rests on.
+    pub basis: String,
+    /// A program, a pipeline or a service acts.
+    pub machine: bool,
+    /// The principal at the start of the chain.
+    pub start: String,
+    /// The calls through which the credentials came, the first one first, a text each.
+    pub hops: Vec<String>,
+    /// Why the start is not known, or not for certain, as a stable word; empty where it is.
+    pub missing: String,
+    /// The same in words.
+    pub why: String,
+}
+
 /// What a session's tables are filled from.
 #[derive(Clone, Copy, Debug)]
 pub struct Tables<'a> {
@@ -54,6 +85,8 @@ pub struct Tables<'a> {
     pub activity: &'a [ActivityRow],
     /// What ingest set aside.
     pub quarantine: &'a [QuarantineRow],
+    /// Who stands behind the sessions of the lake.
+    pub attribution: &'a [AttributionRow],
 }
 
 const DEFINITIONS: &str = "
@@ -75,6 +108,9 @@ CREATE TABLE coverage_regions (account VARCHAR, region VARCHAR, days_covered BIG
   hours_covered BIGINT, hours_total BIGINT, data_events BIGINT);
 CREATE TABLE activity (principal VARCHAR, person VARCHAR, action VARCHAR, resource VARCHAR, account VARCHAR,
   region VARCHAR, day VARCHAR, count BIGINT, denied BIGINT);
+CREATE TABLE attribution (session UBIGINT, kind VARCHAR, principal VARCHAR, account VARCHAR, session_name VARCHAR,
+  access_key VARCHAR, person VARCHAR, basis VARCHAR, machine BOOLEAN, start VARCHAR, hops VARCHAR, missing VARCHAR,
+  why VARCHAR);
 CREATE TABLE quarantine (file VARCHAR, byte_offset BIGINT, byte_length BIGINT, reason VARCHAR);
 ";
 
@@ -148,6 +184,14 @@ fn principal(facts: &PrincipalFacts) -> Vec<Value> {
     row
 }
 
+fn attribution(row: &AttributionRow) -> Vec<Value> {
+    let mut values = vec![Value::UBigInt(row.session)];
+    let before = [&row.kind, &row.principal, &row.account, &row.session_name, &row.access_key, &row.person, &row.basis];
+    values.extend(before.into_iter().map(|field| text(field)));
+    values.extend([Value::Boolean(row.machine), text(&row.start), list(&row.hops), text(&row.missing), text(&row.why)]);
+    values
+}
+
 impl Tables<'_> {
     /// Makes and fills the tables.
     pub(super) fn fill(&self, connection: &Connection) -> duckdb::Result<()> {
@@ -217,6 +261,7 @@ impl Tables<'_> {
                 values
             }),
         )?;
+        append(connection, "attribution", self.attribution.iter().map(attribution))?;
         append(
             connection,
             "quarantine",

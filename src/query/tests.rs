@@ -172,7 +172,7 @@ fn run(session: &Session, name: &str, parameters: &[(&str, &str)]) -> Vec<String
 fn every_query_runs_on_an_empty_lake() {
     let mut empty = sample::of(vec![], vec![]);
     empty.accounts.clear();
-    let tables = Tables { assessment: &empty, findings: &[], activity: &[], quarantine: &[] };
+    let tables = Tables { assessment: &empty, findings: &[], activity: &[], quarantine: &[], attribution: &[] };
     let session = Session::open(&LakeFiles::default(), &tables, Limits::default()).unwrap();
     for info in list().unwrap() {
         let given: Vec<(&str, &str)> =
@@ -216,6 +216,22 @@ fn cases() -> Vec<Case> {
                 "2 | 2026-11-10T08:00:00Z | ASIADEV | arn:aws:iam::111122223333:role/team/dev | AROA1:ana | IAMUser | arn:aws:iam::111122223333:user/ana | AIDA1 | AKIAANA | i1",
             ],
         ),
+        (
+            "sessions",
+            vec![],
+            vec![
+                "arn:aws:iam::111122223333:role/team/dev | ana | ASIADEV | ana | credential_chain | false | [arn:aws:iam::111122223333:user/ana] | arn:aws:iam::111122223333:user/ana |  |  | 7 | 2026-09-01T10:00:00Z | 2026-11-19T10:05:00Z",
+                "arn:aws:iam::111122223333:role/team/dev |  |  |  |  | false | [] | arn:aws:iam::111122223333:role/team/dev | no_record | x | 0 | - | -",
+            ],
+        ),
+        (
+            "sessions",
+            vec![("missing_only", "true"), ("principal", DEV)],
+            vec![
+                "arn:aws:iam::111122223333:role/team/dev |  |  |  |  | false | [] | arn:aws:iam::111122223333:role/team/dev | no_record | x | 0 | - | -",
+            ],
+        ),
+        ("sessions", vec![("person", "bo")], vec![]),
         (
             "first_time_actions",
             vec![("principal", DEV)],
@@ -300,7 +316,36 @@ fn every_query_answers_as_expected() {
         activity("", "s3:GetObject", "2026-11-03", 1, 0),
     ];
     let quarantine = [QuarantineRow { file: "a.json".into(), offset: 7, length: 9, reason: "not JSON".into() }];
-    let tables = Tables { assessment: &assessment, findings: &[], activity: &activity, quarantine: &quarantine };
+    let attribution = [
+        AttributionRow {
+            session: 1,
+            kind: "role".into(),
+            principal: DEV.into(),
+            account: sample::ACCOUNT.into(),
+            session_name: "ana".into(),
+            access_key: "ASIADEV".into(),
+            person: "ana".into(),
+            basis: "credential_chain".into(),
+            start: ANA.into(),
+            hops: vec![ANA.into()],
+            ..AttributionRow::default()
+        },
+        AttributionRow {
+            session: 3,
+            principal: DEV.into(),
+            missing: "no_record".into(),
+            why: "x".into(),
+            start: DEV.into(),
+            ..AttributionRow::default()
+        },
+    ];
+    let tables = Tables {
+        assessment: &assessment,
+        findings: &[],
+        activity: &activity,
+        quarantine: &quarantine,
+        attribution: &attribution,
+    };
     let session = Session::open(&lake, &tables, Limits::default()).unwrap();
     let cases = cases();
     for (name, _) in QUERIES {
@@ -316,7 +361,7 @@ fn federated_sign_ins_are_listed_on_request() {
     let folder = tempfile::tempdir().unwrap();
     let lake = write_lake(folder.path());
     let assessment = assessment();
-    let tables = Tables { assessment: &assessment, findings: &[], activity: &[], quarantine: &[] };
+    let tables = Tables { assessment: &assessment, findings: &[], activity: &[], quarantine: &[], attribution: &[] };
     let session = Session::open(&lake, &tables, Limits::default()).unwrap();
     assert_eq!(run(&session, "console_sign_ins_without_mfa", &[("include_federated", "true")]).len(), 2);
 }
@@ -330,7 +375,7 @@ fn a_lake_without_a_newer_column_still_answers() {
     connection.execute_batch(&format!("{sql} '{}' (FORMAT parquet)", path.display())).unwrap();
     let lake = LakeFiles { events: vec![path], ..LakeFiles::default() };
     let assessment = assessment();
-    let tables = Tables { assessment: &assessment, findings: &[], activity: &[], quarantine: &[] };
+    let tables = Tables { assessment: &assessment, findings: &[], activity: &[], quarantine: &[], attribution: &[] };
     let session = Session::open(&lake, &tables, Limits::default()).unwrap();
     assert_eq!(run(&session, "access_key_activity", &[("access_key", "AKIA")]).len(), 1);
 }
@@ -338,7 +383,7 @@ fn a_lake_without_a_newer_column_still_answers() {
 #[test]
 fn a_missing_lake_file_is_a_clear_error() {
     let assessment = assessment();
-    let tables = Tables { assessment: &assessment, findings: &[], activity: &[], quarantine: &[] };
+    let tables = Tables { assessment: &assessment, findings: &[], activity: &[], quarantine: &[], attribution: &[] };
     let lake = LakeFiles { usage: vec!["/nonexistent/x.parquet".into()], ..LakeFiles::default() };
     let error = Session::open(&lake, &tables, Limits::default()).unwrap_err().to_string();
     assert!(error.starts_with("the lake cannot be opened: "), "{error}");
@@ -368,7 +413,8 @@ fn loading_a_large_scan() {
         .collect();
     let activity: Vec<ActivityRow> =
         (0..200_000).map(|index| activity("ana", &format!("s3:A{}", index % 900), "2026-11-01", 5, 0)).collect();
-    let tables = Tables { assessment: &assessment, findings: &[], activity: &activity, quarantine: &[] };
+    let tables =
+        Tables { assessment: &assessment, findings: &[], activity: &activity, quarantine: &[], attribution: &[] };
     let started = std::time::Instant::now();
     let session = Session::open(&LakeFiles::default(), &tables, Limits::default()).unwrap();
     println!("500,000 services and 200,000 activity rows: {:?}", started.elapsed());

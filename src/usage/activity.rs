@@ -10,6 +10,7 @@ use crate::model::time::{Day, Timestamp};
 
 use super::fold::{SessionId, UsageFact, UsageKey, UsageRow};
 use super::identity::{Actor, ActorKind};
+use super::unseen::{Unseen, unseen};
 
 /// A principal as the logs name it: the same ARN with another unique id is another principal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -188,6 +189,7 @@ pub fn join(
             let resource = key.resource.clone();
             activity.add(row, actor, &principal, (action, Need::Always, resource));
         }
+        let others = unseen(&key.source, &key.name) == Some(Unseen::Others) && !key.resource.is_empty();
         for action in mapping.actions().iter().filter(|mapped| refused.is_none_or(|refused| mapped.id == refused)) {
             let resource = match &action.on {
                 CallResource::Main => key.resource.clone(),
@@ -195,6 +197,10 @@ pub fn join(
                 CallResource::Named(_) => String::new(),
             };
             activity.add(row, actor, &principal, (action.id, action.need, resource));
+            // The same call touched more than it shows: on anything else the action is neither used nor unused.
+            if others && action.on == CallResource::Main && key.outcome.supports_use() {
+                activity.add(row, actor, &principal, (action.id, Need::Sometimes, String::new()));
+            }
         }
     }
     activity
@@ -317,6 +323,24 @@ mod tests {
         collected: &[&str],
         own_act: bool,
     ) -> Vec<(String, String, ActionUse)> {
+        let catalog = Catalog::get();
+        let name = |id: ActionId| catalog.action(id).unwrap().full_name();
+        activity_of(rows, identity, collected, own_act)
+            .into_iter()
+            .map(|(key, use_)| (name(key.action), key.person, use_))
+            .collect()
+    }
+
+    fn joined_keys(rows: &[UsageRow], identity: &Identity) -> Vec<(ActivityKey, ActionUse)> {
+        activity_of(rows, identity, &["1"], true)
+    }
+
+    fn activity_of(
+        rows: &[UsageRow],
+        identity: &Identity,
+        collected: &[&str],
+        own_act: bool,
+    ) -> Vec<(ActivityKey, ActionUse)> {
         let id = SessionId::of(identity);
         let sessions = BTreeMap::from([(id, identity.clone())]);
         let actor = Actor {
@@ -329,13 +353,13 @@ mod tests {
             basis: super::super::identity::Basis::IamUser,
             machine: false,
             own_act,
-            chain: Vec::new(),
+            hops: Vec::new(),
+            missing: None,
         };
         let collected = collected.iter().map(|account| (*account).to_owned()).collect();
         let catalog = Catalog::get();
         let activity = join(rows, &sessions, &BTreeMap::from([(id, actor)]), &collected, catalog);
-        let name = |id: ActionId| catalog.action(id).unwrap().full_name();
-        activity.rows.into_iter().map(|(key, use_)| (name(key.action), key.person, use_)).collect()
+        activity.rows.into_iter().collect()
     }
 
     fn identity() -> Identity {
@@ -365,6 +389,27 @@ mod tests {
         assert_eq!(count(&["1", "2"]), 1);
         // Where the caller's own account is not collected, the other copy is all there is.
         assert_eq!(joined(&rows[1..], &ada, &["2"], true)[0].2.count, 1);
+    }
+
+    #[test]
+    fn what_a_batch_does_not_show_is_undecided() {
+        let ada = identity();
+        let mut batch = row("BatchWriteItem", Outcome::Authorised, "", "1", false, &ada);
+        batch.key.source = "dynamodb.amazonaws.com".into();
+        batch.key.resource = "arn:aws:dynamodb:r:1:table/a".into();
+        let activity = |row: UsageRow| {
+            let mut found: Vec<(String, u64, u64)> = joined_keys(&[row], &ada)
+                .into_iter()
+                .map(|(key, use_)| (key.resource, use_.count, use_.undecided))
+                .collect();
+            found.sort();
+            found.dedup();
+            found
+        };
+        let table = "arn:aws:dynamodb:r:1:table/a".to_owned();
+        assert_eq!(activity(batch.clone()), [(String::new(), 0, 1), (table.clone(), 1, 0)]);
+        batch.key.name = "PutItem".into();
+        assert_eq!(activity(batch), [(table, 1, 0)]);
     }
 
     #[test]

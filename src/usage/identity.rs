@@ -7,12 +7,13 @@
 //! Sources: "CloudTrail userIdentity element" (CloudTrail User Guide); "Monitor and control actions taken with
 //! assumed roles" (IAM User Guide); "Identity Center information in CloudTrail" (Identity Center User Guide).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::model::arn::Arn;
 use crate::model::event::Identity;
 use crate::model::snapshot::{RosterKind, Snapshot};
 
+use super::chain::{Hop, Logs, Missing};
 use super::fold::{IssuedCredential, SessionId};
 use super::people::People;
 
@@ -43,6 +44,25 @@ pub enum ActorKind {
     OtherAccount,
     /// The record does not say.
     Unknown,
+}
+
+impl ActorKind {
+    /// Stable text used in output.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Role => "role",
+            Self::Root => "root",
+            Self::SamlSubject => "saml_subject",
+            Self::WebIdentity => "web_identity",
+            Self::IdentityCenterUser => "identity_center_user",
+            Self::Directory => "directory",
+            Self::Service => "service",
+            Self::OtherAccount => "other_account",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// What the attribution to a person rests on.
@@ -105,8 +125,42 @@ pub struct Actor {
     /// False where an AWS service made the call with this identity (`invokedBy`): it is the principal's use, but
     /// not a separate act of the person.
     pub own_act: bool,
-    /// Principals from which the session's credentials came, origin first, without this one.
-    pub chain: Vec<String>,
+    /// The calls through which the session's credentials came, the first one first.
+    pub hops: Vec<Hop>,
+    /// Why the start of the chain is not known, or not for certain; none where it is, and where there is no chain.
+    pub missing: Option<Missing>,
+}
+
+impl Actor {
+    /// The principal at the start of the chain; the actor's own where there is none.
+    #[must_use]
+    pub fn start(&self) -> &str {
+        self.hops.first().map_or(&self.principal, |hop| &hop.principal)
+    }
+}
+
+/// How a session is linked to one that obtained its credentials.
+#[derive(Clone, Copy)]
+struct Link<'a> {
+    /// The call; of several by the same caller the last.
+    call: &'a IssuedCredential,
+    /// Several calls of the same caller could be the one.
+    several: bool,
+    by_name: bool,
+}
+
+impl Link<'_> {
+    fn hop(&self, caller: &Actor) -> Hop {
+        Hop {
+            kind: caller.kind,
+            principal: caller.principal.clone(),
+            account: caller.account.clone(),
+            session_name: caller.session_name.clone(),
+            event_id: if self.several { String::new() } else { self.call.event_id.clone() },
+            time: self.call.time,
+            by_name: self.by_name,
+        }
+    }
 }
 
 /// Resolves sessions against a snapshot and the credentials that the logs saw handed out.
@@ -115,7 +169,8 @@ pub struct Resolver<'a> {
     people: &'a People,
     sessions: &'a BTreeMap<SessionId, Identity>,
     by_key: BTreeMap<&'a str, &'a IssuedCredential>,
-    by_session_name: BTreeMap<&'a str, BTreeSet<SessionId>>,
+    by_session_name: BTreeMap<&'a str, Vec<&'a IssuedCredential>>,
+    logs: Logs,
     /// (account, role name) → ARN with path, where unique.
     roles: BTreeMap<(String, String), String>,
 }
@@ -130,7 +185,6 @@ impl<'a> Resolver<'a> {
         issued: &'a [IssuedCredential],
     ) -> Self {
         let mut by_key: BTreeMap<&'a str, &'a IssuedCredential> = BTreeMap::new();
-        let mut by_session_name: BTreeMap<&str, BTreeSet<SessionId>> = BTreeMap::new();
         for credential in issued {
             // An access key id is handed out once; copies of the call in other accounts name the same caller less
             // well, so the copy that knows a principal wins.
@@ -148,8 +202,13 @@ impl<'a> Resolver<'a> {
                     })
                     .or_insert(credential);
             }
+        }
+        // By name only what the best copy of each call says.
+        let mut by_session_name: BTreeMap<&str, Vec<&IssuedCredential>> = BTreeMap::new();
+        let keyless = issued.iter().filter(|credential| credential.access_key.is_empty());
+        for credential in by_key.values().copied().chain(keyless) {
             if !credential.session_principal_id.is_empty() {
-                by_session_name.entry(credential.session_principal_id.as_str()).or_default().insert(credential.by);
+                by_session_name.entry(credential.session_principal_id.as_str()).or_default().push(credential);
             }
         }
         let mut roles = BTreeMap::new();
@@ -158,7 +217,15 @@ impl<'a> Resolver<'a> {
                 roles.insert((iam.account.to_string(), role.holder.name.clone()), role.holder.arn.to_string());
             }
         }
-        Self { people, sessions, by_key, by_session_name, roles }
+        Self { people, sessions, by_key, by_session_name, logs: Logs::default(), roles }
+    }
+
+    /// With what is known of the logs: sessions linked by their name alone are linked to calls near their own, and what
+    /// is missing says why.
+    #[must_use]
+    pub fn with_logs(mut self, logs: Logs) -> Self {
+        self.logs = logs;
+        self
     }
 
     /// Resolves every session.
@@ -177,58 +244,68 @@ impl<'a> Resolver<'a> {
         }
         let Some(identity) = self.sessions.get(&id) else { return };
         path.push(id);
-        let origins = self.origins(identity);
-        for origin in &origins {
-            self.resolve_into(*origin, done, path);
+        let links = self.links(id, identity);
+        for link in &links {
+            self.resolve_into(link.call.by, done, path);
         }
         path.pop();
-        let resolved: Vec<&Actor> = origins.iter().filter_map(|origin| done.get(origin)).collect();
-        let complete = resolved.len() == origins.len();
-        let actor = self.actor(identity, if complete { &resolved } else { &[] });
+        let known: Vec<(Link<'_>, &Actor)> =
+            links.iter().filter_map(|link| Some((*link, done.get(&link.call.by)?))).collect();
+        let actor = if known.len() == links.len() {
+            self.actor(id, identity, &known)
+        } else {
+            Actor { missing: Some(Missing::Circle), ..self.actor(id, identity, &[]) }
+        };
         done.insert(id, actor);
     }
 
-    /// The sessions that obtained this session's credentials: one by the access key, or, where the record has no
-    /// key, all that ever obtained a session of this name.
-    fn origins(&self, identity: &Identity) -> Vec<SessionId> {
-        if let Some(issued) = self.by_key.get(identity.access_key.as_str()) {
-            return vec![issued.by];
+    /// The calls that can have handed out this session's credentials, one a caller: that of the access key, or, where
+    /// the key was not seen handed out, those that obtained a session of this name near its time.
+    fn links(&self, id: SessionId, identity: &Identity) -> Vec<Link<'a>> {
+        if let Some(call) = self.by_key.get(identity.access_key.as_str()) {
+            return vec![Link { call, several: false, by_name: false }];
         }
-        if identity.access_key.is_empty() || identity.kind == "AssumedRole" {
-            return self
-                .by_session_name
-                .get(identity.principal_id.as_str())
-                .map(|set| set.iter().copied().collect())
-                .unwrap_or_default();
+        if !identity.access_key.is_empty() && identity.kind != "AssumedRole" {
+            return Vec::new();
         }
-        Vec::new()
+        let mut links: BTreeMap<SessionId, Link<'a>> = BTreeMap::new();
+        for call in self.by_session_name.get(identity.principal_id.as_str()).into_iter().flatten().copied() {
+            if self.logs.can_begin(id, call.time) {
+                links
+                    .entry(call.by)
+                    .and_modify(|link| {
+                        link.several = true;
+                        if (call.time, &call.event_id) > (link.call.time, &link.call.event_id) {
+                            link.call = call;
+                        }
+                    })
+                    .or_insert(Link { call, several: false, by_name: true });
+            }
+        }
+        links.into_values().collect()
     }
 
-    fn actor(&self, identity: &Identity, origins: &[&Actor]) -> Actor {
+    fn actor(&self, id: SessionId, identity: &Identity, origins: &[(Link<'_>, &Actor)]) -> Actor {
         let mut actor = self.principal(identity);
-        let source_identity = || {
-            let name = identity.source_identity.as_str();
-            (!name.is_empty()).then(|| self.people.named(name).unwrap_or(name).to_owned())
-        };
+        let assumed = actor.kind == ActorKind::Role
+            && !is_identity_center_role(&actor.principal)
+            && !actor.principal.contains(":role/aws-service-role/");
         if actor.kind == ActorKind::Role && !is_identity_center_role(&actor.principal) {
-            if let Some(person) = one_person(origins) {
-                actor.person = Some(person);
-                actor.basis = Basis::CredentialChain;
-            } else if let Some(person) = source_identity() {
-                actor.person = Some(person);
-                actor.basis = Basis::SourceIdentity;
-            }
-            actor.machine = !origins.is_empty() && origins.iter().all(|origin| origin.machine);
+            self.follow(identity, origins, &mut actor);
         }
-        if let [origin] = origins
-            && matches!(actor.kind, ActorKind::Role | ActorKind::Root)
+        if let [(link, origin)] = origins
+            && matches!(actor.kind, ActorKind::Role | ActorKind::Root | ActorKind::User)
         {
-            actor.chain.clone_from(&origin.chain);
-            actor.chain.push(origin.principal.clone());
+            actor.hops.clone_from(&origin.hops);
+            actor.hops.push(link.hop(origin));
             if actor.kind == ActorKind::Root {
                 actor.person.clone_from(&origin.person);
                 actor.basis = if origin.person.is_some() { Basis::CredentialChain } else { Basis::None };
             }
+        }
+        if assumed || (actor.kind == ActorKind::Root && identity.assumed_root) {
+            actor.missing = self.missing(id, &actor, origins);
+            actor.machine |= actor.missing == Some(Missing::Workload);
         }
         if let Some(person) = &actor.person
             && self.people.kind(person) == Some(RosterKind::Service)
@@ -238,6 +315,35 @@ impl<'a> Resolver<'a> {
             actor.person = None;
         }
         actor
+    }
+
+    /// The person and the nature of a role's session, from who obtained its credentials.
+    fn follow(&self, identity: &Identity, origins: &[(Link<'_>, &Actor)], actor: &mut Actor) {
+        let named = identity.source_identity.as_str();
+        if let Some(person) = one_person(origins) {
+            actor.person = Some(person);
+            actor.basis = Basis::CredentialChain;
+        } else if !named.is_empty() {
+            actor.person = Some(self.people.named(named).unwrap_or(named).to_owned());
+            actor.basis = Basis::SourceIdentity;
+        }
+        actor.machine = !origins.is_empty() && origins.iter().all(|(_, origin)| origin.machine);
+    }
+
+    /// Why the start of a chain is not known, or not for certain.
+    fn missing(&self, id: SessionId, actor: &Actor, origins: &[(Link<'_>, &Actor)]) -> Option<Missing> {
+        match origins {
+            [] => Some(self.logs.unrecorded(id, &actor.session_name)),
+            [(_, origin)] if origin.kind == ActorKind::OtherAccount => {
+                let account = origin.account.clone();
+                let collected = self.logs.collected.contains(&account);
+                Some(if collected { Missing::CopyOnly(account) } else { Missing::NotCollected(account) })
+            }
+            [(link, origin)] => origin.missing.clone().or(link.by_name.then_some(Missing::NameOnly)),
+            several if one_person(several).is_some() => Some(Missing::NameOnly),
+            several if several.iter().all(|(_, origin)| origin.machine) => Some(Missing::NameOnly),
+            _ => Some(Missing::SeveralCallers),
+        }
     }
 
     /// The principal of an identity, and the person where the identity alone says who it is.
@@ -252,7 +358,8 @@ impl<'a> Resolver<'a> {
             basis: Basis::None,
             machine: false,
             own_act: identity.invoked_by.is_empty(),
-            chain: Vec::new(),
+            hops: Vec::new(),
+            missing: None,
         };
         match identity.kind.as_str() {
             "IAMUser" => self.iam_user(identity, &mut actor),
@@ -383,8 +490,8 @@ fn issuer_rank(identity: &Identity) -> u8 {
 }
 
 /// The one person behind all origins, if they agree.
-fn one_person(origins: &[&Actor]) -> Option<String> {
-    let mut people = origins.iter().map(|origin| origin.person.as_ref());
+fn one_person(origins: &[(Link<'_>, &Actor)]) -> Option<String> {
+    let mut people = origins.iter().map(|(_, origin)| origin.person.as_ref());
     let first = people.next()??;
     people.all(|person| person == Some(first)).then(|| first.clone())
 }

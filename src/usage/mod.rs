@@ -1,8 +1,10 @@
 //! What was used: the folds over events, and who and what stands behind their keys.
 
 pub mod activity;
+pub mod chain;
 pub mod changes;
 pub mod coverage;
 pub mod fold;
 pub mod identity;
 pub mod people;
+pub mod unseen;

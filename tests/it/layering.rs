@@ -41,9 +41,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Library → the only folders that may name it.
+/// Library → the only folders (or folders within them) that may name it.
 const MAY_NAME: &[(&str, &[&str])] = &[
-    ("duckdb", &["query"]),
+    ("duckdb", &["query", "lake/source/forms"]),
     ("polars", &["lake"]),
     ("rusqlite", &["lake"]),
     ("clap", &["cli"]),
@@ -117,7 +117,8 @@ fn every_folder_keeps_to_its_layer() {
         if path.file_stem().is_some_and(|stem| stem == "tests") || path.components().any(|c| c.as_os_str() == "tests") {
             continue;
         }
-        let shown = path.strip_prefix(&root).unwrap().display();
+        let here = path.strip_prefix(&root).unwrap();
+        let shown = here.display();
         let Some(allowed) = may_import.get(folder.as_str()) else {
             broken.insert(format!("{shown}: the folder `{folder}` has no layer; add it to MAY_IMPORT"));
             continue;
@@ -129,12 +130,11 @@ fn every_folder_keeps_to_its_layer() {
             }
         }
         for (library, folders) in MAY_NAME {
-            if names(&text, library) && !folders.contains(&folder.as_str()) {
+            if names(&text, library) && !folders.iter().any(|may| here.starts_with(may)) {
                 broken.insert(format!("{shown}: only {folders:?} may name `{library}`"));
             }
         }
         for (words, folders) in MAY_SAY {
-            let here = path.strip_prefix(&root).unwrap();
             if text.contains(words) && !folders.iter().any(|may| here.starts_with(may)) {
                 broken.insert(format!("{shown}: only {folders:?} may say `{words}`"));
             }

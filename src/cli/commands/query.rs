@@ -12,7 +12,8 @@ use crate::compare;
 use crate::findings;
 use crate::lake::{PartKind, Reader};
 use crate::model::table::{Cell, Column, ColumnKind, Table};
-use crate::query::{self, ActivityRow, LakeFiles, Limits, QuarantineRow, QueryInfo, Session, Tables};
+use crate::query::{self, ActivityRow, AttributionRow, LakeFiles, Limits, QuarantineRow, QueryInfo, Session, Tables};
+use crate::usage::chain::{Hop, Missing};
 
 /// Columns of `query list`.
 #[must_use]
@@ -85,7 +86,14 @@ fn run_named(context: &Context<'_>, name: &str, params: &[String]) -> Result<(),
         .into_iter()
         .map(|row| QuarantineRow { file: row.file, offset: row.offset, length: row.length, reason: row.reason })
         .collect::<Vec<_>>();
-    let tables = Tables { assessment: &assessment, findings: &found, activity: &activity, quarantine: &quarantine };
+    let attribution = attribution(&world);
+    let tables = Tables {
+        assessment: &assessment,
+        findings: &found,
+        activity: &activity,
+        quarantine: &quarantine,
+        attribution: &attribution,
+    };
     let limits = Limits { threads: context.threads(), ..Limits::default() };
     let failed = |error: query::QueryError| match error {
         query::QueryError::UnknownParameter { .. }
@@ -110,6 +118,39 @@ fn lake_files(reader: &Reader) -> LakeFiles {
         coverage: reader.parquet_files(PartKind::Coverage),
         trail_calls: reader.parquet_files(PartKind::TrailCalls),
     }
+}
+
+fn attribution(world: &World) -> Vec<AttributionRow> {
+    world
+        .actors
+        .iter()
+        .map(|(session, actor)| AttributionRow {
+            session: session.0,
+            kind: actor.kind.as_str().to_owned(),
+            principal: actor.principal.clone(),
+            account: actor.account.clone(),
+            session_name: actor.session_name.clone(),
+            access_key: world.access_keys.get(session).cloned().unwrap_or_default(),
+            person: actor.person.clone().unwrap_or_default(),
+            basis: actor.basis.as_str().to_owned(),
+            machine: actor.machine,
+            start: actor.start().to_owned(),
+            hops: actor.hops.iter().map(hop).collect(),
+            missing: actor.missing.as_ref().map(|missing| missing.as_str().to_owned()).unwrap_or_default(),
+            why: actor.missing.as_ref().map(Missing::about).unwrap_or_default(),
+        })
+        .collect()
+}
+
+/// `ARN (session NAME) at TIME, event ID`, and how weak the link is.
+fn hop(hop: &Hop) -> String {
+    let session = if hop.session_name.is_empty() { String::new() } else { format!(" (session {})", hop.session_name) };
+    let event = match hop.event_id.as_str() {
+        "" => ", several events".to_owned(),
+        id => format!(", event {id}"),
+    };
+    let link = if hop.by_name { ", told by the session name" } else { "" };
+    format!("{}{session} at {}{event}{link}", hop.principal, hop.time)
 }
 
 fn activity(world: &World) -> Vec<ActivityRow> {

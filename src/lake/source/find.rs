@@ -3,11 +3,15 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::forms::{Form, detect_file, is_table};
 use super::layout::{Layout, layout};
 use crate::lake::error::LakeError;
 
 /// Extensions of logs; all else inside a folder is left out and listed.
-const EXTENSIONS: [&str; 5] = ["json", "gz", "jsonl", "ndjson", "log"];
+const EXTENSIONS: [&str; 6] = ["json", "gz", "jsonl", "ndjson", "log", "parquet"];
+/// Extensions, none among them, of which only the content tells whether they are logs: tables of anything, and what
+/// Firehose and Athena write without one.
+const PERHAPS: [&str; 2] = ["csv", ""];
 
 /// A file to be read.
 #[derive(Clone, Debug)]
@@ -79,7 +83,11 @@ fn visit(path: &Path, named: bool, seen: &mut BTreeSet<PathBuf>, out: &mut Listi
     }
     let layout = layout(&real);
     let extension = real.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).unwrap_or_default();
-    if !meta.is_file() || !(named || layout.named || EXTENSIONS.contains(&extension.as_str())) {
+    let log = || {
+        let perhaps = PERHAPS.contains(&extension.as_str());
+        named || layout.named || EXTENSIONS.contains(&extension.as_str()) || (perhaps && is_form(&real))
+    };
+    if !meta.is_file() || !log() {
         if named {
             lose(std::io::Error::other("not a regular file"));
         } else {
@@ -94,6 +102,15 @@ fn visit(path: &Path, named: bool, seen: &mut BTreeSet<PathBuf>, out: &mut Listi
         .and_then(|since| i64::try_from(since.as_nanos()).ok())
         .unwrap_or(0);
     out.files.push(Found { path: real, size: meta.len(), mtime, layout });
+}
+
+/// Whether the first bytes of a file are those of a form that holds records.
+fn is_form(path: &Path) -> bool {
+    match detect_file(path).map(|detected| detected.form) {
+        Some(Form::Delimited) => is_table(path),
+        Some(Form::Empty) | None => false,
+        Some(_) => true,
+    }
 }
 
 #[cfg(test)]

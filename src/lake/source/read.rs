@@ -8,10 +8,11 @@ use std::path::Path;
 use libdeflater::Decompressor;
 
 use super::find::Found;
+use super::forms::{self, Detected, Form, FormError, Item};
 use super::layout::FileKind;
 use crate::lake::chunk::Chunk;
 use crate::lake::json::{Tape, Value};
-use crate::lake::split::{Ending, Piece, Splitter};
+use crate::lake::split::{Ending, MAX_RECORD_BYTES, Piece, Splitter};
 use crate::usage::fold::DigestSpan;
 
 /// Files up to this size on disk are read in one piece; larger ones stream.
@@ -79,18 +80,26 @@ pub(crate) fn read<S: Room>(
         return Ok(FileEnd { digest: digest_span(found, &text), ..end(FileKind::Digest, true, false) });
     }
     let mut state = State::new(found, chunk, room);
-    let ending = if !bytes.starts_with(&GZIP) {
-        state.run(Splitter::whole(bytes, None)).map(|(_, ending)| ending)
-    } else if let Some(text) = inflate(&bytes) {
-        let mut splitter = Splitter::whole(text, None);
-        let ending = state.pieces(&mut splitter);
-        give_back(splitter.into_buffer());
-        ending
-    } else {
-        state.run(Splitter::streaming(flate2::read::MultiGzDecoder::new(bytes.as_slice()))).map(|(_, ending)| ending)
+    let (text, bytes) = if bytes.starts_with(&GZIP) { (inflate(&bytes), bytes) } else { (Some(bytes), Vec::new()) };
+    let whole = match text {
+        Some(text) => match forms::detect(&found.path, &text) {
+            Some(form) => state.form(form, found, &mut text.as_slice())?,
+            None => {
+                let mut splitter = Splitter::whole(text, None);
+                let ending = state.pieces(&mut splitter).map_err(ReadError::Full)?;
+                give_back(splitter.into_buffer());
+                ending == Ending::Whole
+            }
+        },
+        None => {
+            let mut gzip = flate2::read::MultiGzDecoder::new(bytes.as_slice());
+            match forms::detect(&found.path, &forms::head_of(&bytes)) {
+                Some(form) => state.form(form, found, &mut gzip)?,
+                None => state.run(Splitter::streaming(gzip)).map_err(ReadError::Full)?.1 == Ending::Whole,
+            }
+        }
     };
-    let ending = ending.map_err(ReadError::Full)?;
-    Ok(FileEnd { digest: state.digest, ..end(state.kind, ending == Ending::Whole, false) })
+    Ok(FileEnd { digest: state.digest, ..end(state.kind, whole, false) })
 }
 
 fn stream<S: Room>(found: &Found, chunk: &mut Chunk, room: &mut S) -> Result<FileEnd, ReadError<S::Error>> {
@@ -104,6 +113,9 @@ fn stream<S: Room>(found: &Found, chunk: &mut Chunk, room: &mut S) -> Result<Fil
         return Ok(FileEnd { kind: FileKind::Digest, hash, whole: true, unchanged: false, digest: None });
     }
     let mut state = State::new(found, chunk, room);
+    if let Some(form) = forms::detect_file(&found.path) {
+        return state.stream_form(form, found, source, head == 3 && magic == GZIP);
+    }
     let (mut source, ending) = if head == 3 && magic == GZIP {
         let gzip = flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(1 << 20, source));
         let (rest, ending) = state.run(Splitter::streaming(gzip)).map_err(ReadError::Full)?;
@@ -227,14 +239,59 @@ impl<'s, S: Room> State<'s, S> {
         })
     }
 
+    /// Reads a form from its decompressed bytes; true where the file ends as it should.
+    fn form(&mut self, form: Detected, found: &Found, source: &mut dyn Read) -> Result<bool, ReadError<S::Error>> {
+        let mut tape = Tape::default();
+        let read = forms::read(form, &found.path, source, &mut |item| {
+            match item {
+                Item::Bad { offset, length, reason, raw } => self.bad(offset, length, reason, raw),
+                Item::Record { offset, length, text, lossy } => match tape.parse(text.as_bytes(), MAX_RECORD_BYTES) {
+                    Ok(end) if end == text.len() => self.placed(offset, length, text, tape.root(text), lossy),
+                    Ok(end) => {
+                        let reason = format!("not JSON: text follows the record at its byte {end}");
+                        self.bad(offset, length, reason, text.as_bytes());
+                    }
+                    Err(error) => self.bad(offset, length, error.reason(), text.as_bytes()),
+                },
+            }
+            self.room.after(self.chunk)
+        });
+        read.map_err(|error| match error {
+            FormError::Lost(reason) => ReadError::File(std::io::Error::other(reason)),
+            FormError::Sink(error) => ReadError::Full(error),
+        })
+    }
+
+    /// Reads a form of a file that does not fit in memory.
+    fn stream_form(
+        &mut self,
+        form: Detected,
+        found: &Found,
+        source: Hashing<File>,
+        gzip: bool,
+    ) -> Result<FileEnd, ReadError<S::Error>> {
+        let mut source = BufReader::with_capacity(1 << 20, source);
+        let whole = match (form.form, gzip) {
+            (Form::Parquet, _) | (_, false) => self.form(form, found, &mut source)?,
+            (_, true) => self.form(form, found, &mut flate2::bufread::MultiGzDecoder::new(&mut source))?,
+        };
+        std::io::copy(&mut source, &mut std::io::sink()).map_err(ReadError::File)?;
+        let hash = source.into_inner().hash.finalize().to_hex().to_string();
+        Ok(FileEnd { kind: self.kind, hash, whole, unchanged: false, digest: self.digest.take() })
+    }
+
     fn bad(&mut self, offset: u64, length: u64, reason: String, raw: &[u8]) {
         let raw = (!raw.is_empty() && raw.len() <= KEPT_RAW_BYTES).then(|| raw.to_vec());
         self.chunk.bad(Bad { offset, length, reason, raw });
     }
 
     fn record(&mut self, offset: u64, text: &str, value: Value<'_>) {
-        let length = text.len() as u64;
-        match self.chunk.add(value, offset, length, false) {
+        self.placed(offset, text.len() as u64, text, value, false);
+    }
+
+    /// A record that takes `length` bytes at its place, which need not be those of its text.
+    fn placed(&mut self, offset: u64, length: u64, text: &str, value: Value<'_>, lossy: bool) {
+        match self.chunk.add(value, offset, length, lossy) {
             Ok(()) => {}
             // A digest outside the S3 layout. Source: "CloudTrail digest file structure".
             Err(_) if value.get("digestStartTime").is_some() && value.get("logFiles").is_some() => {

@@ -86,6 +86,10 @@ fn resolve(identities: &[Identity], issued: &[IssuedCredential]) -> Vec<Actor> {
     identities.iter().map(|i| done[&SessionId::of(i)].clone()).collect()
 }
 
+fn chain(actor: &Actor) -> Vec<&str> {
+    actor.hops.iter().map(|hop| hop.principal.as_str()).collect()
+}
+
 #[test]
 fn users_belong_to_their_owner_or_to_themselves() {
     let actors =
@@ -108,7 +112,7 @@ fn who_obtained_the_credentials_decides_not_the_session_name() {
     assert_eq!(actors[1].basis, Basis::CredentialChain);
     assert_eq!(actors[2].person.as_deref(), Some("ada@example.com"));
     assert_eq!(actors[2].principal, "arn:aws:iam::111111111111:role/team/deeper");
-    assert_eq!(actors[2].chain, [ada.arn.as_str(), "arn:aws:iam::111111111111:role/team/admin"]);
+    assert_eq!(chain(&actors[2]), [ada.arn.as_str(), "arn:aws:iam::111111111111:role/team/admin"]);
 }
 
 #[test]
@@ -167,7 +171,7 @@ fn services_pipelines_and_copies() {
     assert_eq!(actors[0].principal, "lambda.amazonaws.com");
     assert_eq!(actors[1].kind, ActorKind::Service);
     assert!(actors[3].machine && actors[3].person.is_none());
-    assert!(actors[4].machine && actors[4].chain == ["token.actions.githubusercontent.com"]);
+    assert!(actors[4].machine && chain(&actors[4]) == ["token.actions.githubusercontent.com"]);
     assert_eq!(actors[5].kind, ActorKind::OtherAccount);
 }
 
@@ -212,4 +216,161 @@ fn odd_identities_still_resolve() {
     );
     assert!(!actors[3].own_act && actors[3].kind == ActorKind::User);
     assert_eq!(actors[4].person, None);
+}
+
+fn in_account(mut identity: Identity, account: &str) -> Identity {
+    for text in [&mut identity.arn, &mut identity.issuer_arn, &mut identity.account] {
+        *text = text.replace("111111111111", account);
+    }
+    identity
+}
+
+fn at(key: &str, session: &str, by: &Identity, event: &str, time: &str) -> IssuedCredential {
+    IssuedCredential { event_id: event.into(), time: time.parse().unwrap(), ..issued(key, session, by) }
+}
+
+fn resolve_with(identities: &[Identity], issued: &[IssuedCredential], logs: Logs) -> Vec<Actor> {
+    let snapshot = snapshot();
+    let people = People::of(&snapshot);
+    let sessions = identities.iter().map(|i| (SessionId::of(i), i.clone())).collect();
+    let done = Resolver::new(&snapshot, &people, &sessions, issued).with_logs(logs).resolve_all();
+    identities.iter().map(|i| done[&SessionId::of(i)].clone()).collect()
+}
+
+#[test]
+fn three_hops_across_accounts_lead_to_the_person() {
+    let ada = user("ada", "AKIA1");
+    let first = role("jump", "a", "ASIA1");
+    let second = in_account(role("middle", "b", "ASIA2"), "222222222222");
+    let third = in_account(role("end", "c", "ASIA3"), "333333333333");
+    let copy = Identity { kind: "AWSAccount".into(), account: "222222222222".into(), ..Identity::default() };
+    let calls = [
+        at("ASIA1", "AROAjump:a", &ada, "e1", "2026-01-01T10:00:00Z"),
+        at("ASIA2", "AROAmiddle:b", &first, "e2", "2026-01-01T10:01:00Z"),
+        at("ASIA3", "AROAend:c", &second, "e3", "2026-01-01T10:02:00Z"),
+        // The role's account sees the caller's account only.
+        at("ASIA3", "AROAend:c", &copy, "e3b", "2026-01-01T10:02:00Z"),
+    ];
+    let actors = resolve(&[ada.clone(), copy, first, second, third], &calls);
+    let end = &actors[4];
+    assert_eq!(
+        (end.person.as_deref(), end.basis, &end.missing),
+        (Some("ada@example.com"), Basis::CredentialChain, &None)
+    );
+    let hops: Vec<(&str, &str, &str, bool)> = end
+        .hops
+        .iter()
+        .map(|hop| (hop.principal.as_str(), hop.session_name.as_str(), hop.event_id.as_str(), hop.by_name))
+        .collect();
+    let wanted = [
+        (ada.arn.as_str(), "", "e1", false),
+        ("arn:aws:iam::111111111111:role/team/jump", "a", "e2", false),
+        ("arn:aws:iam::222222222222:role/team/middle", "b", "e3", false),
+    ];
+    assert_eq!(hops, wanted);
+    assert_eq!((end.start(), end.hops[2].account.as_str()), (ada.arn.as_str(), "222222222222"));
+}
+
+#[test]
+fn a_missing_link_says_why() {
+    let middle = role("middle", "b", "ASIA2");
+    let end = role("end", "c", "ASIA3");
+    let machine = role("app", "i-0123456789abcdef0", "ASIA4");
+    let foreign = Identity { kind: "AWSAccount".into(), account: "999999999999".into(), ..Identity::default() };
+    let own = Identity { kind: "AWSAccount".into(), account: "111111111111".into(), ..Identity::default() };
+    let (vendor, copied) = (role("vendor", "v", "ASIA5"), role("copied", "v", "ASIA6"));
+    let mut assumed_root =
+        Identity { kind: "Root".into(), account: "1".into(), access_key: "ASIA7".into(), ..Identity::default() };
+    assumed_root.assumed_root = true;
+    let early = role("early", "e", "ASIA8");
+    let named = Identity { source_identity: "bob@example.com".into(), ..role("named", "n", "ASIA9") };
+    let calls = [
+        at("ASIA3", "AROAend:c", &middle, "e3", "2026-01-05T10:00:00Z"),
+        at("ASIA5", "AROAvendor:v", &foreign, "e5", "2026-01-05T10:00:00Z"),
+        at("ASIA6", "AROAcopied:v", &own, "e6", "2026-01-05T10:00:00Z"),
+    ];
+    let time = |text: &str| text.parse::<Timestamp>().unwrap();
+    let seen = |identity: &Identity, text: &str| (SessionId::of(identity), (time(text), time(text)));
+    let logs = Logs {
+        from: Some(time("2026-01-01T00:00:00Z")),
+        seen: [seen(&early, "2026-01-02T00:00:00Z"), seen(&middle, "2026-01-05T00:00:00Z")].into(),
+        collected: ["111111111111".to_owned()].into(),
+    };
+    let identities =
+        [middle, end, machine, foreign, own, vendor, copied, assumed_root, early, named, user("ada", "AKIA1")];
+    let actors = resolve_with(&identities, &calls, logs);
+    let missing = |at: usize| actors[at].missing.as_ref().map(Missing::as_str);
+    for (at, want) in [
+        (0, Some("no_record")),
+        // The first link is missing, the second is there.
+        (1, Some("no_record")),
+        (2, Some("workload")),
+        (3, None),
+        (5, Some("not_collected")),
+        (6, Some("copy_only")),
+        (7, Some("no_record")),
+        (8, Some("before_logs")),
+        (9, Some("no_record")),
+        (10, None),
+    ] {
+        assert_eq!(missing(at), want, "{at}: {:?}", actors[at]);
+    }
+    assert_eq!(
+        (chain(&actors[1]), actors[1].person.as_deref()),
+        (vec!["arn:aws:iam::111111111111:role/team/middle"], None)
+    );
+    assert!(actors[2].machine && actors[2].person.is_none());
+    assert_eq!(
+        actors[5].missing.as_ref().unwrap().about(),
+        "obtained by account 999999999999, whose logs are not collected"
+    );
+    assert_eq!((actors[9].person.as_deref(), actors[9].basis), (Some("bob@example.com"), Basis::SourceIdentity));
+}
+
+#[test]
+fn names_link_only_calls_near_the_session_and_say_so() {
+    let (ada, bob) = (user("ada", "AKIA1"), user("bob", "AKIA2"));
+    // The console changes the key within a session: this one was never handed out.
+    let session = role("admin", "shared", "ASIA9");
+    let id = SessionId::of(&session);
+    let time = |text: &str| text.parse::<Timestamp>().unwrap();
+    let ada_call = at("ASIA1", "AROAadmin:shared", &ada, "e1", "2026-01-05T09:00:00Z");
+    let again = at("ASIA3", "AROAadmin:shared", &ada, "e3", "2026-01-05T09:30:00Z");
+    let bob_call = at("ASIA2", "AROAadmin:shared", &bob, "e2", "2026-01-05T09:10:00Z");
+    let long_ago = at("ASIA4", "AROAadmin:shared", &bob, "e4", "2025-12-01T09:00:00Z");
+    let later = at("ASIA5", "AROAadmin:shared", &bob, "e5", "2026-01-06T09:00:00Z");
+    let identities = [ada, bob, session];
+    for (calls, person, missing, event) in [
+        (vec![ada_call.clone()], Some("ada@example.com"), "name_only", "e1"),
+        (vec![ada_call.clone(), again], Some("ada@example.com"), "name_only", ""),
+        (vec![ada_call.clone(), bob_call], None, "several_callers", "-"),
+        (vec![ada_call, long_ago.clone(), later.clone()], Some("ada@example.com"), "name_only", "e1"),
+        (vec![long_ago, later], None, "no_record", "-"),
+    ] {
+        let logs = Logs {
+            seen: [(id, (time("2026-01-05T10:00:00Z"), time("2026-01-05T11:00:00Z")))].into(),
+            ..Logs::default()
+        };
+        let actors = resolve_with(&identities, &calls, logs);
+        let actor = &actors[2];
+        assert_eq!(actor.person.as_deref(), person, "{calls:?}");
+        assert_eq!(actor.missing.as_ref().map(Missing::as_str), Some(missing), "{calls:?}");
+        assert_eq!(actor.hops.first().map_or("-", |hop| hop.event_id.as_str()), event, "{calls:?}");
+        assert!(actor.hops.iter().all(|hop| hop.by_name));
+    }
+}
+
+#[test]
+fn tokens_of_users_and_circles() {
+    let long_lived = user("ada", "AKIA1");
+    let token = user("ada", "ASIA1");
+    let looped = role("loop", "s", "ASIA7");
+    let calls = [
+        at("ASIA1", "", &long_lived, "e1", "2026-01-05T09:00:00Z"),
+        at("ASIA7", "AROAloop:s", &looped, "e2", "2026-01-05T09:00:00Z"),
+    ];
+    let actors = resolve(&[long_lived.clone(), token, looped], &calls);
+    assert_eq!((chain(&actors[1]), &actors[1].missing), (vec![long_lived.arn.as_str()], &None));
+    assert_eq!(actors[1].person.as_deref(), Some("ada@example.com"));
+    assert_eq!(actors[2].missing, Some(Missing::Circle));
 }

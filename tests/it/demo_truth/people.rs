@@ -39,8 +39,8 @@ fn chain(checks: &mut Checks<'_>) {
         checks.equal("F28", "two copies count once", number(row, "count"), 2);
     }
     for actor in answers.world.actors.values().filter(|actor| actor.principal == *restore) {
-        checks.that("F28", actor.chain.last() == Some(&operator), format!("chain {:?}", actor.chain));
-        checks.that("F28", actor.chain.len() >= 2, format!("origin in {:?}", actor.chain));
+        checks.that("F28", origins(actor).last() == Some(&operator), format!("chain {:?}", actor.hops));
+        checks.that("F28", actor.hops.len() >= 2, format!("origin in {:?}", actor.hops));
     }
 }
 
@@ -98,8 +98,8 @@ fn pipeline(checks: &mut Checks<'_>) {
     for actor in answers.world.actors.values().filter(|actor| actor.principal == *deploy) {
         sessions += 1;
         checks.that("F31", actor.machine && actor.person.is_none(), format!("{actor:?}"));
-        checks.that("F31", actor.chain.last() == Some(&pipeline), format!("chain {:?}", actor.chain));
-        let origin = actor.chain.first().map_or("", String::as_str);
+        checks.that("F31", origins(actor).last() == Some(&pipeline), format!("chain {:?}", actor.hops));
+        let origin = actor.hops.first().map_or("", |hop| hop.principal.as_str());
         checks.that("F31", origin.contains("token.actions.githubusercontent.com"), format!("origin {origin}"));
     }
     checks.that("F31", sessions >= 22, format!("{sessions} sessions"));
@@ -121,4 +121,8 @@ fn owner(checks: &mut Checks<'_>) {
             .all(|by| by.as_str().unwrap().starts_with("group ") && by.as_str().unwrap().ends_with("via legacy-cli"));
         checks.that("F46", !from.is_empty() && group, format!("provenance {from:?}"));
     }
+}
+
+fn origins(actor: &jitscan::usage::identity::Actor) -> Vec<String> {
+    actor.hops.iter().map(|hop| hop.principal.clone()).collect()
 }

@@ -5,6 +5,7 @@
 
 mod crash;
 mod faults;
+mod forms;
 mod real;
 mod speed;
 

@@ -1,0 +1,173 @@
+//! How a session came about: the calls that handed out its credentials, back to whoever made the first, and why that
+//! start is not known where it is not.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::time::Timestamp;
+
+use super::fold::{SessionId, UsageRow};
+use super::identity::ActorKind;
+
+/// Longest life of temporary credentials, in hours: those of `GetSessionToken` and `GetFederationToken`; role sessions
+/// live 12 at most. Source: "Compare AWS STS credentials", IAM User Guide.
+pub const CREDENTIAL_HOURS: i64 = 36;
+
+/// A call that handed out credentials on the way to a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hop {
+    /// What kind of principal called.
+    pub kind: ActorKind,
+    /// ARN of the principal that called, or the best name there is.
+    pub principal: String,
+    /// Its account; empty where not recorded.
+    pub account: String,
+    /// Its session name; empty where it was no session.
+    pub session_name: String,
+    /// The event; empty where several calls of the same caller could be the one.
+    pub event_id: String,
+    /// When; of several calls the last.
+    pub time: Timestamp,
+    /// The session was told by its name, because its access key was not seen handed out: the console changes keys within
+    /// a session, and some records have none.
+    pub by_name: bool,
+}
+
+/// Why the origin of a session is not known, or not for certain.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Missing {
+    /// No record in the logs says who obtained the credentials.
+    NoRecord,
+    /// As [`Missing::NoRecord`], but the session was first seen so soon after the logs begin that its credentials may be
+    /// older than they.
+    BeforeLogs,
+    /// The same, and the session has a name as EC2 and ECS give it: probably a machine's, which nobody saw begin.
+    Workload,
+    /// This account obtained them, and its logs are not collected: the copy of the call in the role's account names the
+    /// caller's account only.
+    NotCollected(String),
+    /// This account obtained them; its logs are collected, but the call is not in them.
+    CopyOnly(String),
+    /// Several callers obtained sessions of this name, and nothing tells which of them this is.
+    SeveralCallers,
+    /// The access key was not seen handed out; the one caller who obtained a session of this name is taken for the origin.
+    NameOnly,
+    /// The records go round in a circle, or the chain is longer than any that IAM allows.
+    Circle,
+}
+
+impl Missing {
+    /// Stable text used in output.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::NoRecord => "no_record",
+            Self::BeforeLogs => "before_logs",
+            Self::Workload => "workload",
+            Self::NotCollected(_) => "not_collected",
+            Self::CopyOnly(_) => "copy_only",
+            Self::SeveralCallers => "several_callers",
+            Self::NameOnly => "name_only",
+            Self::Circle => "circle",
+        }
+    }
+
+    /// The reason in words.
+    #[must_use]
+    pub fn about(&self) -> String {
+        match self {
+            Self::NoRecord => "no record of who obtained the credentials".to_owned(),
+            Self::BeforeLogs => "the credentials may have been obtained before the logs begin".to_owned(),
+            Self::Workload => {
+                "named like a session of EC2 or ECS; no record of who obtained the credentials".to_owned()
+            }
+            Self::NotCollected(account) => format!("obtained by account {account}, whose logs are not collected"),
+            Self::CopyOnly(account) => {
+                format!("obtained by account {account}; the record of the call is not in its logs")
+            }
+            Self::SeveralCallers => "several callers obtained sessions of this name".to_owned(),
+            Self::NameOnly => {
+                "the access key was not seen handed out; one caller obtained sessions of this name".to_owned()
+            }
+            Self::Circle => "the records of who obtained the credentials do not end".to_owned(),
+        }
+    }
+}
+
+/// What is known of the logs beside the sessions: it narrows which call can have begun a session, and says why none
+/// did. Empty where nothing is known.
+#[derive(Clone, Debug, Default)]
+pub struct Logs {
+    /// When they begin.
+    pub from: Option<Timestamp>,
+    /// First and last call of each session.
+    pub seen: BTreeMap<SessionId, (Timestamp, Timestamp)>,
+    /// Accounts whose own logs are collected.
+    pub collected: BTreeSet<String>,
+}
+
+impl Logs {
+    /// What usage rows tell of the sessions.
+    #[must_use]
+    pub fn of(from: Option<Timestamp>, rows: &[UsageRow], collected: BTreeSet<String>) -> Self {
+        let mut seen: BTreeMap<SessionId, (Timestamp, Timestamp)> = BTreeMap::new();
+        for row in rows {
+            let span = seen.entry(row.key.session).or_insert((row.fact.first, row.fact.last));
+            *span = (span.0.min(row.fact.first), span.1.max(row.fact.last));
+        }
+        Self { from, seen, collected }
+    }
+
+    /// Whether credentials handed out at a time can be those of a session.
+    #[must_use]
+    pub fn can_begin(&self, session: SessionId, issued: Timestamp) -> bool {
+        self.seen
+            .get(&session)
+            .is_none_or(|(first, last)| issued <= *last && issued >= first.plus_seconds(-CREDENTIAL_HOURS * 3600))
+    }
+
+    /// Why nobody was seen to obtain the credentials of a session.
+    #[must_use]
+    pub fn unrecorded(&self, session: SessionId, name: &str) -> Missing {
+        if is_workload(name) {
+            return Missing::Workload;
+        }
+        match (self.seen.get(&session), self.from) {
+            (Some((first, _)), Some(from)) if *first < from.plus_seconds(CREDENTIAL_HOURS * 3600) => {
+                Missing::BeforeLogs
+            }
+            _ => Missing::NoRecord,
+        }
+    }
+}
+
+/// Whether a session has a name as EC2 gives it (the instance's id) or ECS (the task's id, 32 hexadecimal digits). A
+/// caller could choose such a name, so it is a hint where nothing else is known. Sources: "IAM roles for Amazon EC2",
+/// "Amazon ECS task IAM role".
+#[must_use]
+pub fn is_workload(session_name: &str) -> bool {
+    let hex = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    match session_name.strip_prefix("i-") {
+        Some(id) => matches!(id.len(), 8 | 17) && hex(id),
+        None => session_name.len() == 32 && hex(session_name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_workloads() {
+        for (name, want) in [
+            ("i-0123456789abcdef0", true),
+            ("i-01234567", true),
+            ("0123456789abcdef0123456789abcdef", true),
+            ("i-0123456", false),
+            ("i-ada", false),
+            ("ada", false),
+            ("", false),
+        ] {
+            assert_eq!(is_workload(name), want, "{name}");
+        }
+    }
+}
