@@ -15,6 +15,7 @@ use crate::usage::coverage::Coverage;
 use crate::usage::fold::{FactSource, SessionId, ShapeFact, ShapeKey};
 use crate::usage::identity::{Actor, Resolver};
 use crate::usage::people::People;
+use crate::usage::trails::Trails;
 
 use super::context::{CommandError, Context};
 use super::documents;
@@ -40,6 +41,8 @@ pub struct World {
     pub activity: Activity,
     /// What the logs speak for.
     pub coverage: Coverage,
+    /// What trails were set to record.
+    pub trails: Trails,
     /// Changes of policies that the logs show.
     pub changes: PolicyChanges,
     /// Evidence.
@@ -69,8 +72,16 @@ impl World {
         let issued = reader.issued()?;
         let actors = Resolver::new(&snapshot, &people, &sessions, &issued).resolve_all();
         let cells = reader.coverage(window)?;
+        let digests = reader.digest_spans()?;
+        let newest = reader.event_span().map(|span| span.to).max(digests.iter().map(|span| span.to).max());
         let coverage = Coverage::of(window, &cells);
         let collected: BTreeSet<String> = coverage.accounts().map(str::to_owned).collect();
+        let coverage = coverage.with_deliveries(&digests, newest);
+        let members = snapshot
+            .organization
+            .as_ref()
+            .map(|organization| organization.accounts.iter().map(|account| account.id.to_string()).collect());
+        let trails = Trails::of(&snapshot.trails, &reader.trail_calls()?, members, &coverage);
         let usage = reader.usage(window)?;
         let activity = activity::join(&usage, &sessions, &actors, &collected, catalog);
         let shapes = reader.shapes()?;
@@ -108,6 +119,7 @@ impl World {
             actors,
             activity,
             coverage,
+            trails,
             changes,
             examples,
             settings,
@@ -126,6 +138,7 @@ impl World {
             entitlements: &self.entitlements,
             activity: &self.activity,
             coverage: &self.coverage,
+            trails: &self.trails,
             catalog: self.catalog,
             settings: &self.settings,
             as_of: self.as_of,

@@ -3,6 +3,8 @@
 pub mod activity;
 pub mod changes;
 pub mod coverage;
+mod digests;
 pub mod fold;
 pub mod identity;
 pub mod people;
+pub mod trails;
