@@ -136,27 +136,20 @@ pub fn draw(lines: &[Line], width: u16, fenced: bool) -> String {
     // Weeks are far fewer than there is room for: a space between them reads better.
     let pitch = if size > 1 && count * 2 <= room { 2 } else { 1 };
     let mut out = String::new();
-    let mut account = None;
-    for line in lines {
-        if account != Some(&line.account) {
-            if account.is_some() {
-                out.push('\n');
-            }
-            account = Some(&line.account);
-            let name = shown(&line.account, fenced);
-            out.push_str(&if fenced { format!("### {name}\n\n```text\n") } else { format!("{name}\n") });
-            push_line(&mut out, &format!("{:label$}  {}", "", dates(line, size, pitch)));
+    for (at, account) in lines.chunk_by(|a, b| a.account == b.account).enumerate() {
+        let Some(first) = account.first() else { continue };
+        let name = shown(&first.account, fenced);
+        if at > 0 {
+            out.push('\n');
         }
-        let cells: Vec<String> = line.days.chunks(size).map(|days| character(days).to_string()).collect();
-        let gap = if pitch == 2 { " " } else { "" };
-        push_line(&mut out, &format!("{:label$}  {}", shown(&line.region, fenced), cells.join(gap)));
-        if fenced
-            && !lines
-                .iter()
-                .skip_while(|one| !std::ptr::eq(*one, line))
-                .nth(1)
-                .is_some_and(|next| next.account == line.account)
-        {
+        out.push_str(&if fenced { format!("### {name}\n\n```text\n") } else { format!("{name}\n") });
+        push_line(&mut out, &format!("{:label$}  {}", "", dates(first, size, pitch)));
+        for line in account {
+            let cells: Vec<String> = line.days.chunks(size).map(|days| character(days).to_string()).collect();
+            let gap = if pitch == 2 { " " } else { "" };
+            push_line(&mut out, &format!("{:label$}  {}", shown(&line.region, fenced), cells.join(gap)));
+        }
+        if fenced {
             out.push_str("```\n");
         }
     }

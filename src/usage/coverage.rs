@@ -104,11 +104,12 @@ impl Coverage {
         Self { window, seen, settling: (0, 0) }
     }
 
-    /// Adds what digests speak for, and when the newest record or digest of the lake came.
+    /// Adds what digests speak for, and the end of the newest record or digest of the lake.
     #[must_use]
     pub fn with_deliveries(mut self, spans: &[DigestSpan], newest: Option<Timestamp>) -> Self {
         if let Some(newest) = newest {
-            let end = newest.hour().saturating_add(1);
+            // Both a span of events and a digest end just after what they hold.
+            let end = Timestamp::from_micros(newest.micros().saturating_sub(1)).hour().saturating_add(1);
             let (first, last) = self.hour_range();
             self.settling = (end.saturating_sub(SETTLING_HOURS).max(first), end.min(last));
         }

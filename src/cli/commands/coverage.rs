@@ -1,5 +1,7 @@
 //! `jitscan coverage`: what the logs can speak for.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::cli::args::CoverageArgs;
 use crate::cli::commands::open;
 use crate::cli::context::{CommandError, Context};
@@ -8,7 +10,7 @@ use crate::cli::heatmap;
 use crate::cli::output::Format;
 use crate::cli::pipeline::World;
 use crate::compare;
-use crate::compare::assessment::{Gap, RegionCoverage};
+use crate::compare::assessment::RegionCoverage;
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 use crate::usage::coverage::show_days;
 
@@ -46,10 +48,6 @@ pub fn columns() -> Vec<Column> {
     ]
 }
 
-/// Columns that a table for people leaves out where they say the same everywhere, or nothing.
-const OPTIONAL: [&str; 7] =
-    ["missing", "hours_total", "excluded_sources", "data_selectors", "hours_empty", "hours_missing", "settling_hours"];
-
 /// Runs it.
 ///
 /// # Errors
@@ -64,32 +62,27 @@ pub fn run(context: &Context<'_>, args: &CoverageArgs) -> Result<Status, Command
     let mut gaps = world.gaps.clone();
     gaps.extend(assessment.gaps.iter().filter(|gap| GAPS.contains(&gap.kind.as_str())).cloned());
     let meta = world.meta("coverage", gaps.clone());
-    let for_people = matches!(context.global.format, Format::Table | Format::Md);
+    let people = matches!(context.global.format, Format::Table | Format::Md);
     if args.heatmap {
         let cells = heatmap::cells(&world.coverage, rows);
-        if for_people {
+        if people {
             let fenced = context.global.format == Format::Md;
             context.emit_text(&heatmap::draw(&cells, context.width().unwrap_or(heatmap::WIDTH), fenced))?;
         } else {
             context.emit(&meta, &heatmap::table(&cells))?;
         }
     } else {
-        let mut table = table(rows);
-        if context.is_for_people() {
-            leave_out(&mut table);
-        }
-        context.emit(&meta, &table)?;
+        context.emit(&meta, &if context.is_for_people() { for_people(rows) } else { table(rows) })?;
     }
-    if for_people {
-        say(context, &gaps);
+    if people {
+        for line in trail_lines(rows) {
+            context.note(&line);
+        }
+        for gap in gaps.iter().filter(|gap| GAPS.contains(&gap.kind.as_str())) {
+            context.note(&format!("{}; {}", gap.what, gap.remedy));
+        }
     }
     Ok(status)
-}
-
-fn say(context: &Context<'_>, gaps: &[Gap]) {
-    for gap in gaps.iter().filter(|gap| GAPS.contains(&gap.kind.as_str())) {
-        context.note(&format!("{}; {}", gap.what, gap.remedy));
-    }
 }
 
 fn table(rows: &[RegionCoverage]) -> Table {
@@ -117,35 +110,75 @@ fn table(rows: &[RegionCoverage]) -> Table {
     table
 }
 
-/// Leaves columns out of a table for people that say nothing, or that say the same in every row without being what
-/// the question is about. Machine formats always have all of them.
-fn leave_out(table: &mut Table) {
-    let says_nothing = |cell: &Cell| match cell {
-        Cell::Null | Cell::Integer(0) => true,
-        Cell::Text(text) => text.is_empty(),
-        Cell::List(items) => items.is_empty(),
-        _ => false,
-    };
-    let kept: Vec<bool> = table
-        .columns
-        .iter()
-        .enumerate()
-        .map(|(at, column)| {
-            let name = column.name.as_str();
-            let told = table.rows.iter().any(|row| row.get(at).is_some_and(|cell| !says_nothing(cell)));
-            match name {
-                // They are the window's, and said below the table or in the window itself.
-                "hours_total" | "settling_hours" => false,
-                "trails" => told,
-                _ => told || !OPTIONAL.contains(&name),
-            }
-        })
-        .collect();
-    let keep = |at: usize| kept.get(at).copied().unwrap_or(true);
-    let columns = std::mem::take(&mut table.columns);
-    table.columns = columns.into_iter().enumerate().filter(|(at, _)| keep(*at)).map(|(_, column)| column).collect();
-    for row in &mut table.rows {
-        let cells = std::mem::take(row);
-        *row = cells.into_iter().enumerate().filter(|(at, _)| keep(*at)).map(|(_, cell)| cell).collect();
+/// The table for people: short, so that it fits a terminal. What trails record beside management events is said once
+/// below it, not in every row.
+fn for_people(rows: &[RegionCoverage]) -> Table {
+    use ColumnKind::{Integer, Text};
+    let any = |pick: fn(&RegionCoverage) -> u64| rows.iter().any(|row| pick(row) > 0);
+    let (empty, lost) = (any(|row| row.hours_empty), any(|row| row.hours_missing));
+    let mut columns = vec![
+        Column::new("account", Text, ""),
+        Column::new("region", Text, ""),
+        Column::new("days", Integer, "covered, of how many"),
+        Column::new("hours", Integer, "with management events"),
+        Column::new("data_events", Integer, ""),
+        Column::new("management", Text, ""),
+        Column::new("days_missing", Text, ""),
+    ];
+    if lost {
+        columns.insert(4, Column::new("hours_missing", Integer, ""));
     }
+    if empty {
+        columns.insert(4, Column::new("hours_empty", Integer, ""));
+    }
+    let mut table = Table { columns, rows: Vec::new() };
+    for row in rows {
+        let days = row.days_covered + row.days_missing.len() as u64;
+        let missing = if row.days_missing.is_empty() { String::new() } else { show_days(&row.days_missing) };
+        let mut cells: Vec<Cell> = vec![
+            row.account.as_str().into(),
+            row.region.as_str().into(),
+            format!("{}/{days}", row.days_covered).into(),
+            row.hours_covered.into(),
+        ];
+        cells.extend(empty.then(|| row.hours_empty.into()));
+        cells.extend(lost.then(|| row.hours_missing.into()));
+        cells.extend([row.data_events.into(), row.management.as_str().into(), missing.into()]);
+        table.rows.push(cells);
+    }
+    table
+}
+
+/// What trails record, once for all rows that say the same.
+fn trail_lines(rows: &[RegionCoverage]) -> Vec<String> {
+    let mut said: BTreeMap<String, (BTreeSet<&str>, BTreeSet<&str>)> = BTreeMap::new();
+    for row in rows.iter().filter(|row| !row.trails.is_empty()) {
+        let left_out = match row.excluded_sources.as_slice() {
+            [] => String::new(),
+            sources => format!(", left out: {}", sources.join(", ")),
+        };
+        let data = match row.data_selectors.as_slice() {
+            [] => "none".to_owned(),
+            selectors => selectors.join(", "),
+        };
+        let line = format!(
+            "{}: management events: {}{left_out}; data events selected at the end: {data}",
+            row.trails.join(", "),
+            row.management.as_str()
+        );
+        let (accounts, regions) = said.entry(line).or_default();
+        accounts.insert(&row.account);
+        regions.insert(&row.region);
+    }
+    let all = rows.iter().map(|row| row.account.as_str()).collect::<BTreeSet<_>>().len();
+    let whose = |accounts: &BTreeSet<&str>| match accounts.len() {
+        count if count == all => "all accounts".to_owned(),
+        1..=3 => accounts.iter().copied().collect::<Vec<_>>().join(", "),
+        count => format!("{count} accounts"),
+    };
+    let said = said.iter().map(|(line, (accounts, regions))| {
+        let regions = regions.iter().copied().collect::<Vec<_>>().join(", ");
+        format!("{line} ({} in {regions})", whose(accounts))
+    });
+    said.collect()
 }
