@@ -170,64 +170,71 @@ fn data_selectors(selectors: &Selectors) -> Vec<String> {
 /// What remains open about trails and deliveries.
 pub(super) fn gaps(recording: &Recording<'_>, accounts: &BTreeSet<String>) -> Vec<Gap> {
     let mut gaps = Vec::new();
-    let mut add = |kind: &str, what: String, remedy: &str| {
-        gaps.push(Gap { kind: kind.to_owned(), what, remedy: remedy.to_owned() });
-    };
-    let (trails, coverage) = (recording.trails(), recording.coverage());
-    let silent: Vec<&String> = accounts.iter().filter(|account| !trails.documented(account)).collect();
+    let silent: Vec<&str> =
+        accounts.iter().filter(|account| !recording.trails().documented(account)).map(String::as_str).collect();
     if !silent.is_empty() {
-        let names: Vec<&str> = silent.iter().take(MOST_NAMES).map(|account| account.as_str()).collect();
+        let names = silent.get(..MOST_NAMES).unwrap_or(&silent).join(", ");
         let more = silent.len().saturating_sub(MOST_NAMES);
         let more = if more > 0 { format!(" and {more} more accounts") } else { String::new() };
-        add(
+        gaps.push(gap(
             "trails",
             format!(
-                "trail selectors not collected of {}{more}: their management events are taken to be recorded in full \
-                 where there are logs, unless a recorded call says otherwise",
-                names.join(", ")
+                "trail selectors not collected of {names}{more}: their management events are taken to be recorded in \
+                 full where there are logs, unless a recorded call says otherwise"
             ),
             "run `jitscan ingest trails` on the answers of `aws cloudtrail describe-trails`, `get-event-selectors` and \
              `get-trail-status` for the trails whose logs are ingested",
-        );
+        ));
     }
+    gaps.extend(trail_gaps(recording, accounts));
+    if let Some(span) = recording.coverage().settling() {
+        gaps.push(gap(
+            "settling",
+            format!("the last {SETTLING_HOURS} hours of the logs, {span}, may still be delivered"),
+            "ingest again later, or set --as-of to an earlier time",
+        ));
+    }
+    gaps
+}
+
+fn gap(kind: &str, what: String, remedy: &str) -> Gap {
+    Gap { kind: kind.to_owned(), what, remedy: remedy.to_owned() }
+}
+
+/// What is not known of the trails that are.
+fn trail_gaps(recording: &Recording<'_>, accounts: &BTreeSet<String>) -> Vec<Gap> {
+    let trails = recording.trails();
     let mut unclear: BTreeSet<(String, &str)> = BTreeSet::new();
-    let mut blind: BTreeSet<(String, String, String)> = BTreeSet::new();
+    let mut unseen: BTreeSet<(String, String, String)> = BTreeSet::new();
     for account in accounts {
         for trail in trails.of_account(account) {
             if trail.documented && !trail.changes_seen {
-                blind.insert((trail.name.clone(), trail.account.clone(), trail.home.clone()));
+                unseen.insert((trail.name.clone(), trail.account.clone(), trail.home.clone()));
             }
         }
-        let spans = trails.homes().chain([""]).flat_map(|region| trails.spans(account, region));
-        for (trail, state) in spans.flat_map(|span| span.states) {
+        let regions = trails.homes().into_iter().chain([""]);
+        for (trail, state) in regions.flat_map(|region| trails.spans(account, region)).flat_map(|span| span.states) {
             if let State::Unclear(why) = state {
                 unclear.insert((trail.name.clone(), why));
             }
         }
     }
-    for (name, why) in unclear {
-        add(
+    let unclear = unclear.into_iter().map(|(name, why)| {
+        gap(
             "trails",
             format!("trail {name} {why} for a part of the window; what it may have left out is unobservable"),
-            "ingest its settings as they were then, and all of its own region's logs",
-        );
-    }
-    for (name, account, home) in blind {
-        add(
+            "ingest its settings as they were then, and all of its home region's logs",
+        )
+    });
+    let unseen = unseen.into_iter().map(|(name, account, home)| {
+        gap(
             "trails",
             format!(
-                "changes of trail {name} may have gone unseen, as the logs of {account} in {home} are not whole; data \
-                 events that it selects prove nothing"
+                "changes of trail {name} may have gone unseen: its settings were not collected within the window, or \
+                 the logs of {account} in {home} are not whole; data events that it selects prove nothing"
             ),
-            "ingest the missing logs of its home region",
-        );
-    }
-    if let Some(span) = coverage.settling() {
-        add(
-            "settling",
-            format!("the last {SETTLING_HOURS} hours of the logs, {span}, may still be delivered"),
-            "ingest again later, or set --as-of to an earlier time",
-        );
-    }
-    gaps
+            "collect its settings every day, and ingest all logs of its home region",
+        )
+    });
+    unclear.chain(unseen).collect()
 }

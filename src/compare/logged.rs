@@ -113,7 +113,7 @@ impl<'a> Recording<'a> {
     ) -> Self {
         let mut selectors: BTreeSet<&Selectors> = BTreeSet::new();
         for account in accounts {
-            for region in trails.homes().chain([ELSEWHERE]) {
+            for region in trails.homes().into_iter().chain([ELSEWHERE]) {
                 for (_, state) in trails.spans(account, region).into_iter().flat_map(|span| span.states) {
                     if let State::On { selectors: on, .. } = state {
                         selectors.insert(on);

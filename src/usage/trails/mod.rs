@@ -38,8 +38,11 @@ pub struct Trail {
     pub home: String,
     /// Whether its settings were collected, and not only calls on it recorded.
     pub documented: bool,
-    /// Whether the logs of its account and home region are whole, so that no change of it went unseen.
+    /// Whether no change of it within the window went unseen: its settings were collected within the window, and the
+    /// logs of its account and home region are whole.
     pub changes_seen: bool,
+    /// When its settings were collected.
+    collected: Vec<Timestamp>,
     exists: Track<bool>,
     logging: Track<bool>,
     multi_region: Track<bool>,
@@ -84,6 +87,7 @@ impl Trail {
     fn tell(&mut self, state: &TrailState) {
         let (at, seen) = (state.captured_at, Mark::Seen);
         self.documented = true;
+        self.collected.push(at);
         self.exists.add(at, seen, Some(true));
         for (track, value) in [
             (&mut self.multi_region, state.multi_region),
@@ -252,7 +256,10 @@ impl Trails {
         let window = coverage.window();
         let mut trails: Vec<Trail> = trails.into_values().collect();
         for trail in &mut trails {
-            trail.changes_seen = coverage.missing_days(&trail.account, &trail.home).is_empty();
+            // An answer of long before or after says nothing of changes in between, which no log in hand may show.
+            let near = Window { from: window.from, to: window.to.plus_days(1) };
+            trail.changes_seen = trail.collected.iter().any(|at| near.contains(*at))
+                && coverage.missing_days(&trail.account, &trail.home).is_empty();
         }
         let contradicted = trails
             .iter()
@@ -322,8 +329,9 @@ impl Trails {
     }
 
     /// Home regions of trails: the regions in which trails may differ from what they do elsewhere.
-    pub fn homes(&self) -> impl Iterator<Item = &str> {
-        self.trails.iter().map(|trail| trail.home.as_str())
+    #[must_use]
+    pub fn homes(&self) -> BTreeSet<&str> {
+        self.trails.iter().map(|trail| trail.home.as_str()).collect()
     }
 }
 
