@@ -354,7 +354,7 @@ mod tests {
             coverage.settling().map(|span| span.to_string()).unwrap_or_default()
         };
         assert_eq!(settling("2026-03-03T23:50:00Z"), "2026-03-03T22:00:00Z to 2026-03-04T00:00:00Z");
-        assert_eq!(settling("2026-03-02T10:00:00Z"), "2026-03-02T09:00:00Z to 2026-03-02T11:00:00Z");
+        assert_eq!(settling("2026-03-02T10:00:00Z"), "2026-03-02T08:00:00Z to 2026-03-02T10:00:00Z");
         for settled in ["2026-03-04T02:00:00Z", "2026-02-01T00:00:00Z"] {
             assert_eq!(settling(settled), "", "{settled}");
         }
