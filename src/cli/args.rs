@@ -73,7 +73,7 @@ pub enum Command {
         kind: IngestKind,
     },
     /// Say what the logs can speak for
-    Coverage,
+    Coverage(CoverageArgs),
     /// Hold what is granted against what was used, and list what to act on
     Scan(ScanArgs),
     /// List what principals hold, with the verdict on each entitlement
@@ -141,6 +141,9 @@ pub enum IngestKind {
     Organization(IngestFiles),
     /// Permission sets, assignments, users and groups of Identity Center, as one JSON document
     IdentityCenter(IngestFiles),
+    /// What the trails whose logs are ingested record: answers of `aws cloudtrail describe-trails`, get-trail,
+    /// get-event-selectors and get-trail-status
+    Trails(IngestFiles),
 }
 
 /// Paths of logs.
@@ -166,6 +169,14 @@ pub struct IngestFiles {
     /// Wait for another writer instead of failing
     #[arg(long)]
     pub wait: bool,
+}
+
+/// `jitscan coverage`.
+#[derive(Debug, Args)]
+pub struct CoverageArgs {
+    /// A map of regions and days for each account instead of the table
+    #[arg(long)]
+    pub heatmap: bool,
 }
 
 /// `jitscan scan`.

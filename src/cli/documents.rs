@@ -7,6 +7,7 @@ use crate::lake::{DocumentMeta, Reader};
 use crate::model::defect::Parsed;
 use crate::model::snapshot::Snapshot;
 use crate::model::time::Timestamp;
+use crate::model::trail::trail_arn;
 
 use super::context::CommandError;
 
@@ -23,6 +24,8 @@ pub enum DocumentKind {
     Organization,
     /// Identity Center.
     IdentityCenter,
+    /// Trails.
+    Trails,
 }
 
 impl DocumentKind {
@@ -35,11 +38,12 @@ impl DocumentKind {
             Self::Roster => "roster",
             Self::Organization => "organization",
             Self::IdentityCenter => "identity-center",
+            Self::Trails => "trails",
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
-        [Self::Iam, Self::CredentialReport, Self::Roster, Self::Organization, Self::IdentityCenter]
+        [Self::Iam, Self::CredentialReport, Self::Roster, Self::Organization, Self::IdentityCenter, Self::Trails]
             .into_iter()
             .find(|kind| kind.as_str() == text)
     }
@@ -60,6 +64,7 @@ impl DocumentKind {
             Self::Roster => wrap(collect::roster(bytes, file)?, Content::Roster),
             Self::Organization => wrap(collect::organization(bytes, file, captured_at)?, Content::Organization),
             Self::IdentityCenter => wrap(collect::identity_center(bytes, file, captured_at)?, Content::IdentityCenter),
+            Self::Trails => wrap(collect::trails(bytes, file, captured_at)?, Content::Trails),
         })
     }
 }
@@ -73,6 +78,11 @@ pub fn account_of(content: &Content) -> Option<String> {
             _ => None,
         },
         Content::CredentialReport(report) => Some(report.account.to_string()),
+        Content::Trails(states) => {
+            let mut accounts = states.iter().filter_map(|state| Some(trail_arn(&state.arn)?.2));
+            let first = accounts.next()?;
+            accounts.all(|account| account == first).then(|| first.to_owned())
+        }
         Content::Organization(_) | Content::IdentityCenter(_) | Content::Roster(_) => None,
     }
 }

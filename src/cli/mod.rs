@@ -7,6 +7,7 @@ pub mod context;
 pub mod documents;
 pub mod escape;
 pub mod exit;
+pub mod heatmap;
 pub mod output;
 pub mod pipeline;
 pub mod span;
@@ -72,7 +73,7 @@ pub fn run(cli: &Cli, stop: Arc<AtomicBool>) -> Result<Status, CommandError> {
     match &cli.command {
         Command::Demo(args) => commands::demo::run(&context, args),
         Command::Ingest { kind } => commands::ingest::run(&context, kind),
-        Command::Coverage => commands::coverage::run(&context),
+        Command::Coverage(args) => commands::coverage::run(&context, args),
         Command::Scan(args) => commands::scan::run(&context, args),
         Command::Entitlements(filter) => commands::entitlements::run(&context, filter),
         Command::Usage(filter) => commands::usage::run(&context, filter),

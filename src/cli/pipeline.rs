@@ -16,6 +16,7 @@ use crate::usage::coverage::Coverage;
 use crate::usage::fold::{FactSource, SessionId, ShapeFact, ShapeKey};
 use crate::usage::identity::{Actor, Resolver};
 use crate::usage::people::People;
+use crate::usage::trails::Trails;
 
 use super::context::{CommandError, Context};
 use super::documents;
@@ -43,6 +44,8 @@ pub struct World {
     pub activity: Activity,
     /// What the logs speak for.
     pub coverage: Coverage,
+    /// What trails were set to record.
+    pub trails: Trails,
     /// Changes of policies that the logs show.
     pub changes: PolicyChanges,
     /// Evidence.
@@ -71,8 +74,16 @@ impl World {
         let sessions = reader.sessions()?;
         let issued = reader.issued()?;
         let cells = reader.coverage(window)?;
+        let digests = reader.digest_spans()?;
+        let newest = reader.event_span().map(|span| span.to).max(digests.iter().map(|span| span.to).max());
         let coverage = Coverage::of(window, &cells);
         let collected: BTreeSet<String> = coverage.accounts().map(str::to_owned).collect();
+        let coverage = coverage.with_deliveries(&digests, newest);
+        let members = snapshot
+            .organization
+            .as_ref()
+            .map(|organization| organization.accounts.iter().map(|account| account.id.to_string()).collect());
+        let trails = Trails::of(&snapshot.trails, &reader.trail_calls()?, members, &coverage);
         let usage = reader.usage(window)?;
         let logs = Logs::of(reader.event_span().map(|span| span.from), &usage, collected.clone());
         let actors = Resolver::new(&snapshot, &people, &sessions, &issued).with_logs(logs).resolve_all();
@@ -114,6 +125,7 @@ impl World {
             access_keys,
             activity,
             coverage,
+            trails,
             changes,
             examples,
             settings,
@@ -132,6 +144,7 @@ impl World {
             entitlements: &self.entitlements,
             activity: &self.activity,
             coverage: &self.coverage,
+            trails: &self.trails,
             catalog: self.catalog,
             settings: &self.settings,
             as_of: self.as_of,

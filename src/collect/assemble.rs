@@ -6,6 +6,7 @@ use crate::model::arn::AccountId;
 use crate::model::defect::{Defect, Parsed};
 use crate::model::snapshot::{AccountIam, CredentialReport, IdentityCenter, Organization, RosterEntry, Snapshot};
 use crate::model::time::Timestamp;
+use crate::model::trail::TrailState;
 
 /// What one document says.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub enum Content {
     IdentityCenter(IdentityCenter),
     /// People.
     Roster(Vec<RosterEntry>),
+    /// Trails: every document counts, because what was recorded changes with time.
+    Trails(Vec<TrailState>),
 }
 
 /// A document that was read.
@@ -38,6 +41,7 @@ pub struct Loaded {
 /// one account and time in several documents are pages of one listing and are united.
 ///
 /// The snapshot's hash covers the hashes of the documents that count, not the order or the names of the files.
+/// Of trails every document counts: they say what was recorded at different times.
 /// Defects of documents that do not count are left out with them.
 #[must_use]
 pub fn assemble(mut documents: Vec<Loaded>) -> Snapshot {
@@ -51,7 +55,7 @@ pub fn assemble(mut documents: Vec<Loaded>) -> Snapshot {
                 .last()
                 .and_then(|last| documents.get(*last))
                 .is_some_and(|last| slots_of(last).iter().any(|(other, time)| *other == slot && *time < captured_at));
-            if older || !matches!(slot, Slot::Iam(_)) {
+            if (older || !matches!(slot, Slot::Iam(_))) && slot != Slot::Trails {
                 taken.clear();
             }
             taken.push(at);
@@ -93,6 +97,7 @@ enum Slot {
     Organization,
     IdentityCenter,
     Roster,
+    Trails,
 }
 
 /// What a document has something to say about, and from when.
@@ -103,6 +108,7 @@ fn slots_of(document: &Loaded) -> Vec<(Slot, Timestamp)> {
         Content::Organization(organization) => vec![(Slot::Organization, organization.captured_at)],
         Content::IdentityCenter(center) => vec![(Slot::IdentityCenter, center.captured_at)],
         Content::Roster(_) => vec![(Slot::Roster, document.captured_at)],
+        Content::Trails(_) => vec![(Slot::Trails, document.captured_at)],
     }
 }
 
@@ -124,6 +130,11 @@ fn fill(snapshot: &mut Snapshot, slot: Slot, content: &Content) {
         }
         (Slot::IdentityCenter, Content::IdentityCenter(center)) => snapshot.identity_center = Some(center.clone()),
         (Slot::Roster, Content::Roster(people)) => snapshot.roster.clone_from(people),
+        (Slot::Trails, Content::Trails(states)) => {
+            snapshot.trails.extend(states.iter().cloned());
+            snapshot.trails.sort();
+            snapshot.trails.dedup();
+        }
         _ => {}
     }
 }

@@ -19,6 +19,8 @@ pub enum FileKind {
     Organization,
     /// Identity Center: permission sets, assignments, users and groups.
     IdentityCenter,
+    /// Trails and their selectors, as the CloudTrail commands print them.
+    Trails,
     /// CloudTrail records.
     CloudTrail,
     /// A CloudTrail digest file.
@@ -41,6 +43,7 @@ impl FileKind {
             Self::Roster => Some("ingest roster"),
             Self::Organization => Some("ingest organization"),
             Self::IdentityCenter => Some("ingest identity-center"),
+            Self::Trails => Some("ingest trails"),
             Self::CloudTrail => Some("ingest cloudtrail"),
             Self::LastAccessed => Some("ingest last-accessed"),
             Self::CloudTrailDigest | Self::Gzip | Self::Unknown => None,
@@ -60,6 +63,9 @@ impl fmt::Display for FileKind {
             Self::IdentityCenter => {
                 "an Identity Center export (Instances, PermissionSets, AccountAssignments, Users, Groups)"
             }
+            Self::Trails => {
+                "trail settings (the output of `aws cloudtrail describe-trails`, `get-event-selectors`, `get-trail-status`)"
+            }
             Self::CloudTrail => "a CloudTrail log",
             Self::CloudTrailDigest => "a CloudTrail digest",
             Self::LastAccessed => "service last-accessed details",
@@ -70,7 +76,7 @@ impl fmt::Display for FileKind {
 }
 
 /// Marker keys of the JSON kinds; the first that occurs at the top level decides.
-const MARKERS: [(&str, FileKind); 17] = [
+const MARKERS: [(&str, FileKind); 24] = [
     ("UserDetailList", FileKind::AuthorizationDetails),
     ("RoleDetailList", FileKind::AuthorizationDetails),
     ("GroupDetailList", FileKind::AuthorizationDetails),
@@ -88,6 +94,13 @@ const MARKERS: [(&str, FileKind); 17] = [
     ("digestS3Bucket", FileKind::CloudTrailDigest),
     ("ServicesLastAccessed", FileKind::LastAccessed),
     ("JobCompletionDate", FileKind::LastAccessed),
+    ("trailList", FileKind::Trails),
+    ("Trail", FileKind::Trails),
+    ("EventSelectors", FileKind::Trails),
+    ("AdvancedEventSelectors", FileKind::Trails),
+    ("InsightSelectors", FileKind::Trails),
+    ("IsLogging", FileKind::Trails),
+    ("TrailARN", FileKind::Trails),
 ];
 
 /// What the bytes look like, from their first JSON value or their header line. Never fails; a guess only.
@@ -179,6 +192,9 @@ mod tests {
             (r#"[{"eventVersion":"1.08"}]"#, FileKind::CloudTrail),
             (r#"{"digestStartTime":"x"}"#, FileKind::CloudTrailDigest),
             (r#"{"JobStatus":"COMPLETED","ServicesLastAccessed":[]}"#, FileKind::LastAccessed),
+            (r#"{"trailList":[]}"#, FileKind::Trails),
+            (r#"{"TrailARN":"x","EventSelectors":[]}"#, FileKind::Trails),
+            (r#"{"IsLogging":true}"#, FileKind::Trails),
             ("", FileKind::Unknown),
             ("hello", FileKind::Unknown),
             ("[1,2]", FileKind::Unknown),

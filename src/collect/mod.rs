@@ -14,6 +14,7 @@ mod organization;
 mod roster;
 mod table;
 mod text;
+mod trails;
 
 use thiserror::Error;
 
@@ -24,6 +25,7 @@ pub use identity_center::identity_center;
 pub use kind::{FileKind, kind_of};
 pub use organization::organization;
 pub use roster::roster;
+pub use trails::trails;
 
 /// Why a whole file could not be read.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]

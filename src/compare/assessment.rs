@@ -257,7 +257,7 @@ pub struct CredentialFacts {
 }
 
 /// What the logs speak for in one account and region.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct RegionCoverage {
     /// Account.
     pub account: String,
@@ -273,6 +273,51 @@ pub struct RegionCoverage {
     pub hours_total: u64,
     /// Data events in the window.
     pub data_events: u64,
+    /// Hours without management events for which digests say that nothing was delivered.
+    pub hours_empty: u64,
+    /// Hours that are missing between digests.
+    pub hours_missing: u64,
+    /// The last hours, which may still be delivered.
+    pub settling_hours: u64,
+    /// Which management events the trails recorded through the whole window.
+    pub management: ManagementEvents,
+    /// Event sources whose management events were left out at some time, sorted.
+    pub excluded_sources: Vec<String>,
+    /// Data events that were selected at the window's end, as type and number of resources, sorted.
+    pub data_selectors: Vec<String>,
+    /// Names of the trails that this rests on, sorted; empty where none are known.
+    pub trails: Vec<String>,
+}
+
+/// Which management events were recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ManagementEvents {
+    /// Reads and writes.
+    All,
+    /// Writes, and not all reads.
+    WriteOnly,
+    /// Reads, and not all writes.
+    ReadOnly,
+    /// Neither, at some time.
+    None,
+    /// Nobody knows.
+    #[default]
+    Unknown,
+}
+
+impl ManagementEvents {
+    /// Stable text used in output.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::WriteOnly => "write_only",
+            Self::ReadOnly => "read_only",
+            Self::None => "none",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// Something that narrows what can be said, and what would widen it.

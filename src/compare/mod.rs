@@ -2,7 +2,9 @@
 //! judge.
 
 pub mod assessment;
+mod coverage;
 pub mod holders;
+pub mod logged;
 pub mod observe;
 mod principal;
 pub mod regions;
@@ -22,10 +24,12 @@ use crate::usage::activity::Activity;
 use crate::usage::changes::PolicyChanges;
 use crate::usage::coverage::{Coverage, show_days};
 use crate::usage::people::People;
+use crate::usage::trails::Trails;
 
 use assessment::{Assessment, CredentialFacts, CredentialKind, Gap, RegionCoverage};
 use holders::Holding;
-use observe::{Classes, Eyes, home_region};
+use logged::Recording;
+use observe::{Classes, Eyes};
 use used::OwnActivity;
 
 pub use rows::EntitlementRow;
@@ -52,6 +56,8 @@ pub struct Inputs<'a> {
     pub activity: &'a Activity,
     /// What the logs speak for.
     pub coverage: &'a Coverage,
+    /// What trails were set to record.
+    pub trails: &'a Trails,
     /// The catalogue.
     pub catalog: &'a Catalog,
     /// Settings.
@@ -81,7 +87,7 @@ struct Shared<'a> {
 }
 
 impl<'a> Shared<'a> {
-    fn new(inputs: &'a Inputs<'a>, classes: &'a Classes) -> Self {
+    fn new(inputs: &'a Inputs<'a>, classes: &'a Classes, recording: &'a Recording<'a>) -> Self {
         let mut eyes = BTreeMap::new();
         for principal in &inputs.entitlements.principals {
             let account = principal.account.to_string();
@@ -89,6 +95,7 @@ impl<'a> Shared<'a> {
                 let limits = regions::limits(inputs.snapshot.organization.as_ref(), principal.account, inputs.catalog);
                 let partition = principal.arn.partition();
                 Eyes::on(inputs.coverage, classes, &account, partition, &inputs.settings.regions, limits)
+                    .with_recording(recording)
             });
         }
         let keys: Vec<(&str, &str)> =
@@ -129,7 +136,12 @@ fn records(snapshot: &Snapshot) -> BTreeMap<&str, Record<'_>> {
 #[must_use]
 pub fn assess(inputs: &Inputs<'_>) -> Assessment {
     let classes = Classes::of(inputs.catalog);
-    let shared = Shared::new(inputs, &classes);
+    let accounts = accounts(inputs);
+    let recording = Recording::of(inputs.trails, inputs.coverage, inputs.catalog, &classes, &accounts);
+    let shared = Shared::new(inputs, &classes, &recording);
+    let coverage = coverage::rows(inputs.snapshot, inputs.coverage, &recording);
+    let mut gaps = gaps(inputs, &coverage);
+    gaps.extend(coverage::gaps(&recording, &accounts));
     let principals = inputs
         .entitlements
         .principals
@@ -148,9 +160,15 @@ pub fn assess(inputs: &Inputs<'_>) -> Assessment {
         principals,
         credentials: credentials(inputs.snapshot, inputs.people),
         ended: ended(inputs),
-        coverage: coverage_rows(inputs.snapshot, inputs.coverage),
-        gaps: gaps(inputs),
+        coverage,
+        gaps: gaps.into_iter().collect(),
     }
+}
+
+/// Accounts of the snapshot or of the logs.
+fn accounts(inputs: &Inputs<'_>) -> BTreeSet<String> {
+    let known = inputs.snapshot.accounts.keys().map(ToString::to_string);
+    known.chain(inputs.coverage.accounts().map(str::to_owned)).collect()
 }
 
 /// Lists entitlements with their verdicts for the principals that `wanted` accepts and the actions of `actions`.
@@ -161,7 +179,8 @@ pub fn entitlement_rows(
     actions: Option<&crate::catalog::ActionSet>,
 ) -> Vec<EntitlementRow> {
     let classes = Classes::of(inputs.catalog);
-    let shared = Shared::new(inputs, &classes);
+    let recording = Recording::of(inputs.trails, inputs.coverage, inputs.catalog, &classes, &accounts(inputs));
+    let shared = Shared::new(inputs, &classes, &recording);
     inputs
         .entitlements
         .principals
@@ -225,44 +244,12 @@ fn credentials(snapshot: &Snapshot, people: &People) -> Vec<CredentialFacts> {
     found
 }
 
-/// Coverage by account and region: every account of the snapshot or of the logs, every region seen, and the home
-/// region even where nothing of it was seen.
-fn coverage_rows(snapshot: &Snapshot, coverage: &Coverage) -> Vec<RegionCoverage> {
-    let mut accounts: BTreeMap<String, String> = BTreeMap::new();
-    for (account, iam) in &snapshot.accounts {
-        let partition = iam.roles.first().map_or("aws", |role| role.holder.arn.partition()).to_owned();
-        accounts.insert(account.to_string(), partition);
-    }
-    for account in coverage.accounts() {
-        accounts.entry(account.to_owned()).or_insert_with(|| "aws".to_owned());
-    }
-    let days = coverage.window().days().count() as u64;
-    let mut rows = Vec::new();
-    for (account, partition) in accounts {
-        let mut regions: BTreeSet<&str> = coverage.regions(&account).collect();
-        regions.insert(home_region(&partition));
-        for region in regions {
-            let missing = coverage.missing_days(&account, region);
-            rows.push(RegionCoverage {
-                account: account.clone(),
-                region: region.to_owned(),
-                days_covered: days - missing.len() as u64,
-                days_missing: missing,
-                hours_covered: coverage.hours(&account, region),
-                hours_total: coverage.hours_total(),
-                data_events: coverage.data_events(&account, region),
-            });
-        }
-    }
-    rows
-}
-
-fn gaps(inputs: &Inputs<'_>) -> Vec<Gap> {
+fn gaps(inputs: &Inputs<'_>, coverage: &[RegionCoverage]) -> BTreeSet<Gap> {
     let mut gaps = BTreeSet::new();
     let mut add = |kind: &str, what: String, remedy: &str| {
         gaps.insert(Gap { kind: kind.to_owned(), what, remedy: remedy.to_owned() });
     };
-    for row in coverage_rows(inputs.snapshot, inputs.coverage) {
+    for row in coverage {
         if !row.days_missing.is_empty() {
             add(
                 "coverage",
@@ -345,7 +332,7 @@ fn gaps(inputs: &Inputs<'_>) -> Vec<Gap> {
     for defect in inputs.snapshot.defects.iter().chain(&inputs.entitlements.defects) {
         add("snapshot", format!("{}: {}", defect.place, defect.reason), "");
     }
-    gaps.into_iter().collect()
+    gaps
 }
 
 #[cfg(test)]

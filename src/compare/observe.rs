@@ -3,9 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::catalog::{ActionSet, Catalog, LogClass, Provenance};
+use crate::catalog::{ActionId, ActionSet, Catalog, LogClass, Provenance};
 use crate::model::time::Day;
+use crate::policy::ArnPattern;
 use crate::usage::coverage::{Coverage, DEFAULT_REGIONS, show_days};
+
+use super::logged::{Logged, Recording};
 
 /// Regions of the partitions that are not commercial. Source: AWS General Reference, "AWS service endpoints".
 const CHINA_REGIONS: [&str; 2] = ["cn-north-1", "cn-northwest-1"];
@@ -102,6 +105,8 @@ pub struct Blindness {
     pub actions: ActionSet,
     /// Why, in words, sorted.
     pub reasons: Vec<String>,
+    /// Actions whose calls the trails left out at some time in some region, with the reason.
+    pub left_out: Vec<(ActionSet, String)>,
 }
 
 /// The coverage of one account, asked per set of regions.
@@ -115,6 +120,9 @@ pub struct Eyes<'a> {
     open: BTreeSet<String>,
     /// Region → missing days, where any.
     missing: BTreeMap<String, Vec<Day>>,
+    /// What the account's trails recorded, where anything is known of them.
+    recording: Option<&'a Recording<'a>>,
+    logged: Logged<'a>,
 }
 
 impl<'a> Eyes<'a> {
@@ -142,13 +150,47 @@ impl<'a> Eyes<'a> {
             .map(|region| (region.clone(), coverage.missing_days(account, region)))
             .filter(|(_, days)| !days.is_empty())
             .collect();
-        Self { coverage, classes, account: account.to_owned(), partition: partition.to_owned(), limits, open, missing }
+        Self {
+            coverage,
+            classes,
+            account: account.to_owned(),
+            partition: partition.to_owned(),
+            limits,
+            open,
+            missing,
+            recording: None,
+            logged: Logged::default(),
+        }
+    }
+
+    /// The same, with what the account's trails recorded.
+    #[must_use]
+    pub fn with_recording(mut self, recording: &'a Recording<'a>) -> Self {
+        self.logged = recording.account(&self.account);
+        self.recording = Some(recording);
+        self
+    }
+
+    /// Whether the settings of the account's trails were collected.
+    #[must_use]
+    pub const fn documented(&self) -> bool {
+        self.logged.documented()
+    }
+
+    /// Whether the trails surely recorded data events of an action on everything that the patterns name, wherever it
+    /// lies (`only`: the regions that they name), through the whole window.
+    #[must_use]
+    pub fn data_recorded(&self, action: ActionId, patterns: &[ArnPattern], only: Option<&BTreeSet<String>>) -> bool {
+        let regions = only.unwrap_or(&self.open);
+        self.recording.is_some_and(|recording| {
+            patterns.iter().all(|pattern| recording.records_data(&self.logged, action, pattern, regions))
+        })
     }
 
     /// What cannot be seen of `actions`, if they can only be exercised in `only` (none: anywhere).
     #[must_use]
     pub fn blind(&self, actions: &ActionSet, only: Option<&BTreeSet<String>>) -> Blindness {
-        let mut blind = Blindness { actions: actions.clone(), reasons: Vec::new() };
+        let mut blind = Blindness { actions: actions.clone(), reasons: Vec::new(), left_out: Vec::new() };
         blind.actions.subtract(actions);
         let mut rest = actions.clone();
         let mut global = rest.clone();
@@ -156,14 +198,14 @@ impl<'a> Eyes<'a> {
         rest.subtract(&global);
         let home = BTreeSet::from([home_region(&self.partition).to_owned()]);
         let mut reasons = BTreeSet::new();
-        self.look(&global, &home, &mut blind.actions, &mut reasons);
+        self.look(&global, &home, &mut blind, &mut reasons);
         for limit in &self.limits {
             let mut limited = rest.clone();
             limited.intersect_with(&limit.actions);
             rest.subtract(&limited);
-            self.look(&limited, &narrowed(&limit.regions, only), &mut blind.actions, &mut reasons);
+            self.look(&limited, &narrowed(&limit.regions, only), &mut blind, &mut reasons);
         }
-        self.look(&rest, &narrowed(&self.open, only), &mut blind.actions, &mut reasons);
+        self.look(&rest, &narrowed(&self.open, only), &mut blind, &mut reasons);
         blind.reasons = reasons.into_iter().collect();
         blind
     }
@@ -172,12 +214,13 @@ impl<'a> Eyes<'a> {
         &self,
         actions: &ActionSet,
         regions: &BTreeSet<String>,
-        blind: &mut ActionSet,
+        blind: &mut Blindness,
         reasons: &mut BTreeSet<String>,
     ) {
         if actions.is_empty() {
             return;
         }
+        blind.left_out.extend(self.logged.left_out(actions, regions));
         let mut never = Vec::new();
         let all = self.coverage.window().days().count();
         for region in regions {
@@ -189,7 +232,7 @@ impl<'a> Eyes<'a> {
             if missing.is_empty() {
                 continue;
             }
-            blind.union_with(actions);
+            blind.actions.union_with(actions);
             if missing.len() == all {
                 never.push(region.as_str());
             } else {

@@ -264,7 +264,8 @@ fn people(own: &OwnActivity<'_>, privileged: &BTreeMap<&str, BTreeSet<Day>>) -> 
 fn activity_blindness(shared: &Shared<'_>, granted: &PrincipalEntitlements) -> Blindness {
     let catalog = shared.inputs.catalog;
     let Some(eyes) = shared.eyes.get(&granted.account.to_string()) else {
-        return Blindness { actions: catalog.no_actions(), reasons: vec!["the account has no logs".to_owned()] };
+        let reasons = vec!["the account has no logs".to_owned()];
+        return Blindness { actions: catalog.no_actions(), reasons, left_out: Vec::new() };
     };
     // Management calls that a role or user may make; where it holds none, assuming it or signing in still shows.
     let mut asked = granted.granted.clone();
@@ -273,6 +274,12 @@ fn activity_blindness(shared: &Shared<'_>, granted: &PrincipalEntitlements) -> B
         asked.insert(assume);
     }
     let mut blind = eyes.blind(&asked, None);
+    // Whatever a session does begins with a call that assumes the role, and of keys and passwords the credential report
+    // knows the last use: calls that trails left out matter where that call is among them.
+    if let Some(assume) = catalog.find("sts:AssumeRole") {
+        let unseen = blind.left_out.iter().filter(|(set, _)| set.contains(assume));
+        blind.reasons.extend(unseen.map(|(_, reason)| reason.clone()).collect::<Vec<_>>());
+    }
     if granted.kind == entitlements::PrincipalKind::User
         && !shared.inputs.snapshot.credential_reports.contains_key(&granted.account)
     {

@@ -14,6 +14,7 @@ use crate::policy::{ArnPattern, ResourceMatch};
 use crate::usage::activity::DataResource;
 use crate::usage::changes::PolicyChanges;
 
+use super::logged::{data_type, may_be_of_another_type};
 use super::observe::{Classes, Eyes};
 use super::used::{OwnActivity, may_hold};
 
@@ -153,15 +154,24 @@ impl Bench<'_> {
             set_aside(young, format!("granted only since {since}, which is within the window"));
         }
         let data = take(&mut rest, &self.classes.data);
-        let (seen, unseen) = self.split_data(&data, scope);
-        set_aside(unseen, "data events of these resources are not in the logs".to_owned());
+        let regions = scope_regions(scope);
+        let data = self.split_data(&data, scope, regions.as_ref());
+        set_aside(data.unseen, "data events of these resources are not in the logs".to_owned());
+        set_aside(
+            data.unselected,
+            "no trail is known to have recorded data events of all these resources through the whole window".to_owned(),
+        );
         let mut observable = rest;
-        observable.union_with(&seen);
-        let blind = self.eyes.blind(&observable, scope_regions(scope).as_ref());
+        observable.union_with(&data.seen);
+        observable.union_with(&data.selected);
+        let blind = self.eyes.blind(&observable, regions.as_ref());
+        for (set, reason) in blind.left_out {
+            set_aside(take(&mut observable, &set), reason);
+        }
         set_aside(take(&mut observable, &blind.actions), blind.reasons.join("; "));
         // That data events were seen for a resource does not say that they were selected for the whole window.
         let mut low = self.classes.assumed.clone();
-        low.union_with(&seen);
+        low.union_with(&data.seen);
         let unused_low = take(&mut observable, &low);
         Verdicts { used, unused: observable, unused_low, unobservable }
     }
@@ -182,13 +192,27 @@ impl Bench<'_> {
         entitlement.since.max(oldest.flatten())
     }
 
-    /// Splits data actions by whether data events of the same kind (read or write) were seen for every resource of
-    /// the scope.
-    fn split_data(&self, data: &ActionSet, scope: &Scope) -> (ActionSet, ActionSet) {
-        let mut seen = self.catalog.no_actions();
-        let ResourceMatch::Resource(patterns) = &scope.resources else { return (seen, data.clone()) };
+    /// Splits data actions by what shows that their use would have been recorded: the selectors of trails where they
+    /// were collected, else data events of the same kind (read or write) that were seen for every resource of the
+    /// scope.
+    fn split_data(&self, data: &ActionSet, scope: &Scope, regions: Option<&BTreeSet<String>>) -> Data {
+        let none = || self.catalog.no_actions();
+        let mut split = Data { selected: none(), seen: none(), unselected: none(), unseen: data.clone() };
+        let ResourceMatch::Resource(patterns) = &scope.resources else { return split };
         for id in data.iter() {
             let Some(action) = self.catalog.action(id) else { continue };
+            if self.eyes.documented() && data_type(action.prefix(), action.name()).is_some() {
+                split.unseen.remove(id);
+                let other = patterns.iter().any(|pattern| may_be_of_another_type(action.prefix(), pattern));
+                if !self.eyes.data_recorded(id, patterns, regions) {
+                    split.unselected.insert(id);
+                } else if other {
+                    split.seen.insert(id);
+                } else {
+                    split.selected.insert(id);
+                }
+                continue;
+            }
             let write = !self.classes.reads.contains(id);
             let covered = patterns.iter().all(|pattern| {
                 self.data_seen.iter().any(|data| {
@@ -196,13 +220,24 @@ impl Bench<'_> {
                 })
             });
             if covered {
-                seen.insert(id);
+                split.seen.insert(id);
+                split.unseen.remove(id);
             }
         }
-        let mut unseen = data.clone();
-        unseen.subtract(&seen);
-        (seen, unseen)
+        split
     }
+}
+
+/// Actions that are recorded as data events, by what is known of their being recorded.
+struct Data {
+    /// Trails selected them on every resource through the whole window.
+    selected: ActionSet,
+    /// Data events of the resources were seen, or were selected as far as an assumption holds.
+    seen: ActionSet,
+    /// Trails are known, and none is known to have selected them so.
+    unselected: ActionSet,
+    /// Nothing shows that they were recorded.
+    unseen: ActionSet,
 }
 
 /// Removes from `rest` what `wanted` holds and gives it.

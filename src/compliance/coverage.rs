@@ -114,7 +114,7 @@ mod tests {
             days_missing: missing.iter().map(|day| Day(*day)).collect(),
             hours_covered: covered,
             hours_total: total,
-            data_events: 0,
+            ..RegionCoverage::default()
         }
     }
 

@@ -154,6 +154,7 @@ pub(crate) fn assessment() -> Assessment {
         hours_covered: covered,
         hours_total: 2160,
         data_events: 4,
+        ..RegionCoverage::default()
     };
     assessment.coverage = vec![region("eu-west-1", 2160, &[]), region("eu-west-3", 1400, &[20_700, 20_701, 20_702])];
     assessment.gaps = vec![Gap {

@@ -7,3 +7,4 @@ pub mod finding;
 pub mod snapshot;
 pub mod table;
 pub mod time;
+pub mod trail;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::arn::{AccountId, Arn};
 use super::defect::Defect;
 use super::time::Timestamp;
+use super::trail::TrailState;
 
 /// A policy document with its name. `json` is the decoded document text, unchecked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -298,6 +299,8 @@ pub struct Snapshot {
     pub identity_center: Option<IdentityCenter>,
     /// People, by id.
     pub roster: Vec<RosterEntry>,
+    /// What was said of trails, at any time, by (ARN, time).
+    pub trails: Vec<TrailState>,
     /// What could not be read.
     pub defects: Vec<Defect>,
 }

@@ -12,6 +12,7 @@ mod hostile;
 
 mod ingest;
 mod process;
+mod trails;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

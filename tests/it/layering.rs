@@ -43,7 +43,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 
 /// Library → the only folders (or folders within them) that may name it.
 const MAY_NAME: &[(&str, &[&str])] = &[
-    ("duckdb", &["query", "lake/source/forms"]),
+    ("duckdb", &["query", "lake"]),
     ("polars", &["lake"]),
     ("rusqlite", &["lake"]),
     ("clap", &["cli"]),

@@ -29,6 +29,7 @@ pub fn run(context: &Context<'_>, kind: &IngestKind) -> Result<Status, CommandEr
         IngestKind::Roster(args) => documents(context, DocumentKind::Roster, args),
         IngestKind::Organization(args) => documents(context, DocumentKind::Organization, args),
         IngestKind::IdentityCenter(args) => documents(context, DocumentKind::IdentityCenter, args),
+        IngestKind::Trails(args) => documents(context, DocumentKind::Trails, args),
     }
 }
 
@@ -216,6 +217,7 @@ fn sizes(content: &crate::collect::Content) -> [usize; 4] {
             [center.users.len(), groups.len(), center.permission_sets.len(), 0]
         }
         Content::Roster(people) => [people.len(), 0, 0, 0],
+        Content::Trails(_) => [0; 4],
     }
 }
 

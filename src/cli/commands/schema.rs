@@ -14,7 +14,9 @@ pub fn all() -> Vec<(String, Vec<Column>)> {
     let fixed = [
         ("ingest cloudtrail", ingest::log_columns()),
         ("ingest iam, credential-report, roster, organization, identity-center", ingest::document_columns()),
+        ("ingest trails", ingest::document_columns()),
         ("coverage", coverage::columns()),
+        ("coverage --heatmap", crate::cli::heatmap::columns()),
         ("scan, findings, demo", findings::columns()),
         ("entitlements", entitlements::columns()),
         ("usage", usage::columns()),

@@ -48,6 +48,7 @@ fn fields_are_those_of_the_schema_in_every_format() {
     assert_eq!(demo.code, Some(0), "{demo:?}");
     let case = r#"{"id":"one","request":{"principal":{"type":"Anonymous"},"action":"s3:GetObject","resource":"*"}}"#;
     fs::write(place.path("cases.jsonl"), case).unwrap();
+    fs::write(place.path("trails.json"), r#"{"trailList":[]}"#).unwrap();
     let schema = schema(&place);
     assert!(demo.stdout.starts_with(&format!("{}\n", schema["scan, findings, demo"].join(","))));
     let at = AT;
@@ -59,7 +60,9 @@ fn fields_are_those_of_the_schema_in_every_format() {
         (documents, "ingest roster roster.csv --store new".to_owned()),
         (documents, "ingest organization demo/input/organization.json --store new".to_owned()),
         (documents, "ingest identity-center demo/input/identity-center.json --store new".to_owned()),
+        ("ingest trails", "ingest trails trails.json --store new".to_owned()),
         ("coverage", format!("{at} coverage")),
+        ("coverage --heatmap", format!("{at} coverage --heatmap")),
         ("scan, findings, demo", format!("{at} scan")),
         ("scan, findings, demo", format!("{at} findings list")),
         ("entitlements", format!("{at} entitlements --principal admin --action iam:*")),

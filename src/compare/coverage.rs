@@ -1,0 +1,240 @@
+//! The rows of coverage: what files, digests and the settings of trails say of each account and region, and what
+//! remains open about them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::snapshot::Snapshot;
+use crate::model::trail::{Operator, Selectors};
+use crate::usage::coverage::{Coverage, SETTLING_HOURS, Tally};
+use crate::usage::trails::{Question, Recorded, Span, State, is_whole_service, recorded};
+
+use super::assessment::{Gap, ManagementEvents, RegionCoverage};
+use super::logged::{Logged, Recording};
+use super::observe::home_region;
+
+/// Most names that a gap lists.
+const MOST_NAMES: usize = 3;
+
+/// Coverage by account and region: every account of the snapshot or of the logs, every region seen, and the home
+/// region even where nothing of it was seen.
+pub(super) fn rows(snapshot: &Snapshot, coverage: &Coverage, recording: &Recording<'_>) -> Vec<RegionCoverage> {
+    let mut accounts: BTreeMap<String, String> = BTreeMap::new();
+    for (account, iam) in &snapshot.accounts {
+        let partition = iam.roles.first().map_or("aws", |role| role.holder.arn.partition()).to_owned();
+        accounts.insert(account.to_string(), partition);
+    }
+    for account in coverage.accounts() {
+        accounts.entry(account.to_owned()).or_insert_with(|| "aws".to_owned());
+    }
+    let days = coverage.window().days().count() as u64;
+    let mut rows = Vec::new();
+    for (account, partition) in accounts {
+        let mut regions: BTreeSet<&str> = coverage.regions(&account).collect();
+        regions.insert(home_region(&partition));
+        let logged = recording.account(&account);
+        for region in regions {
+            let missing = coverage.missing_days(&account, region);
+            let Tally { covered, empty, missing: hours_missing, total, settling } =
+                coverage.tally_all(&account, region);
+            let said = summary(&logged, region);
+            rows.push(RegionCoverage {
+                account: account.clone(),
+                region: region.to_owned(),
+                days_covered: days - missing.len() as u64,
+                days_missing: missing,
+                hours_covered: covered,
+                hours_total: total,
+                data_events: coverage.data_events(&account, region),
+                hours_empty: empty,
+                hours_missing,
+                settling_hours: settling,
+                management: said.management,
+                excluded_sources: said.excluded.into_iter().collect(),
+                data_selectors: said.data.into_iter().collect(),
+                trails: said.trails.into_iter().collect(),
+            });
+        }
+    }
+    rows
+}
+
+#[derive(Default)]
+struct Said {
+    management: ManagementEvents,
+    excluded: BTreeSet<String>,
+    data: BTreeSet<String>,
+    trails: BTreeSet<String>,
+}
+
+fn summary(logged: &Logged<'_>, region: &str) -> Said {
+    let spans = logged.spans(region);
+    if spans.is_empty() {
+        return Said::default();
+    }
+    let whole = |read| {
+        let question = Question::management(read);
+        spans.iter().map(|span| answer(span, &question)).fold(Recorded::Yes, Recorded::and)
+    };
+    let management = match (whole(true), whole(false)) {
+        (Recorded::Yes, Recorded::Yes) => ManagementEvents::All,
+        (Recorded::No, Recorded::Yes) => ManagementEvents::WriteOnly,
+        (Recorded::Yes, Recorded::No) => ManagementEvents::ReadOnly,
+        (Recorded::No, Recorded::No) => ManagementEvents::None,
+        (Recorded::Maybe, _) | (_, Recorded::Maybe) => ManagementEvents::Unknown,
+    };
+    let mut said = Said { management, ..Said::default() };
+    for span in spans {
+        said.trails.extend(span.states.iter().map(|(trail, _)| trail.name.clone()));
+        for source in named_sources(span) {
+            let out = [true, false].into_iter().any(|read| {
+                let generic = Question::management(read);
+                let named = Question { source: Some(&source), ..generic };
+                answer(span, &generic) != Recorded::No && answer(span, &named) == Recorded::No
+            });
+            if out {
+                said.excluded.insert(source);
+            }
+        }
+    }
+    for (_, state) in spans.last().into_iter().flat_map(|span| &span.states) {
+        if let State::On { selectors, .. } = state {
+            said.data.extend(data_selectors(selectors));
+        }
+    }
+    said
+}
+
+/// Whether any trail recorded it in a span.
+fn answer(span: &Span<'_>, question: &Question<'_>) -> Recorded {
+    let states = span.states.iter().map(|(_, state)| match state {
+        State::On { selectors, .. } => recorded(selectors, question),
+        State::Off(_) => Recorded::No,
+        State::Unclear(_) => Recorded::Maybe,
+    });
+    states.fold(Recorded::No, Recorded::or)
+}
+
+/// The event sources that selectors single out.
+fn named_sources(span: &Span<'_>) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (_, state) in &span.states {
+        match state {
+            State::On { selectors: Selectors::Basic(list), .. } => {
+                found.extend(list.iter().flat_map(|one| one.excluded.iter().cloned()));
+            }
+            State::On { selectors: Selectors::Advanced(list), .. } => {
+                let fields = list.iter().flat_map(|one| &one.fields).filter(|field| field.field == "eventSource");
+                found.extend(fields.flat_map(|field| &field.conditions).flat_map(|(_, values)| values.iter().cloned()));
+            }
+            State::Off(_) | State::Unclear(_) => {}
+        }
+    }
+    found
+}
+
+/// What selectors take in of data events, as type and number of resources: `AWS::S3::Object: all`.
+fn data_selectors(selectors: &Selectors) -> Vec<String> {
+    match selectors {
+        Selectors::Basic(list) => list
+            .iter()
+            .flat_map(|one| &one.data)
+            .filter(|selection| !selection.values.is_empty())
+            .map(|selection| {
+                let all = selection.values.iter().any(|value| is_whole_service(value, &selection.kind));
+                let how = if all { "all".to_owned() } else { selection.values.len().to_string() };
+                format!("{}: {how}", selection.kind)
+            })
+            .collect(),
+        Selectors::Advanced(list) => list
+            .iter()
+            .flat_map(|one| {
+                let equals = |name: &str| {
+                    let fields = one.fields.iter().filter(move |field| field.field == name);
+                    fields
+                        .flat_map(|field| &field.conditions)
+                        .filter(|(operator, _)| *operator == Operator::Equals)
+                        .flat_map(|(_, values)| values.iter().cloned())
+                        .collect::<Vec<_>>()
+                };
+                let category = equals("eventCategory").concat();
+                let narrowed =
+                    one.fields.iter().any(|field| !matches!(field.field.as_str(), "eventCategory" | "resources.type"));
+                let how = if narrowed { "some" } else { "all" };
+                let kinds = if category == "Data" { equals("resources.type") } else { Vec::new() };
+                kinds.into_iter().map(move |kind| format!("{kind}: {how}")).collect::<Vec<_>>()
+            })
+            .collect(),
+    }
+}
+
+/// What remains open about trails and deliveries.
+pub(super) fn gaps(recording: &Recording<'_>, accounts: &BTreeSet<String>) -> Vec<Gap> {
+    let mut gaps = Vec::new();
+    let silent: Vec<&str> =
+        accounts.iter().filter(|account| !recording.trails().documented(account)).map(String::as_str).collect();
+    if !silent.is_empty() {
+        let names = silent.get(..MOST_NAMES).unwrap_or(&silent).join(", ");
+        let more = silent.len().saturating_sub(MOST_NAMES);
+        let more = if more > 0 { format!(" and {more} more accounts") } else { String::new() };
+        gaps.push(gap(
+            "trails",
+            format!(
+                "trail selectors not collected of {names}{more}: their management events are taken to be recorded in \
+                 full where there are logs, unless a recorded call says otherwise"
+            ),
+            "run `jitscan ingest trails` on the answers of `aws cloudtrail describe-trails`, `get-event-selectors` and \
+             `get-trail-status` for the trails whose logs are ingested",
+        ));
+    }
+    gaps.extend(trail_gaps(recording, accounts));
+    if let Some(span) = recording.coverage().settling() {
+        gaps.push(gap(
+            "settling",
+            format!("the last {SETTLING_HOURS} hours of the logs, {span}, may still be delivered"),
+            "ingest again later, or set --as-of to an earlier time",
+        ));
+    }
+    gaps
+}
+
+fn gap(kind: &str, what: String, remedy: &str) -> Gap {
+    Gap { kind: kind.to_owned(), what, remedy: remedy.to_owned() }
+}
+
+/// What is not known of the trails that are.
+fn trail_gaps(recording: &Recording<'_>, accounts: &BTreeSet<String>) -> Vec<Gap> {
+    let trails = recording.trails();
+    let mut unclear: BTreeSet<(String, &str)> = BTreeSet::new();
+    let mut unseen: BTreeSet<(String, String, String)> = BTreeSet::new();
+    for account in accounts {
+        for trail in trails.of_account(account) {
+            if trail.documented && !trail.changes_seen {
+                unseen.insert((trail.name.clone(), trail.account.clone(), trail.home.clone()));
+            }
+        }
+        let regions = trails.homes().into_iter().chain([""]);
+        for (trail, state) in regions.flat_map(|region| trails.spans(account, region)).flat_map(|span| span.states) {
+            if let State::Unclear(why) = state {
+                unclear.insert((trail.name.clone(), why));
+            }
+        }
+    }
+    let unclear = unclear.into_iter().map(|(name, why)| {
+        gap(
+            "trails",
+            format!("trail {name} {why} for a part of the window; what it may have left out is unobservable"),
+            "ingest its settings as they were then, and all of its home region's logs",
+        )
+    });
+    let unseen = unseen.into_iter().map(|(name, account, home)| {
+        gap(
+            "trails",
+            format!(
+                "changes of trail {name} may have gone unseen: its settings were not collected within the window, or \
+                 the logs of {account} in {home} are not whole; data events that it selects prove nothing"
+            ),
+            "collect its settings every day, and ingest all logs of its home region",
+        )
+    });
+    unclear.chain(unseen).collect()
+}

@@ -1,0 +1,433 @@
+//! Which calls the trails of one account recorded, action by action: what their selectors left out, when, and why.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::catalog::{ActionId, ActionSet, Catalog, LogClass};
+use crate::model::event::EventCategory;
+use crate::model::time::Window;
+use crate::model::trail::{Operator, Selectors};
+use crate::policy::ArnPattern;
+use crate::usage::coverage::Coverage;
+use crate::usage::trails::{Question, Recorded, Resources, Span, State, Trail, Trails, recorded};
+
+use super::observe::Classes;
+
+/// Most spans of time that a reason names.
+const MOST_SPANS: usize = 3;
+
+/// Services of which calls that IAM takes for writes are recorded as read-only: `AssumeRole`, `Decrypt`, `Encrypt` and
+/// `GenerateDataKey` were seen so in real logs (invictus); of 274 operations there no others were.
+const READ_OR_WRITE: [&str; 2] = ["sts", "kms"];
+
+/// The recorded calls that exercise each action: event source, event name and how it is logged.
+#[derive(Debug, Default)]
+pub struct Calls<'a> {
+    by_action: BTreeMap<ActionId, Vec<(String, &'a str, LogClass)>>,
+}
+
+impl<'a> Calls<'a> {
+    /// Turns the catalogue's events round.
+    #[must_use]
+    pub fn of(catalog: &'a Catalog) -> Self {
+        let mut by_action: BTreeMap<ActionId, Vec<(String, &'a str, LogClass)>> = BTreeMap::new();
+        for (source, name) in catalog.events() {
+            let Some(facts) = catalog.event_facts(source, name) else { continue };
+            let source = if source.contains('.') { source.to_owned() } else { format!("{source}.amazonaws.com") };
+            for fact in facts.actions {
+                by_action.entry(fact.id).or_default().push((source.clone(), name, facts.class));
+            }
+        }
+        Self { by_action }
+    }
+
+    /// The calls of one class; where none is known, one of which only the service is.
+    fn of_action(&self, id: ActionId, class: LogClass) -> impl Iterator<Item = (Option<&str>, Option<&str>)> {
+        let known = self.by_action.get(&id).into_iter().flatten().filter(move |(_, _, own)| *own == class);
+        let none = known.clone().next().is_none().then_some((None, None));
+        known.map(|(source, name, _)| (Some(source.as_str()), Some(*name))).chain(none)
+    }
+}
+
+/// What selectors leave out of the management events.
+#[derive(Debug)]
+struct Mask {
+    /// Actions with the words for why, without overlap.
+    left_out: Vec<(ActionSet, String)>,
+}
+
+impl Mask {
+    fn of(selectors: &Selectors, catalog: &Catalog, classes: &Classes, calls: &Calls<'_>) -> Self {
+        let mut left_out: BTreeMap<String, ActionSet> = BTreeMap::new();
+        let [reads, writes] = [true, false].map(|read| recorded(selectors, &Question::management(read)));
+        for id in classes.management.iter() {
+            let Some(action) = catalog.action(id) else { continue };
+            let read_only = (!READ_OR_WRITE.contains(&action.prefix())).then(|| classes.reads.contains(id));
+            let mut answer = Recorded::Yes;
+            let mut service = None;
+            for (source, name) in calls.of_action(id, LogClass::Management) {
+                let question = Question { read_only, source, name, ..Question::management(true) };
+                let one = recorded(selectors, &question);
+                let generic = Question { source: Some(""), ..question };
+                if one == Recorded::No && recorded(selectors, &generic) != Recorded::No {
+                    service = source;
+                }
+                answer = answer.and(one);
+            }
+            if answer == Recorded::Yes {
+                continue;
+            }
+            let why = match (service, reads, writes) {
+                (_, Recorded::No, Recorded::No) => "recorded no management events".to_owned(),
+                (Some(service), _, _) => format!("left out {service}"),
+                (None, Recorded::No, _) if read_only != Some(false) => "recorded write events only".to_owned(),
+                (None, _, Recorded::No) if read_only != Some(true) => "recorded read events only".to_owned(),
+                _ => "filtered events by what nobody can tell here".to_owned(),
+            };
+            left_out.entry(why).or_insert_with(|| catalog.no_actions()).insert(id);
+        }
+        Self { left_out: left_out.into_iter().map(|(why, set)| (set, why)).collect() }
+    }
+}
+
+/// What is worked out once for all accounts: trails, and what each of their selectors leaves out.
+#[derive(Debug)]
+pub struct Recording<'a> {
+    trails: &'a Trails,
+    coverage: &'a Coverage,
+    catalog: &'a Catalog,
+    classes: &'a Classes,
+    calls: Calls<'a>,
+    masks: BTreeMap<&'a Selectors, Mask>,
+}
+
+impl<'a> Recording<'a> {
+    /// Works it out for the accounts.
+    #[must_use]
+    pub fn of(
+        trails: &'a Trails,
+        coverage: &'a Coverage,
+        catalog: &'a Catalog,
+        classes: &'a Classes,
+        accounts: &BTreeSet<String>,
+    ) -> Self {
+        let mut selectors: BTreeSet<&Selectors> = BTreeSet::new();
+        for account in accounts {
+            for region in trails.homes().into_iter().chain([ELSEWHERE]) {
+                for (_, state) in trails.spans(account, region).into_iter().flat_map(|span| span.states) {
+                    if let State::On { selectors: on, .. } = state {
+                        selectors.insert(on);
+                    }
+                }
+            }
+        }
+        let calls = if selectors.is_empty() { Calls::default() } else { Calls::of(catalog) };
+        let masks = selectors.into_iter().map(|one| (one, Mask::of(one, catalog, classes, &calls))).collect();
+        Self { trails, coverage, catalog, classes, calls, masks }
+    }
+
+    /// The trails.
+    #[must_use]
+    pub const fn trails(&self) -> &'a Trails {
+        self.trails
+    }
+
+    /// What the files speak for.
+    #[must_use]
+    pub const fn coverage(&self) -> &'a Coverage {
+        self.coverage
+    }
+
+    /// What the trails of an account recorded.
+    #[must_use]
+    pub fn account(&self, account: &str) -> Logged<'a> {
+        let trails = self.trails.of_account(account);
+        let homes: BTreeSet<&str> = trails.iter().map(|trail| trail.home.as_str()).collect();
+        let regions = homes.iter().map(|home| ((*home).to_owned(), Arc::new(self.region(account, home)))).collect();
+        let coverage = self.coverage;
+        let any = |seen: fn(&Coverage, &str, &str) -> u64| {
+            coverage.regions(account).any(|region| seen(coverage, account, region) > 0)
+        };
+        let proven = trails
+            .iter()
+            .filter(|trail| trail.changes_seen && self.trails.membership_known(trail, account))
+            .map(|trail| trail.arn.as_str())
+            .collect();
+        Logged {
+            documented: self.trails.documented(account),
+            // Files of one trail hold its management and its data events.
+            data_in_hand: any(Coverage::data_events) || (trails.len() == 1 && any(Coverage::hours)),
+            proven,
+            elsewhere: Arc::new(self.region(account, ELSEWHERE)),
+            regions,
+        }
+    }
+
+    fn region(&self, account: &str, region: &str) -> Region<'a> {
+        let spans = self.trails.spans(account, region);
+        let mut shades: BTreeMap<String, (ActionSet, Vec<Window>)> = BTreeMap::new();
+        for span in &spans {
+            for (set, words) in self.left_out(span) {
+                let (known, when) = shades.entry(words).or_insert_with(|| (self.catalog.no_actions(), Vec::new()));
+                known.union_with(&set);
+                when.push(Window { from: span.from, to: span.to });
+            }
+        }
+        let whole = self.coverage.window();
+        let shades = shades.into_iter().map(|(words, (set, when))| (set, format!("{words} {}", times(&when, whole))));
+        Region { shades: shades.collect(), spans }
+    }
+
+    /// What no trail recorded in a span, with the words for why.
+    fn left_out(&self, span: &Span<'_>) -> Vec<(ActionSet, String)> {
+        let mut groups = vec![(self.classes.management.clone(), String::new())];
+        for (trail, state) in &span.states {
+            let parts = self.parts(trail, state);
+            groups = groups
+                .iter()
+                .flat_map(|(set, words)| {
+                    parts.iter().filter_map(move |(left, why)| {
+                        let mut set = set.clone();
+                        set.intersect_with(left);
+                        let joined = if words.is_empty() { why.clone() } else { format!("{words} and {why}") };
+                        (!set.is_empty()).then_some((set, joined))
+                    })
+                })
+                .collect();
+        }
+        groups
+    }
+
+    /// What one trail leaves out, without overlap.
+    fn parts(&self, trail: &Trail, state: &State<'_>) -> Vec<(ActionSet, String)> {
+        let say = |why: &str| format!("trail {} {why}", trail.name);
+        match state {
+            State::Off(why) | State::Unclear(why) => vec![(self.classes.management.clone(), say(why))],
+            State::On { selectors, global_events } => {
+                let mut parts: Vec<(ActionSet, String)> = self
+                    .masks
+                    .get(*selectors)
+                    .map(|mask| mask.left_out.iter().map(|(set, why)| (set.clone(), say(why))).collect())
+                    .unwrap_or_default();
+                if !global_events {
+                    let mut rest = self.classes.global.clone();
+                    rest.intersect_with(&self.classes.management);
+                    for (set, _) in &parts {
+                        rest.subtract(set);
+                    }
+                    parts.push((rest, say("left out global services")));
+                }
+                parts
+            }
+        }
+    }
+}
+
+/// A region that is no trail's home: what holds there holds in all others.
+const ELSEWHERE: &str = "";
+
+fn times(when: &[Window], whole: Window) -> String {
+    let mut joined: Vec<Window> = Vec::new();
+    for one in when {
+        match joined.last_mut() {
+            Some(last) if last.to == one.from => last.to = one.to,
+            _ => joined.push(*one),
+        }
+    }
+    if joined == [whole] {
+        return "in the whole window".to_owned();
+    }
+    let shown: Vec<String> =
+        joined.iter().take(MOST_SPANS).map(|one| format!("from {} to {}", one.from, one.to)).collect();
+    let more = joined.len().saturating_sub(MOST_SPANS);
+    let more = if more > 0 { format!(" and in {more} more spans") } else { String::new() };
+    format!("{}{more}", shown.join(", "))
+}
+
+#[derive(Debug, Default)]
+struct Region<'a> {
+    spans: Vec<Span<'a>>,
+    shades: Vec<(ActionSet, String)>,
+}
+
+/// What the trails of one account recorded.
+#[derive(Debug, Default)]
+pub struct Logged<'a> {
+    documented: bool,
+    data_in_hand: bool,
+    /// ARNs of the trails of which no change went unseen and that surely cover the account.
+    proven: BTreeSet<&'a str>,
+    regions: BTreeMap<String, Arc<Region<'a>>>,
+    elsewhere: Arc<Region<'a>>,
+}
+
+impl<'a> Logged<'a> {
+    fn region(&self, region: &str) -> &Arc<Region<'a>> {
+        self.regions.get(region).unwrap_or(&self.elsewhere)
+    }
+
+    /// The distinct behaviours over some regions.
+    fn over<'s>(&'s self, regions: &'s BTreeSet<String>) -> Vec<&'s Arc<Region<'a>>> {
+        let mut found: Vec<&Arc<Region<'a>>> = Vec::new();
+        for region in regions {
+            let one = self.region(region);
+            if !found.iter().any(|known| Arc::ptr_eq(known, one)) {
+                found.push(one);
+            }
+        }
+        found
+    }
+
+    /// Whether the settings of the account's trails were collected.
+    #[must_use]
+    pub const fn documented(&self) -> bool {
+        self.documented
+    }
+
+    /// The actions among `actions` whose calls in some of the regions were not surely recorded through the whole
+    /// window, with the reason; the sets do not overlap.
+    #[must_use]
+    pub fn left_out(&self, actions: &ActionSet, regions: &BTreeSet<String>) -> Vec<(ActionSet, String)> {
+        let mut by_reason: BTreeMap<&str, ActionSet> = BTreeMap::new();
+        let mut rest = actions.clone();
+        for region in self.over(regions) {
+            for (set, reason) in &region.shades {
+                let mut taken = rest.clone();
+                taken.intersect_with(set);
+                if !taken.is_empty() {
+                    rest.subtract(&taken);
+                    by_reason.entry(reason).and_modify(|known| known.union_with(&taken)).or_insert(taken);
+                }
+            }
+        }
+        by_reason.into_iter().map(|(reason, set)| (set, reason.to_owned())).collect()
+    }
+
+    /// Whether data events of the calls were surely recorded in all of the regions through the whole window, into
+    /// logs that are in hand.
+    #[must_use]
+    pub fn records(&self, question: &Question<'_>, regions: &BTreeSet<String>) -> bool {
+        self.data_in_hand
+            && self.over(regions).into_iter().all(|region| {
+                !region.spans.is_empty()
+                    && region.spans.iter().all(|span| {
+                        span.states.iter().any(|(trail, state)| match state {
+                            State::On { selectors, .. } => {
+                                self.proven.contains(trail.arn.as_str())
+                                    && recorded(selectors, question) == Recorded::Yes
+                            }
+                            State::Off(_) | State::Unclear(_) => false,
+                        })
+                    })
+            })
+    }
+
+    /// The trails' states over the window in one region.
+    #[must_use]
+    pub fn spans(&self, region: &str) -> &[Span<'a>] {
+        &self.region(region).spans
+    }
+}
+
+impl Recording<'_> {
+    /// Whether the account's trails surely recorded data events of an action on everything that a pattern names.
+    #[must_use]
+    pub fn records_data(
+        &self,
+        logged: &Logged<'_>,
+        action: ActionId,
+        pattern: &ArnPattern,
+        regions: &BTreeSet<String>,
+    ) -> bool {
+        let Some(known) = self.catalog.action(action) else { return false };
+        let Some(kind) = data_type(known.prefix(), known.name()) else { return false };
+        // A batch of deletions is recorded on the bucket, whatever the keys.
+        let bucket =
+            (known.prefix() == "s3" && known.name().starts_with("DeleteObject")).then(|| whole_bucket(pattern));
+        let scope = Scope(bucket.as_ref().unwrap_or(pattern));
+        self.calls.of_action(action, LogClass::Data).all(|(source, name)| {
+            let question = Question {
+                category: EventCategory::Data,
+                read_only: Some(self.classes.reads.contains(action)),
+                source,
+                name,
+                resource_type: Some(kind),
+                resources: Some(&scope),
+            };
+            logged.records(&question, regions)
+        })
+    }
+}
+
+/// The `resources.type` under which the data events of an action are selected, where there is only one. Source:
+/// "Logging data events", AWS CloudTrail User Guide.
+#[must_use]
+pub fn data_type(prefix: &str, name: &str) -> Option<&'static str> {
+    match prefix {
+        "s3" => Some("AWS::S3::Object"),
+        "lambda" => Some("AWS::Lambda::Function"),
+        "dynamodb" if matches!(name, "GetRecords" | "GetShardIterator" | "DescribeStream" | "ListStreams") => {
+            Some("AWS::DynamoDB::Stream")
+        }
+        "dynamodb" => Some("AWS::DynamoDB::Table"),
+        "sqs" => Some("AWS::SQS::Queue"),
+        _ => None,
+    }
+}
+
+/// Whether the resources of a scope may be reached in a way that is selected under another type: objects through
+/// access points.
+#[must_use]
+pub fn may_be_of_another_type(prefix: &str, pattern: &ArnPattern) -> bool {
+    prefix == "s3" && !ArnPattern::parse("arn:*:s3:::*", false).covers(pattern)
+}
+
+fn whole_bucket(pattern: &ArnPattern) -> ArnPattern {
+    let ArnPattern::Arn(parts) = pattern else { return pattern.clone() };
+    let resource = parts.resource.to_string();
+    let bucket = resource.split('/').next().unwrap_or_default();
+    if bucket.is_empty() || bucket.contains(['*', '?', '$']) {
+        return pattern.clone();
+    }
+    ArnPattern::parse(&format!("arn:{}:s3:::{bucket}/*", parts.partition), false)
+}
+
+/// Everything that a pattern of a policy names.
+struct Scope<'p>(&'p ArnPattern);
+
+impl Resources for Scope<'_> {
+    fn compare(&self, operator: Operator, value: &str) -> Recorded {
+        // In a selector these characters stand for themselves, in a pattern they do not.
+        if value.is_empty() || value.contains(['*', '?', '$']) {
+            return Recorded::Maybe;
+        }
+        let wanted = match operator {
+            // What is left out of an ARN pattern is anything.
+            Operator::StartsWith => format!("{value}*"),
+            Operator::Equals => value.to_owned(),
+            _ => return self.ends_with(value),
+        };
+        let wanted = ArnPattern::parse(&wanted, false);
+        if wanted.covers(self.0) {
+            Recorded::Yes
+        } else if wanted.overlaps(self.0) {
+            Recorded::Maybe
+        } else {
+            Recorded::No
+        }
+    }
+}
+
+impl Scope<'_> {
+    fn ends_with(&self, value: &str) -> Recorded {
+        match self.0 {
+            ArnPattern::Arn(parts) if parts.resource.is_literal() => {
+                Recorded::of(parts.resource.to_string().ends_with(value)).or(Recorded::Maybe)
+            }
+            _ => Recorded::Maybe,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,319 @@
+//! What trails left out, and the verdicts that follow.
+
+use super::*;
+use crate::compare::observe::Eyes;
+use crate::compare::used::OwnActivity;
+use crate::compare::verdict::Bench;
+use crate::entitlements::{Entitlement, Reach, Scope as Granted};
+use crate::model::event::{EventCategory, Outcome};
+use crate::model::time::Timestamp;
+use crate::model::trail::TrailState;
+use crate::policy::ResourceMatch;
+use crate::usage::changes::PolicyChanges;
+use crate::usage::fold::{CoverageKey, TrailCall};
+
+const ACCOUNT: &str = "111111111111";
+const ARN: &str = "arn:aws:cloudtrail:us-east-1:111111111111:trail/main";
+const DATA: &str = r#""IncludeManagementEvents":true,"DataResources":"#;
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn window() -> Window {
+    Window { from: at("2026-03-01"), to: at("2026-03-05") }
+}
+
+/// Records on every day in us-east-1; `data` adds a data event.
+fn coverage(data: bool) -> Coverage {
+    let mut cells: BTreeMap<CoverageKey, u64> = BTreeMap::new();
+    for day in window().days() {
+        let key = CoverageKey {
+            account: ACCOUNT.into(),
+            region: "us-east-1".into(),
+            hour: day.start().hour(),
+            category: EventCategory::Management,
+        };
+        if data {
+            cells.insert(CoverageKey { category: EventCategory::Data, ..key.clone() }, 1);
+        }
+        cells.insert(key, 1);
+    }
+    Coverage::of(window(), &cells)
+}
+
+fn trail(arn: &str, selectors: &str) -> TrailState {
+    let json = serde_json::from_str(selectors).unwrap();
+    TrailState {
+        multi_region: Some(true),
+        global_events: Some(true),
+        logging: Some(true),
+        selectors: Some(Selectors::of_json(&json).unwrap()),
+        ..TrailState::new(arn.to_owned(), at("2026-03-05"))
+    }
+}
+
+fn basic(selector: &str) -> Vec<TrailState> {
+    vec![trail(ARN, &format!(r#"{{"EventSelectors":[{{{selector}}}]}}"#))]
+}
+
+fn put(time: &str, selector: &str) -> TrailCall {
+    TrailCall {
+        time: at(time),
+        account: ACCOUNT.into(),
+        region: "us-east-1".into(),
+        name: "PutEventSelectors".into(),
+        outcome: Outcome::Authorised,
+        request: format!(r#"{{"trailName":"main","eventSelectors":[{{{selector}}}]}}"#),
+        response: String::new(),
+        event_id: String::new(),
+    }
+}
+
+/// Actions and the resources on which they are granted.
+type Grant<'g> = (&'g [&'g str], &'g [&'g str]);
+
+/// The verdict on each action of one grant: see [`judge_all`].
+fn judge(states: &[TrailState], calls: &[TrailCall], data: bool, grant: Grant<'_>) -> BTreeMap<String, String> {
+    judge_all(states, calls, data, &[grant]).remove(0)
+}
+
+/// The verdicts on the actions of grants that were never used: `unused`, `low`, or the reason.
+fn judge_all(
+    states: &[TrailState],
+    calls: &[TrailCall],
+    data: bool,
+    grants: &[Grant<'_>],
+) -> Vec<BTreeMap<String, String>> {
+    let catalog = Catalog::get();
+    let classes = Classes::of(catalog);
+    let coverage = coverage(data);
+    let trails = Trails::of(states, calls, None, &coverage);
+    let accounts = BTreeSet::from([ACCOUNT.to_owned()]);
+    let recording = Recording::of(&trails, &coverage, catalog, &classes, &accounts);
+    let regions = ["us-east-1".to_owned()];
+    let eyes = Eyes::on(&coverage, &classes, ACCOUNT, "aws", &regions, Vec::new()).with_recording(&recording);
+    let reach = Reach::new(catalog);
+    let (changes, seen, profiles) = (PolicyChanges::default(), BTreeSet::new(), BTreeMap::new());
+    let bench = Bench {
+        catalog,
+        classes: &classes,
+        eyes: &eyes,
+        data_seen: &seen,
+        changes: &changes,
+        reach: &reach,
+        profiles: &profiles,
+        principal: "arn:aws:iam::111111111111:role/x",
+        window: window(),
+    };
+    grants.iter().map(|grant| verdicts(&bench, *grant)).collect()
+}
+
+fn verdicts(bench: &Bench<'_>, (actions, resources): Grant<'_>) -> BTreeMap<String, String> {
+    let mut set = bench.catalog.no_actions();
+    for action in actions {
+        assert!(set.insert(bench.catalog.find(action).unwrap()), "{action}");
+    }
+    let resources = resources.iter().map(|text| ArnPattern::parse(text, true)).collect();
+    let entitlement = Entitlement {
+        scope: Arc::new(Granted { resources: ResourceMatch::Resource(resources), conditions: Vec::new() }),
+        actions: Arc::new(set),
+        open: false,
+        limits: Vec::new(),
+        provenance: Vec::new(),
+        since: None,
+    };
+    let mut found = BTreeMap::new();
+    for part in &bench.judge(&entitlement, &OwnActivity::default()) {
+        let verdicts = &part.verdicts;
+        let plain = [(&verdicts.unused, "unused"), (&verdicts.unused_low, "low")];
+        let reasons = verdicts.unobservable.iter().map(|(set, why)| (set, why.as_str()));
+        for (set, why) in plain.into_iter().chain(reasons) {
+            let names = set.iter().map(|id| bench.catalog.action(id).unwrap().full_name());
+            found.extend(names.map(|name| (name, why.to_owned())));
+        }
+    }
+    found
+}
+
+const ACTIONS: [&str; 5] =
+    ["ec2:DescribeInstances", "ec2:RunInstances", "kms:Decrypt", "kms:CreateKey", "sts:AssumeRole"];
+
+/// One verdict for each of [`ACTIONS`].
+fn management(states: &[TrailState], calls: &[TrailCall]) -> [String; 5] {
+    let found = judge(states, calls, false, (&ACTIONS, &["*"]));
+    ACTIONS.map(|action| found[action].clone())
+}
+
+#[test]
+fn without_trails_files_decide() {
+    assert_eq!(management(&[], &[]), ["unused"; 5]);
+    assert_eq!(management(&basic(""), &[]), ["unused"; 5]);
+}
+
+#[test]
+fn what_selectors_leave_out_is_unobservable() {
+    let whole = |why: &str| format!("trail main {why} in the whole window");
+    let writes = whole("recorded write events only");
+    let kms = whole("left out kms.amazonaws.com");
+    let unused = "unused".to_owned();
+    // Decrypt and AssumeRole are recorded as reads, whatever IAM says.
+    let write_only = [&writes, &unused, &writes, &writes, &writes].map(String::clone);
+    assert_eq!(management(&basic(r#""ReadWriteType":"WriteOnly""#), &[]), write_only);
+    let no_kms = [&unused, &unused, &kms, &kms, &unused].map(String::clone);
+    assert_eq!(management(&basic(r#""ExcludeManagementEventSources":["kms.amazonaws.com"]"#), &[]), no_kms);
+    let advanced = trail(
+        ARN,
+        r#"{"AdvancedEventSelectors":[{"FieldSelectors":[{"Field":"eventCategory","Equals":["Management"]},
+            {"Field":"eventSource","NotEquals":["kms.amazonaws.com"]}]}]}"#,
+    );
+    assert_eq!(management(&[advanced], &[]), no_kms);
+    let none = whole("recorded no management events");
+    assert_eq!(management(&basic(r#""IncludeManagementEvents":false"#), &[]), [(); 5].map(|()| none.clone()));
+    let off = TrailState { logging: Some(false), ..trail(ARN, r#"{"EventSelectors":[{}]}"#) };
+    assert_eq!(management(&[off], &[]), [(); 5].map(|()| whole("was stopped")));
+    // Another trail records what the first leaves out.
+    let mut both = basic(r#""ReadWriteType":"WriteOnly""#);
+    both.push(trail(&ARN.replace("main", "second"), r#"{"EventSelectors":[{"ReadWriteType":"ReadOnly"}]}"#));
+    let found = management(&both, &[]);
+    assert_eq!([&found[0], &found[1]], ["unused", "unused"]);
+}
+
+#[test]
+fn a_change_within_the_window_counts() {
+    let mut known = basic("");
+    known.push(TrailState { captured_at: at("2026-02-01"), ..known[0].clone() });
+    let narrowed = [put("2026-03-02T12:00:00Z", r#""ReadWriteType":"WriteOnly""#), put("2026-03-03", "")];
+    let found = management(&known, &narrowed);
+    assert_eq!(found[0], "trail main recorded write events only from 2026-03-02T12:00:00Z to 2026-03-03T00:00:00Z");
+    assert_eq!(found[1], "unused");
+    // What was set before is not known: then nothing is.
+    let found = management(&basic(""), &[put("2026-03-03", "")]);
+    assert_eq!(
+        found[1],
+        "trail main had selectors that nobody knows from 2026-03-01T00:00:00Z to 2026-03-03T00:00:00Z"
+    );
+}
+
+#[test]
+fn data_events_where_they_were_selected() {
+    let s3 = |value: &str| basic(&format!(r#"{DATA}[{{"Type":"AWS::S3::Object","Values":["{value}"]}}]"#));
+    let unselected = "no trail is known to have recorded data events of all these resources through the whole window";
+    let checks = |states: &[TrailState], cases: &[(&str, &str, &str)]| {
+        let grants: Vec<([&str; 1], [&str; 1])> = cases.iter().map(|(a, r, _)| ([*a], [*r])).collect();
+        let grants: Vec<Grant<'_>> = grants.iter().map(|(a, r)| (&a[..], &r[..])).collect();
+        for (found, (action, resource, want)) in judge_all(states, &[], false, &grants).iter().zip(cases) {
+            assert_eq!(found[*action], *want, "{action} {resource}");
+        }
+    };
+    let unseen = "data events of these resources are not in the logs";
+    checks(
+        &s3("arn:aws:s3:::a/"),
+        &[
+            ("s3:GetObject", "arn:aws:s3:::a/*", "unused"),
+            ("s3:PutObject", "arn:aws:s3:::a/in/x", "unused"),
+            ("s3:GetObject", "arn:aws:s3:::ab/*", unselected),
+            // The scope is wider than what is selected.
+            ("s3:GetObject", "arn:aws:s3:::*", unselected),
+            ("s3:GetObject", "*", unselected),
+            ("s3:DeleteObject", "arn:aws:s3:::a/in/*", "unused"),
+        ],
+    );
+    checks(
+        &s3("arn:aws:s3:::a/in/"),
+        &[
+            ("s3:GetObject", "arn:aws:s3:::a/*", unselected),
+            ("s3:GetObject", "arn:aws:s3:::a/in/*", "unused"),
+            // A batch of deletions is recorded on the bucket.
+            ("s3:DeleteObject", "arn:aws:s3:::a/in/*", unselected),
+        ],
+    );
+    checks(
+        &s3("arn:aws:s3"),
+        &[
+            ("s3:GetObject", "arn:aws:s3:::a/*", "unused"),
+            // Through an access point it may be selected under another type.
+            ("s3:GetObject", "*", "low"),
+            ("lambda:InvokeFunction", "*", unselected),
+            ("dynamodb:GetItem", "*", unselected),
+            // Of these nothing says under which type they are selected, so what was seen decides.
+            ("kinesis:PutRecord", "*", unseen),
+        ],
+    );
+    let function = "arn:aws:lambda:us-east-1:111111111111:function:f";
+    let lambda = |value: &str| basic(&format!(r#"{DATA}[{{"Type":"AWS::Lambda::Function","Values":["{value}"]}}]"#));
+    // That this is the only call that exercises it is an assumption of the catalogue.
+    checks(&lambda("arn:aws:lambda"), &[("lambda:InvokeFunction", "*", "low")]);
+    let wider = format!("{function}*");
+    checks(
+        &lambda(function),
+        &[("lambda:InvokeFunction", function, "low"), ("lambda:InvokeFunction", &wider, unselected)],
+    );
+    checks(&basic(""), &[("s3:GetObject", "arn:aws:s3:::a/*", unselected)]);
+    checks(&[], &[("s3:GetObject", "arn:aws:s3:::a/*", unseen)]);
+    let reads = basic(&format!(
+        r#""ReadWriteType":"ReadOnly",{DATA}[{{"Type":"AWS::S3::Object","Values":["arn:aws:s3:::a/"]}}]"#
+    ));
+    checks(&reads, &[("s3:GetObject", "arn:aws:s3:::a/*", "unused"), ("s3:PutObject", "arn:aws:s3:::a/*", unselected)]);
+    // Selected only since the middle of the window.
+    let late = put("2026-03-03", &format!(r#"{DATA}[{{"Type":"AWS::S3::Object","Values":["arn:aws:s3"]}}]"#));
+    let found = judge(&s3("arn:aws:s3"), &[late], true, (&["s3:GetObject"], &["arn:aws:s3:::a/*"]));
+    assert_eq!(found["s3:GetObject"], unselected);
+}
+
+#[test]
+fn data_events_prove_nothing_where_their_trail_may_write_elsewhere() {
+    let s3 = r#"{"EventSelectors":[{"IncludeManagementEvents":false,"DataResources":[{"Type":"AWS::S3::Object","Values":["arn:aws:s3"]}]}]}"#;
+    let mut both = basic("");
+    both.push(trail(&ARN.replace("main", "data"), s3));
+    let verdict = |data| judge(&both, &[], data, (&["s3:GetObject"], &["arn:aws:s3:::a/*"]))["s3:GetObject"].clone();
+    assert_eq!(verdict(true), "unused");
+    assert!(verdict(false).starts_with("no trail is known"), "no data event is in hand");
+}
+
+#[test]
+fn advanced_selectors_of_data_events() {
+    let fields = |more: &str| {
+        vec![trail(
+            ARN,
+            &format!(
+                r#"{{"AdvancedEventSelectors":[{{"FieldSelectors":[{{"Field":"eventCategory","Equals":["Management"]}}]}},
+                {{"FieldSelectors":[{{"Field":"eventCategory","Equals":["Data"]}},
+                {{"Field":"resources.type","Equals":["AWS::S3::Object"]}}{more}]}}]}}"#
+            ),
+        )]
+    };
+    for (more, resource, unused) in [
+        ("", "arn:aws:s3:::a/*", true),
+        (r#",{"Field":"resources.ARN","StartsWith":["arn:aws:s3:::a/","arn:aws:s3:::b/"]}"#, "arn:aws:s3:::b/k*", true),
+        (r#",{"Field":"resources.ARN","StartsWith":["arn:aws:s3:::a/"]}"#, "arn:aws:s3:::b/k*", false),
+        (r#",{"Field":"resources.ARN","NotStartsWith":["arn:aws:s3:::logs/"]}"#, "arn:aws:s3:::b/*", true),
+        (r#",{"Field":"resources.ARN","NotStartsWith":["arn:aws:s3:::logs/"]}"#, "arn:aws:s3:::l*", false),
+        (r#",{"Field":"resources.ARN","NotEndsWith":[".tmp"]}"#, "arn:aws:s3:::b/*", false),
+        (r#",{"Field":"resources.ARN","Equals":["arn:aws:s3:::b/k"]}"#, "arn:aws:s3:::b/k", true),
+        // A literal star is no wildcard.
+        (r#",{"Field":"resources.ARN","StartsWith":["arn:aws:s3:::*"]}"#, "arn:aws:s3:::b/k", false),
+        (r#",{"Field":"readOnly","Equals":["true"]}"#, "arn:aws:s3:::b/k", true),
+        (r#",{"Field":"readOnly","Equals":["false"]}"#, "arn:aws:s3:::b/k", false),
+        (r#",{"Field":"eventName","NotEquals":["PutObject"]}"#, "arn:aws:s3:::b/k", true),
+        // HeadObject exercises it, too.
+        (r#",{"Field":"eventName","Equals":["GetObject"]}"#, "arn:aws:s3:::b/k", false),
+        (r#",{"Field":"userIdentity.arn","NotStartsWith":["arn:aws:sts::1:"]}"#, "arn:aws:s3:::b/k", false),
+    ] {
+        let found = judge(&fields(more), &[], true, (&["s3:GetObject"], &[resource]));
+        assert_eq!(found["s3:GetObject"] == "unused", unused, "{more} {resource}: {found:?}");
+    }
+}
+
+#[test]
+fn one_region_and_no_global_services() {
+    let single = TrailState { multi_region: Some(false), ..trail(ARN, r#"{"EventSelectors":[{}]}"#) };
+    assert_eq!(management(std::slice::from_ref(&single), &[]), ["unused"; 5], "its home is the only region in use");
+    let elsewhere = TrailState { arn: ARN.replace("us-east-1", "eu-west-1"), ..single.clone() };
+    let found = management(&[elsewhere], &[]);
+    assert_eq!(found[1], "trail main recorded its home region only in the whole window");
+    let no_global = TrailState { global_events: Some(false), ..single };
+    let found = judge(&[no_global], &[], false, (&["iam:CreateUser", "ec2:RunInstances"], &["*"]));
+    assert_eq!(found["iam:CreateUser"], "trail main left out global services in the whole window");
+    assert_eq!(found["ec2:RunInstances"], "unused");
+}
