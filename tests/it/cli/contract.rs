@@ -48,6 +48,9 @@ fn fields_are_those_of_the_schema_in_every_format() {
     assert_eq!(demo.code, Some(0), "{demo:?}");
     let case = r#"{"id":"one","request":{"principal":{"type":"Anonymous"},"action":"s3:GetObject","resource":"*"}}"#;
     fs::write(place.path("cases.jsonl"), case).unwrap();
+    let corpus = crate::integrity::generate::Corpus::small();
+    corpus.download(&place.path("chains"), crate::integrity::generate::Sidecars::Newest);
+    fs::write(place.path("keys.json"), corpus.keys.to_string()).unwrap();
     let schema = schema(&place);
     assert!(demo.stdout.starts_with(&format!("{}\n", schema["scan, findings, demo"].join(","))));
     let at = AT;
@@ -60,6 +63,7 @@ fn fields_are_those_of_the_schema_in_every_format() {
         (documents, "ingest organization demo/input/organization.json --store new".to_owned()),
         (documents, "ingest identity-center demo/input/identity-center.json --store new".to_owned()),
         ("coverage", format!("{at} coverage")),
+        ("logs verify", "logs verify chains --public-keys keys.json --all".to_owned()),
         ("scan, findings, demo", format!("{at} scan")),
         ("scan, findings, demo", format!("{at} findings list")),
         ("entitlements", format!("{at} entitlements --principal admin --action iam:*")),
