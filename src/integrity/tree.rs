@@ -198,7 +198,7 @@ mod tests {
         std::fs::write(day.join(format!("{log}.meta.json")), "x").unwrap();
         std::os::unix::fs::symlink("../..", day.join("up")).unwrap();
         std::os::unix::fs::symlink("nowhere", day.join("dangling")).unwrap();
-        let tree = Tree::list(&[day.clone(), root.clone(), root.clone()]).unwrap();
+        let tree = Tree::list(&[day.clone(), root.clone(), root]).unwrap();
         let kinds: Vec<FileKind> = tree.files.iter().map(|file| file.kind).collect();
         assert_eq!(kinds, [FileKind::Log, FileKind::Sidecar, FileKind::Other, FileKind::OddLog]);
         assert_eq!(tree.lost.len(), 1);

@@ -181,6 +181,7 @@ THERE = {
     },
     "a digest was moved to another day": {
         (None, "digest-missing"): "jitscan finds it elsewhere and says `moved` there",
+        ("moved", None): "awscli does not look there",
     },
     "a digest was renamed": {
         ("moved", None): "no key of the chain's",

@@ -25,7 +25,7 @@ pub struct Signer {
 impl Signer {
     pub fn new(number: usize) -> Self {
         let pair = RsaKeyPair::from_pkcs8(KEYS[number]).unwrap();
-        let fingerprint = hex(digest(&SHA256, pair.public().as_ref()).as_ref())[..32].to_owned();
+        let fingerprint = hex(digest(&SHA256, pair.public().as_ref()).as_ref().get(..16).unwrap());
         Self { pair, fingerprint }
     }
 
@@ -200,7 +200,8 @@ impl Corpus {
     /// Delivers a log and gives its entry for the digest.
     fn log(&mut self, plan: &Plan, from: Timestamp, at: usize) -> Value {
         let delivered = from.plus_seconds(420 + 1200 * at as i64);
-        let unique = &sha256(format!("{}{}{delivered}{at}{}", plan.trail, plan.region, plan.backfill).as_bytes())[..16];
+        let unique =
+            sha256(format!("{}{}{delivered}{at}{}", plan.trail, plan.region, plan.backfill).as_bytes()).split_off(48);
         let minute: String = stamp(delivered).chars().take(13).collect();
         let key = format!(
             "{}/CloudTrail/{}/{}/{}_CloudTrail_{}_{minute}Z_{unique}.json.gz",
@@ -316,12 +317,12 @@ pub fn digest_key(plan: &Plan, end: Timestamp) -> String {
 
 /// `2024/03/01`.
 fn day(at: Timestamp) -> String {
-    at.to_string()[..10].replace('-', "/")
+    at.to_string().get(..10).unwrap().replace('-', "/")
 }
 
 /// `20240301T200131`.
 fn stamp(at: Timestamp) -> String {
-    at.to_string()[..19].replace(['-', ':'], "")
+    at.to_string().get(..19).unwrap().replace(['-', ':'], "")
 }
 
 /// The output of `aws cloudtrail list-public-keys`; the second key is in SubjectPublicKeyInfo form.
