@@ -8,7 +8,7 @@ FLAGS := --locked
 DUCKDB := DUCKDB_LIB_DIR="$${DUCKDB_LIB_DIR:-$$(scripts/fetch-duckdb.sh)}" && export DUCKDB_LIB_DIR
 TARGET := $${CARGO_TARGET_DIR:-target}
 
-.PHONY: demo build release test check fmt clippy wire million bench fuzz catalog dist clean
+.PHONY: demo build release test check fmt clippy wire digests million bench fuzz catalog dist clean
 
 demo: build
 	@"$(TARGET)/debug/jitscan" demo
@@ -39,6 +39,12 @@ check: fmt clippy test
 wire: build
 	@python3 tests/wire/wire.py --out "$(TARGET)/wire" && \
 	  python3 tests/wire/can.py "$(TARGET)/debug/jitscan" "$(TARGET)/wire"
+
+# `logs verify` against AWS's own validator of CloudTrail digests, on signed chains that the tests make and tamper with.
+# Wants Python 3 with venv; installs awscli into a cache folder once, and speaks to nobody.
+digests: build
+	@$(DUCKDB) && JITSCAN_DUMP_CHAINS="$(TARGET)/chains" $(CARGO) test $(FLAGS) --quiet --test it integrity::dump && \
+	  python3 tests/wire/digests.py "$(TARGET)/debug/jitscan" "$(TARGET)/chains"
 
 # The engine against the slow oracle on a million random cases, optimised: about ten minutes on two cores.
 CASES ?= 1000000

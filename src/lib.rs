@@ -12,6 +12,7 @@ pub mod decide;
 pub mod demo;
 pub mod entitlements;
 pub mod findings;
+pub mod integrity;
 pub mod lake;
 pub mod model;
 pub mod policy;

@@ -74,6 +74,12 @@ pub enum Command {
     },
     /// Say what the logs can speak for
     Coverage(CoverageArgs),
+    /// Verify that log files are what CloudTrail delivered
+    Logs {
+        /// What to do.
+        #[command(subcommand)]
+        action: LogsAction,
+    },
     /// Hold what is granted against what was used, and list what to act on
     Scan(ScanArgs),
     /// List what principals hold, with the verdict on each entitlement
@@ -177,6 +183,36 @@ pub struct CoverageArgs {
     /// A map of regions and days for each account instead of the table
     #[arg(long)]
     pub heatmap: bool,
+}
+
+/// `jitscan logs …`.
+#[derive(Debug, Subcommand)]
+pub enum LogsAction {
+    /// Verify digests and logs as they were downloaded from S3: chains, signatures, hashes. Needs no store and no
+    /// network
+    #[command(after_long_help = super::commands::logs::HELP)]
+    Verify(VerifyArgs),
+}
+
+/// `jitscan logs verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Folders in the layout of CloudTrail's objects, below any folders; or files
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Saved output of `aws cloudtrail list-public-keys`, or a folder of such files; repeat for more. Each region
+    /// signs with keys of its own; a `Region` beside `PublicKeyList` ties a file to one
+    #[arg(long = "public-keys", value_name = "FILE")]
+    pub public_keys: Vec<PathBuf>,
+    /// Only from then on: the files should reach back so far [default: from the oldest digest on]
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<Timestamp>,
+    /// Only before then: the files should reach so far [default: to the newest digest]
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<Timestamp>,
+    /// List what is valid, too
+    #[arg(long)]
+    pub all: bool,
 }
 
 /// `jitscan scan`.

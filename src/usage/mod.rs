@@ -8,5 +8,5 @@ mod digests;
 pub mod fold;
 pub mod identity;
 pub mod people;
-pub mod unseen;
 pub mod trails;
+pub mod unseen;

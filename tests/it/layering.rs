@@ -12,6 +12,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("usage", &["catalog", "model"]),
     ("collect", &["model"]),
     ("lake", &["model", "usage"]),
+    ("integrity", &["model"]),
     ("decide", &["policy", "catalog", "model"]),
     ("entitlements", &["decide", "policy", "catalog", "model"]),
     ("compare", &["entitlements", "usage", "policy", "catalog", "model"]),
@@ -35,6 +36,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "catalog",
             "collect",
             "lake",
+            "integrity",
             "demo",
             "model",
         ],
@@ -46,6 +48,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("duckdb", &["query", "lake"]),
     ("polars", &["lake"]),
     ("rusqlite", &["lake"]),
+    ("ring", &["integrity"]),
     ("clap", &["cli"]),
     ("comfy_table", &["cli"]),
     ("indicatif", &["cli"]),
@@ -63,7 +66,7 @@ const MAY_SAY: &[(&str, &[&str])] = &[
     ("std::io::stdout", &["cli"]),
     ("SystemTime::now", &["cli"]),
     ("Timestamp::now", &["cli"]),
-    ("std::fs", &["lake", "cli", "report", "query", "catalog/build"]),
+    ("std::fs", &["lake", "integrity", "cli", "report", "query", "catalog/build"]),
     // The lake writes its process into the lock, so that the next writer can say who holds it.
     ("std::env::", &["cli", "lake/disk.rs"]),
 ];

@@ -15,6 +15,8 @@ mod demo_fixture;
 #[cfg(test)]
 mod demo_truth;
 #[cfg(test)]
+mod integrity;
+#[cfg(test)]
 mod lake;
 #[cfg(test)]
 mod layering;

@@ -45,10 +45,10 @@ def default_venv():
     return Path(cache) / "jitscan-build" / "wire-venv"
 
 
-def ensure_venv(venv):
-    """A venv with exactly requirements.txt; made once, under a lock, found again by the file's hash."""
+def ensure_venv(venv, requirements=HERE / "requirements.txt"):
+    """A venv with exactly those requirements; made once, under a lock, found again by the file's hash."""
     import fcntl
-    wanted = hashlib.sha256((HERE / "requirements.txt").read_bytes() + sys.version.encode()).hexdigest()
+    wanted = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
     stamp = venv / "jitscan-requirements.sha256"
     python = venv / "bin" / "python"
     venv.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def ensure_venv(venv):
             shutil.rmtree(venv)
         subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True, stdout=sys.stderr)
         subprocess.run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-                        "--no-deps", "-r", str(HERE / "requirements.txt")], check=True, stdout=sys.stderr)
+                        "--no-deps", "-r", str(requirements)], check=True, stdout=sys.stderr)
         subprocess.run([str(python), "-m", "pip", "check", "--disable-pip-version-check"],
                        check=True, stdout=sys.stderr)
         stamp.write_text(wanted)

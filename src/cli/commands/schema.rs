@@ -1,7 +1,7 @@
 //! `jitscan schema`: the fields of every command's machine output.
 
 use crate::cli::commands::{
-    can, catalog, coverage, entitlements, findings, ingest, policy, query, report, usage, who_can,
+    can, catalog, coverage, entitlements, findings, ingest, logs, policy, query, report, usage, who_can,
 };
 use crate::cli::context::{CommandError, Context};
 use crate::cli::exit::Status;
@@ -17,6 +17,7 @@ pub fn all() -> Vec<(String, Vec<Column>)> {
         ("ingest trails", ingest::document_columns()),
         ("coverage", coverage::columns()),
         ("coverage --heatmap", crate::cli::heatmap::columns()),
+        ("logs verify", logs::columns()),
         ("scan, findings, demo", findings::columns()),
         ("entitlements", entitlements::columns()),
         ("usage", usage::columns()),

@@ -49,6 +49,9 @@ fn fields_are_those_of_the_schema_in_every_format() {
     let case = r#"{"id":"one","request":{"principal":{"type":"Anonymous"},"action":"s3:GetObject","resource":"*"}}"#;
     fs::write(place.path("cases.jsonl"), case).unwrap();
     fs::write(place.path("trails.json"), r#"{"trailList":[]}"#).unwrap();
+    let corpus = crate::integrity::generate::Corpus::small();
+    corpus.download(&place.path("chains"), crate::integrity::generate::Sidecars::Newest);
+    fs::write(place.path("keys.json"), corpus.keys.to_string()).unwrap();
     let schema = schema(&place);
     assert!(demo.stdout.starts_with(&format!("{}\n", schema["scan, findings, demo"].join(","))));
     let at = AT;
@@ -63,6 +66,7 @@ fn fields_are_those_of_the_schema_in_every_format() {
         ("ingest trails", "ingest trails trails.json --store new".to_owned()),
         ("coverage", format!("{at} coverage")),
         ("coverage --heatmap", format!("{at} coverage --heatmap")),
+        ("logs verify", "logs verify chains --public-keys keys.json --all".to_owned()),
         ("scan, findings, demo", format!("{at} scan")),
         ("scan, findings, demo", format!("{at} findings list")),
         ("entitlements", format!("{at} entitlements --principal admin --action iam:*")),
