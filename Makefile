@@ -8,7 +8,7 @@ FLAGS := --locked
 DUCKDB := DUCKDB_LIB_DIR="$${DUCKDB_LIB_DIR:-$$(scripts/fetch-duckdb.sh)}" && export DUCKDB_LIB_DIR
 TARGET := $${CARGO_TARGET_DIR:-target}
 
-.PHONY: demo build release test check fmt clippy wire digests million bench fuzz catalog dist clean
+.PHONY: demo build release test check fmt clippy wire digests equal million bench fuzz catalog dist clean
 
 demo: build
 	@"$(TARGET)/debug/jitscan" demo
@@ -45,6 +45,12 @@ wire: build
 digests: build
 	@$(DUCKDB) && JITSCAN_DUMP_CHAINS="$(TARGET)/chains" $(CARGO) test $(FLAGS) --quiet --test it integrity::dump && \
 	  python3 tests/wire/digests.py "$(TARGET)/debug/jitscan" "$(TARGET)/chains"
+
+# The usage fold against a plain Python fold and DuckDB over the raw files, on corpora with planted truth, the demo and
+# (where it is) third-party data. Wants Python 3 with venv; installs duckdb into a cache folder once.
+equal: build
+	@cd benches/corpus && $(CARGO) build --locked
+	@python3 tests/equal/run.py "$(TARGET)/debug/jitscan" "$${CARGO_TARGET_DIR:-benches/corpus/target}/debug/corpus" "$(TARGET)/equal"
 
 # The engine against the slow oracle on a million random cases, optimised: about ten minutes on two cores.
 CASES ?= 1000000

@@ -19,22 +19,29 @@ use super::sql::{Sql, files};
 use super::writer::{Writer, insert_runs};
 use crate::model::time::Timestamp;
 
-/// Files of one kind and month, and id packs, that an ingest leaves unmerged.
-const MAX_PARTS: usize = 8;
-/// Rows of a full segment: DuckDB reads a row group per thread, and a month of a large trail stays a few files.
-const SEGMENT_ROWS: u64 = 1_000_000;
-/// Bytes of a full segment, packed: it is sorted in memory or spilled.
-const SEGMENT_BYTES: u64 = 128 << 20;
+/// Bytes of a full segment, packed: it is sorted in memory, some eight times as large there. DuckDB does not spill the
+/// long texts of events soon enough to sort more within its limit.
+const SEGMENT_BYTES: u64 = 24 << 20;
 /// Id packs larger than this are left as they are.
 const PACK_BYTES: u64 = 256 << 20;
 
 /// How far to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effort {
-    /// Only what has become too many files: after an ingest.
-    Needed,
+    /// Only where there are more than so many files of one kind and month, or id packs: after an ingest.
+    Needed(usize),
     /// All that can be merged: `lake compact`.
     Full,
+}
+
+impl Effort {
+    fn merges(self, files: usize) -> bool {
+        files
+            > match self {
+                Self::Needed(few) => few.max(1),
+                Self::Full => 1,
+            }
+    }
 }
 
 /// What a compaction did.
@@ -85,9 +92,9 @@ fn groups(parts: Vec<Part>, effort: Effort) -> Vec<(PartKind, String, Vec<Part>)
     let mut out = Vec::new();
     for ((kind, month), mut parts) in kinds {
         if kind == PartKind::Events {
-            parts.retain(|part| part.rows < SEGMENT_ROWS / 2 && part.bytes < SEGMENT_BYTES / 2);
+            parts.retain(|part| part.bytes < SEGMENT_BYTES / 2);
         }
-        if parts.len() < 2 || (effort == Effort::Needed && parts.len() <= MAX_PARTS) {
+        if !effort.merges(parts.len()) {
             continue;
         }
         if kind != PartKind::Events {
@@ -98,9 +105,8 @@ fn groups(parts: Vec<Part>, effort: Effort) -> Vec<(PartKind, String, Vec<Part>)
         parts.sort_by(|a, b| (a.first, &a.name).cmp(&(b.first, &b.name)));
         let mut group: Vec<Part> = Vec::new();
         for part in parts {
-            let rows: u64 = group.iter().map(|part| part.rows).sum();
             let bytes: u64 = group.iter().map(|part| part.bytes).sum();
-            if rows + part.rows > SEGMENT_ROWS || bytes + part.bytes > SEGMENT_BYTES {
+            if bytes + part.bytes > SEGMENT_BYTES {
                 out.push((kind, month.clone(), std::mem::take(&mut group)));
             }
             group.push(part);
@@ -196,7 +202,7 @@ impl Writer {
             sum += entries * ENTRY_BYTES as u64;
             sum <= PACK_BYTES
         });
-        if packs.len() < 2 || (effort == Effort::Needed && packs.len() <= MAX_PARTS) {
+        if !effort.merges(packs.len()) {
             return Ok(Vec::new());
         }
         let mut packs: Vec<String> = packs.into_iter().map(|(pack, _)| pack).collect();

@@ -239,12 +239,12 @@ mod tests {
 
     #[test]
     fn texts_of_every_length_differ() {
-        let text = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        let text = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
         let mut seen = std::collections::BTreeSet::new();
         for length in 0..text.len() {
-            assert!(seen.insert(text_hash(&text[..length])));
+            assert!(seen.insert(bytes_hash(&text[..length], 1)));
             for at in 0..length {
-                let mut other = text.as_bytes()[..length].to_vec();
+                let mut other = text[..length].to_vec();
                 other[at] ^= 1;
                 assert!(seen.insert(bytes_hash(&other, 1)), "{length} {at}");
             }
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn keys_that_stand_twice() {
         assert_eq!(whole(r#"{"a":{"x":1,"y":2,"\u0078":3}}"#), Err("x".to_owned()));
-        assert_eq!(whole(r#"[{"a":1},{"a":1}]"#).is_ok(), true);
+        assert!(whole(r#"[{"a":1},{"a":1}]"#).is_ok());
         let many: Vec<String> = (0..100).map(|n| format!("\"k{n}\":{n}")).collect();
         assert!(whole(&format!("{{{}}}", many.join(","))).is_ok());
         assert_eq!(whole(&format!("{{{},\"k7\":0}}", many.join(","))), Err("k7".to_owned()));

@@ -34,8 +34,8 @@ pub struct IngestOptions {
     pub batch_files: usize,
     /// Files larger than this (as text) are read alone and committed in parts.
     pub large_bytes: u64,
-    /// Merge files at the end, where they have become many.
-    pub compact: bool,
+    /// Files of one kind and month beyond which they are merged at the end.
+    pub compact_over: usize,
     /// Leave out request parameters and response elements.
     pub slim: bool,
     /// Set to end early: the batch in hand is discarded, what was committed stays.
@@ -56,7 +56,7 @@ impl IngestOptions {
             batch_bytes: 192 << 20,
             batch_files: 8192,
             large_bytes: 128 << 20,
-            compact: true,
+            compact_over: 64,
             slim: false,
             stop: Arc::new(AtomicBool::new(false)),
             now,
@@ -181,10 +181,8 @@ pub fn ingest_cloudtrail(
         .map_err(|e| LakeError::Threads { threads: options.threads, reason: e.to_string() })?;
     pool.install(|| {
         let mut run = Run::plan(&writer, paths, listings, options, progress)?;
-        let done = run.read_all(&mut writer).and_then(|()| match options.compact {
-            true => writer.compact(Effort::Needed, options.now).map(|_| ()),
-            false => Ok(()),
-        });
+        let done =
+            run.read_all(&mut writer).and_then(|()| writer.compact(Effort::Needed(options.compact_over), options.now));
         if let Err(error) = done {
             // Frees what the failed commit wrote: the disk may be full. The first error is the one that counts.
             let _ = writer.sweep();

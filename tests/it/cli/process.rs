@@ -66,7 +66,7 @@ fn killed_at_any_point_the_next_run_completes() {
     let whole = place.line("--store whole ingest cloudtrail logs --format ndjson");
     let took = begin.elapsed();
     assert_eq!(whole.code, Some(0), "{whole:?}");
-    assert!(generations(&place, "whole") >= 3, "several commits: {}", generations(&place, "whole"));
+    assert!(generations(&place, "whole") >= 2, "several commits: {}", generations(&place, "whole"));
     let want = said(&place, "whole");
     let mut halfway = 0;
     for point in 1..=6u32 {

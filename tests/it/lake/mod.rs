@@ -31,7 +31,8 @@ pub fn shared(path: &str) -> Option<PathBuf> {
 }
 
 pub fn options() -> IngestOptions {
-    IngestOptions::new("2026-01-01T00:00:00Z".parse().unwrap())
+    // Merges soon, so that it happens in tests.
+    IngestOptions { compact_over: 8, ..IngestOptions::new("2026-01-01T00:00:00Z".parse().unwrap()) }
 }
 
 pub fn ingest(store: &Path, path: &Path) -> IngestReport {
