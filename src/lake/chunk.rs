@@ -10,12 +10,12 @@ use super::content::{Content, Hasher};
 use super::fold::{self, Noted};
 use super::ids::Entry;
 use super::json::{Tape, Value};
-use super::normalise::{self, Record, parent};
+use super::normalise::{self, Named, Record, parent};
 use super::source::find::Found;
 use super::source::read::{Bad, FileEnd};
 use super::symbols::{Numbered, Sym, Symbols};
 use super::writer::Counts;
-use crate::model::event::{EventCategory, EventResource, Identity, Outcome};
+use crate::model::event::{EventCategory, Identity, Outcome};
 use crate::model::time::Timestamp;
 use crate::usage::fold::SessionId;
 
@@ -40,10 +40,10 @@ pub(crate) struct Variant {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Targets {
     /// JSON list of [arn, kind, account], the main one first.
-    pub list: Sym,
+    pub list: Span,
     /// JSON list of ARNs, sorted.
-    pub arns: Sym,
-    pub main: Sym,
+    pub arns: Span,
+    pub main: Span,
     /// What the main one lies in.
     pub parent: Sym,
 }
@@ -184,7 +184,8 @@ impl Chunk {
         let mut chunk = Self { slim, ..Self::default() };
         let none = chunk.symbols.intern("[]");
         chunk.variants.number(Variant { roles: none, ..Variant::default() });
-        chunk.targets.push(Targets { list: none, arns: none, ..Targets::default() });
+        let empty = append(&mut chunk.texts, "[]");
+        chunk.targets.push(Targets { list: empty, arns: empty, ..Targets::default() });
         chunk
     }
 
@@ -328,7 +329,7 @@ impl Chunk {
         self.variants.number(Variant { version_id: variant.version_id, tags: variant.tags, roles, refused })
     }
 
-    fn target(&mut self, resources: &[EventResource]) -> u32 {
+    fn target(&mut self, resources: &[Named<'_>]) -> u32 {
         let Some(first) = resources.first() else { return 0 };
         self.scratch.clear();
         for resource in resources {
@@ -343,13 +344,13 @@ impl Chunk {
         if (key.0 as usize) < self.targets.len() {
             return key.0;
         }
-        let mut arns: Vec<&str> = resources.iter().map(|resource| resource.arn.as_str()).collect();
+        let mut arns: Vec<&str> = resources.iter().map(|resource| resource.arn.as_ref()).collect();
         arns.sort_unstable();
-        let list: Vec<[&str; 3]> = resources.iter().map(|r| [r.arn.as_str(), &r.kind, &r.account]).collect();
+        let list: Vec<[&str; 3]> = resources.iter().map(|r| [r.arn.as_ref(), &r.kind, &r.account]).collect();
         self.targets.push(Targets {
-            list: self.symbols.intern(&json(&list)),
-            arns: self.symbols.intern(&json(&arns)),
-            main: self.symbols.intern(&first.arn),
+            list: append(&mut self.texts, &json(&list)),
+            arns: append(&mut self.texts, &json(&arns)),
+            main: append(&mut self.texts, &first.arn),
             parent: self.symbols.intern(parent(&first.arn)),
         });
         key.0

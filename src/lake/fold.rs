@@ -1,5 +1,6 @@
 //! Folds events into the two fact tables, the sessions, the credentials handed out and the coverage.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::chunk::{Chunk, Row};
@@ -112,8 +113,9 @@ pub(crate) struct UsageCell {
 pub(crate) struct ShapeCell {
     /// Number of its call.
     pub call: u32,
-    /// JSON list of ARNs.
-    pub resources: Sym,
+    /// Number of its targets. Lists that differ in more than their ARNs are cells of their own; rows of one key are
+    /// summed when they are read.
+    pub targets: u32,
     /// JSON list of [key, value].
     pub context: Sym,
 }
@@ -185,7 +187,7 @@ impl ChunkFolds {
             None => self.usage_facts.push(fact),
         }
         let context = self.context(chunk, row);
-        let cell = ShapeCell { call, resources: targets.arns, context };
+        let cell = ShapeCell { call, targets: row.targets, context };
         match self.shape_facts.get_mut(self.shapes.number(cell) as usize) {
             Some(known) => {
                 known.count = known.count.saturating_add(1);
@@ -246,7 +248,12 @@ impl ChunkFolds {
         let mut cut = BTreeMap::new();
         for (cell, fact) in self.shapes.all().iter().zip(&self.shape_facts) {
             if let Some(call) = self.calls.get(cell.call).filter(|_| self.cut_calls.contains(&cell.call)) {
-                cut.insert(self.shape_key(chunk, call, cell), fact.clone());
+                match cut.entry(self.shape_key(chunk, call, cell)) {
+                    Entry::Occupied(mut known) => ShapeFact::merge(known.get_mut(), fact),
+                    Entry::Vacant(free) => {
+                        free.insert(fact.clone());
+                    }
+                }
             }
         }
         collapse(&mut cut, limit);
@@ -267,7 +274,7 @@ impl ChunkFolds {
                 roles: serde_json::from_str(chunk.sym(variant.roles)).unwrap_or_default(),
                 refused: chunk.sym(variant.refused).to_owned(),
             },
-            resources: list(chunk.sym(cell.resources)),
+            resources: list(chunk.text(chunk.targets_of(cell.targets).arns)),
             outcome: call.outcome,
             account: chunk.sym(call.account).to_owned(),
             region: chunk.sym(call.region).to_owned(),
@@ -313,8 +320,8 @@ pub fn merge(folds: &mut Folds, other: Folds) {
     }
     for (key, fact) in other.shapes {
         match folds.shapes.entry(key) {
-            std::collections::btree_map::Entry::Occupied(mut known) => known.get_mut().merge(&fact),
-            std::collections::btree_map::Entry::Vacant(free) => {
+            Entry::Occupied(mut known) => known.get_mut().merge(&fact),
+            Entry::Vacant(free) => {
                 free.insert(fact);
             }
         }

@@ -62,24 +62,6 @@ impl Sql {
             }
         }
     }
-
-    /// The rows of a query that returns integers.
-    ///
-    /// # Errors
-    /// When the query fails.
-    pub(crate) fn integers(&self, query: &str, of: &Path) -> Result<Vec<Vec<i64>>, LakeError> {
-        let read = || -> duckdb::Result<Vec<Vec<i64>>> {
-            let mut statement = self.connection.prepare(query)?;
-            let mut rows = statement.query([])?;
-            let mut out = Vec::new();
-            while let Some(row) = rows.next()? {
-                let width = row.as_ref().column_count();
-                out.push((0..width).map(|at| row.get(at)).collect::<duckdb::Result<_>>()?);
-            }
-            Ok(out)
-        };
-        read().map_err(|e| failed(of, &e))
-    }
 }
 
 impl Drop for Sql {

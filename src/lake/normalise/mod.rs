@@ -11,10 +11,10 @@ use std::borrow::Cow;
 use super::json::{Kind, Value};
 #[cfg(test)]
 use crate::model::event::Event;
-use crate::model::event::{CallVariant, EventCategory, EventResource, Identity, Outcome};
+use crate::model::event::{CallVariant, EventCategory, Identity, Outcome};
 use crate::model::time::Timestamp;
 
-pub(crate) use resources::parent;
+pub(crate) use resources::{Named, parent};
 
 /// Role-like request parameters kept of one record, and bytes of one such value at most (an ARN has at most 2,048).
 const MAX_ROLES: usize = 16;
@@ -125,7 +125,7 @@ pub(crate) struct Record<'t> {
     pub event_type: Cow<'t, str>,
     pub read_only: Option<bool>,
     pub variant: CallVariant,
-    pub resources: Vec<EventResource>,
+    pub resources: Vec<Named<'t>>,
     pub outcome: Outcome,
     pub error_code: Cow<'t, str>,
     pub error_message: Cow<'t, str>,
@@ -227,7 +227,7 @@ impl Record<'_> {
             read_only: self.read_only,
             identity,
             variant: self.variant.clone(),
-            resources: self.resources.clone(),
+            resources: self.resources.iter().map(Named::to_resource).collect(),
             outcome: self.outcome,
             error_code: own(&self.error_code),
             error_message: own(&self.error_message),

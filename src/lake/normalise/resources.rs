@@ -1,11 +1,11 @@
 //! Which resources a call names: the record's own `resources` first, else what its request parameters say by the
 //! table in `resources.tsv`; and the resource within which another lies.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use crate::lake::json::{Kind, Value};
-use crate::model::event::EventResource;
 
 /// Resources kept of one record: a batch call may name hundreds.
 const MAX_RESOURCES: usize = 64;
@@ -119,7 +119,7 @@ pub(crate) fn partition(region: &str) -> &'static str {
 }
 
 /// The texts under a path, walking through lists.
-fn values<'t>(value: Value<'t>, path: &[&str], out: &mut Vec<std::borrow::Cow<'t, str>>) {
+fn values<'t>(value: Value<'t>, path: &[&str], out: &mut Vec<Cow<'t, str>>) {
     let mut any = false;
     for element in value.elements() {
         any = true;
@@ -152,7 +152,7 @@ fn trimmed<'a>(text: &'a str, before: &str) -> &'a str {
     if before.ends_with('/') { text.trim_start_matches('/') } else { text }
 }
 
-fn fill(template: &Template, request: Value<'_>, region: &str, account: &str, out: &mut Vec<EventResource>) {
+fn fill(template: &Template, request: Value<'_>, region: &str, account: &str, out: &mut Vec<Named<'_>>) {
     // Each text and whether it is complete: a parameter that is an ARN already replaces the template.
     let mut texts = vec![(String::new(), false)];
     for part in &template.parts {
@@ -176,7 +176,7 @@ fn fill(template: &Template, request: Value<'_>, region: &str, account: &str, ou
         }
     }
     for (arn, _) in texts {
-        push(out, EventResource { arn, kind: template.kind.to_owned(), account: String::new() });
+        push(out, Named { arn: arn.into(), kind: template.kind.into(), account: "".into() });
     }
 }
 
@@ -192,42 +192,70 @@ fn joined((text, complete): &(String, bool), value: &str) -> (String, bool) {
     }
 }
 
-fn push(out: &mut Vec<EventResource>, resource: EventResource) {
+/// A resource that a record names, over its text where it stands there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Named<'t> {
+    pub arn: Cow<'t, str>,
+    pub kind: Cow<'t, str>,
+    pub account: Cow<'t, str>,
+}
+
+impl Named<'_> {
+    /// The resource as an event has it.
+    #[cfg(test)]
+    pub(crate) fn to_resource(&self) -> crate::model::event::EventResource {
+        let own = |text: &Cow<'_, str>| text.clone().into_owned();
+        crate::model::event::EventResource { arn: own(&self.arn), kind: own(&self.kind), account: own(&self.account) }
+    }
+}
+
+/// An element of `resources`; its fields are spelt in several ways.
+fn recorded_resource(element: Value<'_>) -> Named<'_> {
+    let (mut out, mut prefix) = (Named::default(), None);
+    let (mut arn, mut kind, mut account) = (false, false, false);
+    let is = |key: &str, names: [&str; 2]| names.iter().any(|name| key.eq_ignore_ascii_case(name));
+    for (key, value) in element.members() {
+        if !arn && is(&key, ["ARN", "resourceName"]) {
+            (out.arn, arn) = (value.lenient(), true);
+        } else if !kind && is(&key, ["type", "resourceType"]) {
+            (out.kind, kind) = (value.lenient(), true);
+        } else if !account && key.eq_ignore_ascii_case("accountId") {
+            (out.account, account) = (value.lenient(), true);
+        } else if prefix.is_none() && key.eq_ignore_ascii_case("arnPrefix") {
+            prefix = Some(value.lenient());
+        }
+    }
+    if out.arn.is_empty() {
+        out.arn = prefix.unwrap_or_default();
+    }
+    out
+}
+
+fn push<'t>(out: &mut Vec<Named<'t>>, resource: Named<'t>) {
     if out.len() < MAX_RESOURCES && !resource.arn.is_empty() && out.iter().all(|known| known.arn != resource.arn) {
         out.push(resource);
     }
 }
 
 /// The resources of a record; the first is the main one.
-pub(crate) fn resources(
+pub(crate) fn resources<'t>(
     source: &str,
     name: &str,
     region: &str,
     account: &str,
-    recorded: Option<Value<'_>>,
-    request: Option<Value<'_>>,
-) -> Vec<EventResource> {
+    recorded: Option<Value<'t>>,
+    request: Option<Value<'t>>,
+) -> Vec<Named<'t>> {
     let mut out = Vec::new();
     // The role that is assumed is the main resource, and only the request has it with certainty.
     if source == "sts.amazonaws.com"
         && name.starts_with("AssumeRole")
-        && let Some(role) = request.and_then(|r| r.get("roleArn")).and_then(Value::text)
+        && let Some(arn) = request.and_then(|r| r.get("roleArn")).and_then(Value::text)
     {
-        push(&mut out, EventResource { arn: role.into_owned(), kind: "AWS::IAM::Role".into(), account: String::new() });
+        push(&mut out, Named { arn, kind: "AWS::IAM::Role".into(), account: "".into() });
     }
-    for resource in recorded.into_iter().flat_map(Value::elements) {
-        let field = |names: &[&str]| {
-            resource
-                .members()
-                .find(|(key, _)| names.iter().any(|name| key.eq_ignore_ascii_case(name)))
-                .map(|(_, value)| value.lenient().into_owned())
-                .unwrap_or_default()
-        };
-        let arn = match field(&["arn", "resourceName"]) {
-            text if text.is_empty() => field(&["arnPrefix"]),
-            text => text,
-        };
-        push(&mut out, EventResource { arn, kind: field(&["type", "resourceType"]), account: field(&["accountId"]) });
+    for element in recorded.into_iter().flat_map(Value::elements) {
+        push(&mut out, recorded_resource(element));
     }
     if !out.is_empty() {
         return out;
@@ -274,7 +302,7 @@ mod tests {
         b.parse(request.as_bytes(), usize::MAX).unwrap();
         resources(source, name, "eu-west-1", "111122223333", Some(a.root(recorded)), Some(b.root(request)))
             .into_iter()
-            .map(|r| r.arn)
+            .map(|r| r.arn.into_owned())
             .collect()
     }
 

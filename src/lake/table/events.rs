@@ -179,9 +179,9 @@ pub(crate) fn events_bytes(chunk: &Chunk, rows: &[&Row], path: &Path) -> Result<
         columns.flag("from_console", rows().map(|r| r.console));
         columns.key("session", rows().map(|r| chunk.session_id(r.session).0));
         put_variants(&mut columns, chunk, rows().map(|r| r.variant));
-        columns.text("resource", rows().map(|r| chunk.sym(chunk.targets_of(r.targets).main)));
+        columns.text("resource", rows().map(|r| chunk.text(chunk.targets_of(r.targets).main)));
         columns.text("parent_resource", rows().map(|r| chunk.sym(chunk.targets_of(r.targets).parent)));
-        columns.text("resources", rows().map(|r| chunk.sym(chunk.targets_of(r.targets).list)));
+        columns.text("resources", rows().map(|r| chunk.text(chunk.targets_of(r.targets).list)));
         columns.text("file", rows().map(|r| chunk.path_of(r.file)));
         columns.count("offset", rows().map(|r| r.offset));
         columns.count("length", rows().map(|r| r.length));

@@ -104,7 +104,7 @@ fn shape_rows<'f>(chunk: &'f Chunk, folds: &'f ChunkFolds) -> Vec<Shape<'f>> {
             tags: variant.tags,
             roles: chunk.sym(variant.roles).into(),
             refused: chunk.sym(variant.refused),
-            resources: chunk.sym(cell.resources).into(),
+            resources: chunk.text(chunk.targets_of(cell.targets).arns).into(),
             outcome: call.outcome,
             account: chunk.sym(call.account),
             region: chunk.sym(call.region),
