@@ -372,14 +372,15 @@ impl FactSource for Reader {
 
     fn digest_spans(&self) -> Result<Vec<DigestSpan>, LakeError> {
         self.query(
-            "SELECT DISTINCT account, region, first, last, log_files FROM digests ORDER BY 1, 2, 3, 4, 5",
+            "SELECT DISTINCT account, region, trail, first, last, log_files FROM digests ORDER BY 1, 2, 3, 4, 5, 6",
             |row| {
                 Ok(DigestSpan {
                     account: row.get(0)?,
                     region: row.get(1)?,
-                    from: Timestamp::from_micros(row.get(2)?),
-                    to: Timestamp::from_micros(row.get(3)?),
-                    log_files: count(row, 4)?,
+                    trail: row.get(2)?,
+                    from: Timestamp::from_micros(row.get(3)?),
+                    to: Timestamp::from_micros(row.get(4)?),
+                    log_files: count(row, 5)?,
                 })
             },
         )

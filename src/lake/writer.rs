@@ -376,12 +376,14 @@ fn insert_file(tx: &Transaction<'_>, file: &ChunkFile, own: &Counts, generation:
     tx.prepare_cached("DELETE FROM digests WHERE path = ?1")?.execute([path.as_ref()])?;
     if let Some(span) = &end.digest {
         tx.prepare_cached(
-            "INSERT INTO digests (path, account, region, first, last, log_files) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO digests (path, account, region, trail, first, last, log_files)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )?
         .execute(params![
             path,
             span.account,
             span.region,
+            span.trail,
             span.from.micros(),
             span.to.micros(),
             signed(span.log_files)

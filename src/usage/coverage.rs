@@ -312,7 +312,14 @@ mod tests {
         let span = |from: &str, hours: i64, log_files| {
             let from: Timestamp = from.parse().unwrap();
             let to = from.plus_seconds(hours * 3600);
-            DigestSpan { account: "111111111111".into(), region: "us-east-1".into(), from, to, log_files }
+            DigestSpan {
+                account: "111111111111".into(),
+                region: "us-east-1".into(),
+                trail: String::new(),
+                from,
+                to,
+                log_files,
+            }
         };
         let newest = Some("2026-03-04T00:10:00Z".parse().unwrap());
         let missing = |spans: &[DigestSpan]| {

@@ -2,7 +2,7 @@
 //! files that were delivered in that hour, also where there was none. Source: "CloudTrail digest file structure", AWS
 //! CloudTrail User Guide.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::time::{MICROS_PER_HOUR, Timestamp};
 
@@ -23,7 +23,35 @@ pub(super) struct Told {
 }
 
 /// Reads the digests of one account and region. `any` are the hours with records of any kind.
-pub(super) fn tell((first, last): (i32, i32), spans: &[&DigestSpan], any: &BTreeSet<i32>) -> Told {
+///
+/// Every trail has digests of its own, and what it records is not known here: an hour is empty only where all trails
+/// say so whose digests reach around it, and missing where one of them misses it.
+pub(super) fn tell(range: (i32, i32), spans: &[&DigestSpan], any: &BTreeSet<i32>) -> Told {
+    let mut trails: BTreeMap<&str, Vec<&DigestSpan>> = BTreeMap::new();
+    for span in spans {
+        trails.entry(span.trail.as_str()).or_default().push(span);
+    }
+    let each: Vec<(Told, (i32, i32))> = trails.values().map(|own| (tell_one(range, own, any), around(own))).collect();
+    let mut all = Told::default();
+    for (told, _) in &each {
+        all.missing.extend(&told.missing);
+        all.empty.extend(&told.empty);
+    }
+    let agreed =
+        |hour: &i32| each.iter().all(|(told, (from, to))| told.empty.contains(hour) || hour < from || hour >= to);
+    all.empty.retain(agreed);
+    all
+}
+
+/// The hours that the digests of a trail reach around, as a range.
+fn around(spans: &[&DigestSpan]) -> (i32, i32) {
+    let from = spans.iter().map(|span| span.from.hour()).min().unwrap_or(0);
+    let to = spans.iter().map(|span| before(span.to).hour()).max().unwrap_or(0);
+    (from, to)
+}
+
+/// Reads the digests of one trail.
+fn tell_one((first, last): (i32, i32), spans: &[&DigestSpan], any: &BTreeSet<i32>) -> Told {
     let mut told = Told::default();
     let mut good: Vec<(i64, i64)> = Vec::new();
     for span in spans {
@@ -84,6 +112,7 @@ mod tests {
         let span = |from: i64, to: i64, log_files| DigestSpan {
             account: String::new(),
             region: String::new(),
+            trail: String::new(),
             from: Timestamp::from_seconds(from * 60),
             to: Timestamp::from_seconds(to * 60),
             log_files,
@@ -115,5 +144,22 @@ mod tests {
         ] {
             assert_eq!(shown(&spans, &any), want, "{spans:?}");
         }
+    }
+
+    #[test]
+    fn trails_must_agree() {
+        let span = |trail: &str, from: i64, to: i64| DigestSpan {
+            account: String::new(),
+            region: String::new(),
+            trail: trail.to_owned(),
+            from: Timestamp::from_seconds(from * 3600),
+            to: Timestamp::from_seconds(to * 3600),
+            log_files: 0,
+        };
+        let spans = [span("a", 0, 8), span("b", 2, 3), span("b", 4, 6)];
+        let told = tell((0, 8), &spans.iter().collect::<Vec<_>>(), &BTreeSet::new());
+        // The second trail misses hour 3, does not yet reach beyond hour 2 there, and ends within hour 5.
+        assert_eq!(told.empty.into_iter().collect::<Vec<_>>(), [0, 1, 4, 5, 6]);
+        assert_eq!(told.missing.into_iter().collect::<Vec<_>>(), [3]);
     }
 }

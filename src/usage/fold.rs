@@ -276,6 +276,9 @@ pub struct DigestSpan {
     pub account: String,
     /// Region, from the digest's object key.
     pub region: String,
+    /// The trail and its home region, from the digest's object key, such as `audit_us-east-1`; empty where the key
+    /// does not say. Every trail has digests of its own.
+    pub trail: String,
     /// `digestStartTime`.
     pub from: Timestamp,
     /// `digestEndTime`: not part of the span.

@@ -197,6 +197,15 @@ fn digest_span(found: &Found, text: &[u8]) -> Option<DigestSpan> {
     span(tape.root(text), &found.layout.region)
 }
 
+/// The trail of a digest, from `ACCOUNT_CloudTrail-Digest_REGION_TRAIL_HOMEREGION_TIME[_backfill].json.gz`; a trail's
+/// name may hold underscores.
+fn trail_of(key: &str) -> String {
+    let name = key.rsplit('/').next().unwrap_or(key);
+    let stem = name.split(".json").next().unwrap_or(name).trim_end_matches("_backfill");
+    let rest = stem.splitn(4, '_').nth(3).unwrap_or("");
+    rest.rsplit_once('_').map(|(trail, _time)| trail.to_owned()).unwrap_or_default()
+}
+
 /// The span of a digest. Its region stands in its object key only.
 fn span(digest: Value<'_>, region: &str) -> Option<DigestSpan> {
     let text = |key: &str| digest.get(key).map(Value::lenient).unwrap_or_default();
@@ -204,6 +213,7 @@ fn span(digest: Value<'_>, region: &str) -> Option<DigestSpan> {
     let layout = super::layout::layout(Path::new(key.as_ref()));
     Some(DigestSpan {
         account: text("awsAccountId").into_owned(),
+        trail: trail_of(&key),
         region: if layout.region.is_empty() { region.to_owned() } else { layout.region },
         from: text("digestStartTime").parse().ok()?,
         to: text("digestEndTime").parse().ok()?,
@@ -365,6 +375,22 @@ mod tests {
         assert!(rows == 500 && bad.len() == 1 && !whole, "{rows} {bad:?}");
         let (rows, bad, _) = read_bytes(&GZIP);
         assert_eq!((rows, bad.len()), (0, 1), "{bad:?}");
+    }
+
+    #[test]
+    fn trails_of_digests() {
+        let key = |name: &str| format!("p/AWSLogs/111122223333/CloudTrail-Digest/eu-west-1/2024/01/02/{name}");
+        for (name, want) in [
+            ("111122223333_CloudTrail-Digest_eu-west-1_audit_us-east-1_20240102T000102Z.json.gz", "audit_us-east-1"),
+            ("111122223333_CloudTrail-Digest_eu-west-1_a_b-c_us-east-1_20240102T000102Z.json.gz", "a_b-c_us-east-1"),
+            (
+                "111122223333_CloudTrail-Digest_eu-west-1_audit_us-east-1_20240102T000102Z_backfill.json.gz",
+                "audit_us-east-1",
+            ),
+            ("digest.json", ""),
+        ] {
+            assert_eq!(trail_of(&key(name)), want);
+        }
     }
 
     #[test]
