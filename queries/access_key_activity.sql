@@ -25,7 +25,8 @@ SELECT
     min(time) AS first,
     max(time) AS last
 FROM events
-WHERE access_key = $access_key
+WHERE counted
+    AND access_key = $access_key
     AND ($since::TIMESTAMP IS NULL OR time >= $since::TIMESTAMP)
     AND ($until::TIMESTAMP IS NULL OR time < $until::TIMESTAMP)
 GROUP BY ALL

@@ -23,7 +23,8 @@ SELECT
     min(time) AS first,
     max(time) AS last
 FROM events
-WHERE category = 'data'
+WHERE counted
+    AND category = 'data'
     AND source = 's3.amazonaws.com'
     AND coalesce(read_only, starts_with(name, 'Get') OR starts_with(name, 'Head') OR starts_with(name, 'List'))
     AND (parent_resource = $bucket OR split_part(split_part(parent_resource, ':::', 2), '/', 1) = $bucket)

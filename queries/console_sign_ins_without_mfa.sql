@@ -19,7 +19,8 @@ SELECT
     user_agent,
     coalesce(event_id, '') AS event_id
 FROM events
-WHERE name = 'ConsoleLogin'
+WHERE counted
+    AND name = 'ConsoleLogin'
     AND source = 'signin.amazonaws.com'
     AND json_extract_string(nullif(response, ''), '$.ConsoleLogin') = 'Success'
     AND coalesce(json_extract_string(nullif(additional, ''), '$.MFAUsed'), 'No') <> 'Yes'

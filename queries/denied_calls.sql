@@ -26,7 +26,8 @@ WITH denied AS (
         )) AS layer,
         contains(error_message, 'explicit deny') AS explicit
     FROM events
-    WHERE outcome = 'denied'
+    WHERE counted
+        AND outcome = 'denied'
         AND ($since::TIMESTAMP IS NULL OR time >= $since::TIMESTAMP)
         AND ($until::TIMESTAMP IS NULL OR time < $until::TIMESTAMP)
 )

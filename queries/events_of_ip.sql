@@ -1,5 +1,5 @@
 -- question: What was called from an address?
--- about: The newest records come first.
+-- about: The newest records come first; both copies of a cross-account call are shown.
 -- param source_ip text : the address, or the name of an AWS service
 -- param since time = null : earliest instant
 -- param until time = null : first instant that no longer counts

@@ -18,7 +18,8 @@ WITH changes AS (
         *,
         CASE WHEN issuer_arn <> '' THEN issuer_arn ELSE principal_arn END AS principal
     FROM events
-    WHERE source IN (
+    WHERE counted
+        AND source IN (
             'iam.amazonaws.com', 'sso.amazonaws.com', 'sso-directory.amazonaws.com', 'identitystore.amazonaws.com',
             'organizations.amazonaws.com', 'rolesanywhere.amazonaws.com'
         )

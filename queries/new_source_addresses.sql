@@ -18,7 +18,8 @@ WITH pairs AS (
         count(*) AS calls,
         count(*) FILTER (WHERE outcome = 'denied') AS denied
     FROM events
-    WHERE event_type <> 'AwsServiceEvent'
+    WHERE counted
+        AND event_type <> 'AwsServiceEvent'
         AND time < (SELECT as_of FROM scan)
         AND ($principal::VARCHAR IS NULL OR issuer_arn = $principal::VARCHAR OR principal_arn = $principal::VARCHAR)
     GROUP BY caller, source_ip

@@ -26,7 +26,8 @@ SELECT
     user_agent,
     coalesce(event_id, '') AS event_id
 FROM events
-WHERE (identity_type = 'Root' OR assumed_root)
+WHERE counted
+    AND (identity_type = 'Root' OR assumed_root)
     AND invoked_by = ''
     AND event_type <> 'AwsServiceEvent'
     AND ($since::TIMESTAMP IS NULL OR time >= $since::TIMESTAMP)

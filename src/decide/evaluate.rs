@@ -116,7 +116,8 @@ const ANYTHING: Said = Said {
 };
 
 impl Policies {
-    /// The answer to one request.
+    /// The answer to one request, each layer for itself: it may leave open what [`Policies::decide`] settles, and call
+    /// implicit a denial of which only the layers together show that it is explicit in every world.
     #[must_use]
     pub fn answer(&self, request: &Request) -> Answer {
         if let Some(answer) = exempt::permissionless(request) {

@@ -12,23 +12,25 @@
 //! `version_id, tags, roles` (JSON list of [path, value])`, refused` (IAM action named by a denial)`, resource` (main resource)`, parent_resource, resources`
 //! (JSON list of [arn, kind, account])`, outcome, error_code, error_message, account` (recipient)`, shared_id,
 //! request_id, source_ip, user_agent, vpc_endpoint, tls_version, from_console, request, response, additional,
-//! service_details` (JSON text)`, file, offset, length` (place of the record in the decompressed file)`, content`
-//! (hash of the canonical content, 32 hex digits).
+//! service_details` (JSON text)`, file, offset, length` (place of the record in the decompressed file)`, content_core,
+//! content_whole` (hashes of the content; the latter 0 where the record's form cannot carry all of it). The file has
+//! `session` only; the view adds the identity columns and `counted`: false for the copy of a cross-account call that
+//! another record of the lake stands for.
 //!
 //! **usage** (by month): `session, source, name, version_id, tags, roles, refused, category, resource` (parent of the main
-//! resource)`, outcome, account, region, day, shared, count, first, last, slots` (40 bytes: 288 bits, five minutes
-//! each, little endian).
+//! resource)`, outcome, account, region, day, shared, count, first, last, slots_0` to
+//! `slots_4` (288 bits, five minutes each, the first in the lowest bit of the first).
 //!
-//! **shapes**: `session, source, name, version_id, tags, roles, refused, resources` (JSON list)`, outcome, account, region,
+//! **shapes** (by month): `session, source, name, version_id, tags, roles, refused, resources` (JSON list)`, outcome, account, region,
 //! context` (JSON list of [key, value])`, shared, inexact, count, first, last, example, example_time`.
 //!
-//! **sessions**: `session` and the identity columns: `identity_type, principal_id, principal_arn,
+//! **sessions** (by month): `session` and the identity columns: `identity_type, principal_id, principal_arn,
 //! principal_account, access_key, user_name, invoked_by, issuer_type, issuer_arn, issuer_id, source_identity,
 //! provider, mfa, on_behalf_of, identity_store, assumed_root`.
 //!
-//! **issued**: `access_key, session_principal_id, role_arn, session` (who called)`, time, event_id`.
+//! **issued** (by month): `access_key, session_principal_id, role_arn, session` (who called)`, time, event_id`.
 //!
-//! **trail_calls**: `time, account, region, name, outcome, request, response, event_id`.
+//! **trail_calls** (by month): `time, account, region, name, outcome, request, response, event_id`.
 //!
 //! **coverage** (by month): `account, region, hour` (start of the hour)`, category, count`.
 

@@ -21,8 +21,12 @@ pub struct LakeFiles {
     pub trail_calls: Vec<PathBuf>,
 }
 
-/// The view `events`: the records with the identities of their sessions.
-const WITH_IDENTITY: &str = "CREATE VIEW events AS SELECT r.*, s.* EXCLUDE (session) \
+/// The view `events`: the records with the identities of their sessions, and whether they count. Of the copies of a
+/// cross-account call the one in the caller's own account counts, else, where its logs are not in the lake, the other:
+/// as `usage::activity` counts.
+const WITH_IDENTITY: &str = "CREATE VIEW events AS SELECT r.*, s.* EXCLUDE (session), \
+     coalesce(r.shared_id, '') = '' OR coalesce(s.principal_account, '') IN ('', r.account) \
+     OR s.principal_account NOT IN (SELECT account FROM coverage) AS counted \
      FROM event_records r LEFT JOIN sessions s USING (session);\n";
 
 /// Columns of an identity.

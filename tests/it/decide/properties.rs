@@ -209,7 +209,9 @@ fn the_ways_to_ask_agree() {
     check(300, 50, situation(ANYTHING), |(layers, asked)| {
         let case = case(&layers, &asked);
         let (quick, exact) = (case.policies.answer(&case.request), case.policies.decide(&case.request));
-        prop_assert!(quick == exact || quick == Answer::Undecided, "{quick:?} and {exact:?}");
+        // Each layer for itself may not see that one of them denies in every world.
+        let reason = (quick, exact) == (Answer::ImplicitlyDenied, Answer::ExplicitlyDenied);
+        prop_assert!(quick == exact || quick == Answer::Undecided || reason, "{quick:?} and {exact:?}");
         let decision = case.policies.explain(&case.request);
         prop_assert_eq!(exact, decision.answer);
         Ok(true)
@@ -346,7 +348,8 @@ fn what_is_undecided_can_be_shown_both_ways() {
             return Ok(false);
         }
         let text = line(&layers, &asked);
-        for world in &decision.examples {
+        // A federated session does not say whose it is: there the example names the user, which a request cannot.
+        for world in decision.examples.iter().filter(|world| world.caller.is_none()) {
             prop_assert_eq!(case.policies.decide(&with(&case, &world.values)), world.answer, "{:?}: {}", world, text);
         }
         let seen: Vec<Answer> = decision.examples.iter().map(|world| world.answer).collect();
