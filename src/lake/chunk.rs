@@ -1,6 +1,8 @@
 //! Events on their way into the store: rows of numbers over tables of texts, filled record by record from borrowed
 //! text, so that an event costs no allocation of its own.
 
+mod restore;
+
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 
@@ -12,6 +14,7 @@ use super::ids::Entry;
 use super::json::{Tape, Value};
 use super::normalise::{self, Named, Record, parent};
 use super::source::find::Found;
+use super::source::layout::path_text;
 use super::source::read::{Bad, FileEnd};
 use super::symbols::{Numbered, Sym, Symbols};
 use super::writer::Counts;
@@ -206,7 +209,7 @@ impl Chunk {
 
     /// Goes on with a file of which parts are committed.
     pub(crate) fn resume(&mut self, found: &Found, job: usize, before: Counts, fresh: bool) {
-        let path = found.path.to_string_lossy().into_owned();
+        let path = path_text(&found.path);
         self.files.push(ChunkFile { found: found.clone(), path, job, end: None, bad: Vec::new(), before, fresh });
     }
 

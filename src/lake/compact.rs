@@ -4,21 +4,23 @@
 //! merged cell by cell.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use rayon::prelude::*;
 
 use super::disk;
 use super::error::LakeError;
-use super::ids::{self, ENTRY_BYTES, Known};
+use super::ids::ENTRY_BYTES;
 use super::ingest::FaultPoint;
-use super::manifest::{Part, count, insert_part};
+use super::manifest::{Manifest, Pack, Part, insert_part};
 use super::parts::part_name;
 use super::schema::PartKind;
-use super::sql::{Sql, files};
-use super::writer::{Writer, insert_runs};
+use super::sql::{Spill, Sql, files};
+use super::writer::{Writer, insert_ids};
 use crate::model::time::Timestamp;
 
+/// Most files that one merge reads: DuckDB keeps each of them open, and 1024 may be all that the system allows.
+pub(crate) const MERGE_FILES: usize = 128;
 /// Bytes of a full segment, packed: it is sorted in memory, some eight times as large there. DuckDB does not spill the
 /// long texts of events soon enough to sort more within its limit.
 const SEGMENT_BYTES: u64 = 24 << 20;
@@ -45,16 +47,49 @@ impl Effort {
 }
 
 /// What a compaction did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Compacted {
-    /// Files and packs that were merged.
-    pub merged: u64,
-    /// What became of them.
-    pub written: u64,
+    /// The store's generation now.
+    pub generation: i64,
+    /// A row for each kind of file that the store has: the Parquet kinds, then the id packs.
+    pub kinds: Vec<CompactedKind>,
+}
+
+/// What a compaction did to one kind of file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompactedKind {
+    /// As [`PartKind::as_str`] says, or `ids`.
+    pub kind: &'static str,
+    /// Before and after.
+    pub files: [u64; 2],
+    /// Rows, or ids, before and after. Rows of facts with one key become one; events and ids stay as many.
+    pub rows: [u64; 2],
+    /// Bytes before and after.
+    pub bytes: [u64; 2],
+}
+
+/// Files, rows and bytes of every kind.
+fn sizes(manifest: &Manifest) -> Result<BTreeMap<(usize, &'static str), [u64; 3]>, LakeError> {
+    let mut sizes: BTreeMap<(usize, &'static str), [u64; 3]> = BTreeMap::new();
+    let mut add = |at, kind, rows, bytes| {
+        let [files, all_rows, all_bytes] = sizes.entry((at, kind)).or_default();
+        *files += 1;
+        *all_rows += rows;
+        *all_bytes += bytes;
+    };
+    for part in manifest.parts()? {
+        if let Some((at, kind)) = PartKind::ALL.iter().enumerate().find(|(_, kind)| kind.as_str() == part.kind) {
+            add(at, kind.as_str(), part.rows, part.bytes);
+        }
+    }
+    for pack in manifest.packs()? {
+        add(PartKind::ALL.len(), "ids", pack.bytes / ENTRY_BYTES as u64, pack.bytes);
+    }
+    Ok(sizes)
 }
 
 /// How rows of a kind with the same key become one. The columns are those of `lake::schema`.
-fn query(kind: PartKind, from: &str) -> String {
+pub(crate) fn query(kind: PartKind, from: &str) -> String {
     match kind {
         PartKind::Events => {
             format!("SELECT * FROM {from} ORDER BY account, time, event_id, content_core, content_whole")
@@ -81,24 +116,29 @@ fn query(kind: PartKind, from: &str) -> String {
     }
 }
 
-/// The parts to be merged, each list into one file.
+/// Compares parts with what the manifest says of them.
+///
+/// # Errors
+/// The first that is not what was written.
+pub(crate) fn verify(store: &Path, parts: Vec<&Part>) -> Result<(), LakeError> {
+    parts.into_par_iter().try_for_each(|part| disk::verify(&store.join(&part.name), part.bytes, &part.hash))
+}
+
+/// The parts to be merged, each list into one file. Those of different versions of the fold stay apart, so that a row
+/// tells by its file which version made it.
 fn groups(parts: Vec<Part>, effort: Effort) -> Vec<(PartKind, String, Vec<Part>)> {
-    let mut kinds: BTreeMap<(PartKind, String), Vec<Part>> = BTreeMap::new();
+    let mut kinds: BTreeMap<(PartKind, String, u32), Vec<Part>> = BTreeMap::new();
     for part in parts {
         if let Some(kind) = PartKind::ALL.into_iter().find(|kind| kind.as_str() == part.kind) {
-            kinds.entry((kind, part.month.clone())).or_default().push(part);
+            kinds.entry((kind, part.month.clone(), part.fold_version)).or_default().push(part);
         }
     }
     let mut out = Vec::new();
-    for ((kind, month), mut parts) in kinds {
+    for ((kind, month, _), mut parts) in kinds {
         if kind == PartKind::Events {
             parts.retain(|part| part.bytes < SEGMENT_BYTES / 2);
         }
         if !effort.merges(parts.len()) {
-            continue;
-        }
-        if kind != PartKind::Events {
-            out.push((kind, month, parts));
             continue;
         }
         // By time, so that segments of a month overlap little.
@@ -106,7 +146,8 @@ fn groups(parts: Vec<Part>, effort: Effort) -> Vec<(PartKind, String, Vec<Part>)
         let mut group: Vec<Part> = Vec::new();
         for part in parts {
             let bytes: u64 = group.iter().map(|part| part.bytes).sum();
-            if bytes + part.bytes > SEGMENT_BYTES {
+            let full = kind == PartKind::Events && bytes + part.bytes > SEGMENT_BYTES;
+            if full || group.len() >= MERGE_FILES {
                 out.push((kind, month.clone(), std::mem::take(&mut group)));
             }
             group.push(part);
@@ -121,41 +162,54 @@ impl Writer {
     /// Merges files, and sweeps what they replace.
     ///
     /// # Errors
-    /// When the store cannot be read or written. It then stands at its last complete generation.
+    /// When a file of the store is not what was written, or the store cannot be read or written. It then stands at its
+    /// last complete generation.
     pub fn compact(&mut self, effort: Effort, now: Timestamp) -> Result<Compacted, LakeError> {
+        let before = sizes(self.manifest())?;
+        // What was too many files for one merge becomes few enough for the next.
+        while self.compact_once(effort, now)? {}
+        let after = sizes(self.manifest())?;
+        let kinds = before.iter().map(|((at, kind), old)| {
+            let new = after.get(&(*at, *kind)).copied().unwrap_or_default();
+            let [files, rows, bytes] =
+                std::array::from_fn(|n| [old, &new].map(|size| size.get(n).copied().unwrap_or(0)));
+            CompactedKind { kind, files, rows, bytes }
+        });
+        Ok(Compacted { generation: self.manifest().generation()?, kinds: kinds.collect() })
+    }
+
+    /// One generation of merging; whether there may be more to merge.
+    fn compact_once(&mut self, effort: Effort, now: Timestamp) -> Result<bool, LakeError> {
         let groups = groups(self.manifest().parts()?, effort);
         let packs = self.small_packs(effort)?;
         if groups.is_empty() && packs.is_empty() {
-            return Ok(Compacted::default());
+            return Ok(false);
         }
         let generation = self.manifest().generation()? + 1;
         let mut written = Vec::with_capacity(groups.len());
         if !groups.is_empty() {
-            let sql = Sql::open(self.store(), 0)?;
+            let sql = Sql::open(self.store(), Spill::Writer)?;
             for (at, (kind, month, parts)) in groups.iter().enumerate() {
                 written.push(self.merge(&sql, *kind, month, parts, at, generation)?);
             }
         }
-        let runs = self.merge_packs(&packs, generation)?;
+        let merged = self.merge_packs(&packs, None, generation)?;
         self.sync_folders()?;
         self.fault(FaultPoint::InCompaction);
         let replaced: Vec<&Part> = groups.iter().flat_map(|(_, _, parts)| parts).collect();
-        let done = Compacted {
-            merged: (replaced.len() + packs.len()) as u64,
-            written: (written.len() + usize::from(!packs.is_empty())) as u64,
-        };
         self.publish(generation, now, 0, |tx| {
             for part in &replaced {
                 tx.execute("DELETE FROM parts WHERE name = ?1", [&part.name])?;
             }
             for pack in &packs {
-                tx.execute("DELETE FROM id_runs WHERE pack = ?1", [pack])?;
+                tx.execute("DELETE FROM id_runs WHERE pack = ?1", [&pack.name])?;
+                tx.execute("DELETE FROM packs WHERE name = ?1", [&pack.name])?;
             }
-            insert_runs(tx, &runs)?;
+            insert_ids(tx, merged.pack.as_ref(), &merged.runs, generation)?;
             written.iter().try_for_each(|part| insert_part(tx, part))
         })?;
         self.sweep()?;
-        Ok(done)
+        Ok(groups.iter().any(|(kind, _, parts)| *kind != PartKind::Events && parts.len() >= MERGE_FILES))
     }
 
     fn merge(
@@ -167,10 +221,23 @@ impl Writer {
         at: usize,
         generation: i64,
     ) -> Result<Part, LakeError> {
+        // What is damaged must not be written anew as if it were whole.
+        verify(self.store(), parts.iter().collect())?;
         let name = part_name(kind, month, at, generation);
         let path = self.store().join(&name);
         let from = files(self.store(), parts.iter().map(|part| part.name.as_str()))?;
         let rows = sql.copy(&query(kind, &from), &path)?;
+        let counted = match kind {
+            PartKind::Usage | PartKind::Shapes | PartKind::Coverage => "sum(count)",
+            PartKind::Events => "count(*)",
+            PartKind::Sessions | PartKind::Issued | PartKind::TrailCalls => "0",
+        };
+        let count = |of: &str| sql.integers(&format!("SELECT ({counted})::BIGINT FROM {of} LIMIT 1"), &path);
+        let ([old], [new]) = (count(&from)?, count(&files(self.store(), std::iter::once(name.as_str()))?)?);
+        if old != new {
+            let reason = format!("merging gave {new} {kind} of {old}: nothing was replaced");
+            return Err(LakeError::Damaged { path, reason });
+        }
         let (hash, bytes) = disk::hash_file(&path)?;
         Ok(Part {
             kind: kind.as_str().to_owned(),
@@ -187,75 +254,18 @@ impl Writer {
     }
 
     /// Packs that are worth merging, in the order of their names.
-    fn small_packs(&self, effort: Effort) -> Result<Vec<String>, LakeError> {
-        let manifest = self.manifest();
-        let read = || {
-            let mut statement =
-                manifest.connection.prepare("SELECT pack, sum(count) FROM id_runs GROUP BY pack ORDER BY pack")?;
-            let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, count(row, 1)?)))?;
-            rows.collect::<rusqlite::Result<Vec<_>>>()
-        };
+    fn small_packs(&self, effort: Effort) -> Result<Vec<Pack>, LakeError> {
         let mut sum = 0;
-        let mut packs: Vec<(String, u64)> = read().map_err(manifest.fail())?;
-        packs.sort_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));
-        packs.retain(|(_, entries)| {
-            sum += entries * ENTRY_BYTES as u64;
+        let mut packs = self.manifest().packs()?;
+        packs.sort_by(|a, b| (a.bytes, &a.name).cmp(&(b.bytes, &b.name)));
+        packs.retain(|pack| {
+            sum += pack.bytes;
             sum <= PACK_BYTES
         });
         if !effort.merges(packs.len()) {
             return Ok(Vec::new());
         }
-        let mut packs: Vec<String> = packs.into_iter().map(|(pack, _)| pack).collect();
-        packs.sort();
+        packs.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(packs)
-    }
-
-    /// Writes the runs of some packs as one pack, a run a cell.
-    fn merge_packs(&self, packs: &[String], generation: i64) -> Result<Vec<super::writer::Run>, LakeError> {
-        if packs.is_empty() {
-            return Ok(Vec::new());
-        }
-        let manifest = self.manifest();
-        let cells: Vec<(String, i32)> = {
-            let read = || {
-                let mut statement =
-                    manifest.connection.prepare("SELECT DISTINCT account, hour FROM id_runs ORDER BY account, hour")?;
-                let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-                rows.collect::<rusqlite::Result<Vec<_>>>()
-            };
-            read().map_err(manifest.fail())?
-        };
-        let mut open: BTreeMap<&str, File> = BTreeMap::new();
-        for pack in packs {
-            let path = self.store().join(pack);
-            open.insert(pack, File::open(&path).map_err(|e| LakeError::io("open", &path, e))?);
-        }
-        let name = format!("ids/{generation:08}.ids");
-        let path = self.store().join(&name);
-        let temporary = disk::temporary(&path);
-        let mut out = BufWriter::new(disk::touch(&temporary)?);
-        let (mut runs, mut offset) = (Vec::new(), 0u64);
-        for (account, hour) in cells {
-            let mut known = Known::default();
-            for (pack, at, count) in manifest.runs(&account, hour)? {
-                let Some(file) = open.get(pack.as_str()) else { continue };
-                let mut bytes = vec![0u8; count as usize * ENTRY_BYTES];
-                file.read_exact_at(&mut bytes, at).map_err(|e| LakeError::io("read", &path, e))?;
-                known.add(&bytes);
-            }
-            let mut bytes = Vec::new();
-            let entries = known.merged();
-            if entries.is_empty() {
-                continue;
-            }
-            ids::append(&mut bytes, &entries);
-            out.write_all(&bytes).map_err(|e| LakeError::io("write", &path, e))?;
-            runs.push((account, hour, name.clone(), offset, entries.len() as u64));
-            offset += bytes.len() as u64;
-        }
-        out.flush().map_err(|e| LakeError::io("write", &path, e))?;
-        drop(out);
-        disk::finish(&temporary, &path)?;
-        Ok(runs)
     }
 }

@@ -15,7 +15,13 @@ const LOCK_POLL: Duration = Duration::from_millis(100);
 const HOLDER_BYTES: u64 = 512;
 
 /// Folders within a store.
-pub(crate) const FOLDERS: [&str; 4] = ["segments", "folds", "ids", "documents"];
+pub(crate) const FOLDERS: [&str; 5] = ["segments", "folds", "ids", "documents", ARCHIVE];
+/// Folder of the original files that `--archive` keeps.
+pub(crate) const ARCHIVE: &str = "archive";
+/// Bytes of a file that are copied or hashed at a time.
+const PIECE_BYTES: usize = 1 << 20;
+/// Longest part of a file name's extension that is kept.
+const EXTENSION_CHARS: usize = 8;
 
 /// Whether any of the store's folders holds anything.
 pub(crate) fn holds_files(store: &Path) -> Result<bool, LakeError> {
@@ -41,13 +47,78 @@ pub(crate) fn is_own_name(folder: &str, name: &str) -> bool {
     let digits = |text: &str| text.len() >= 8 && text.bytes().all(|b| b.is_ascii_digit());
     match folder {
         "ids" => name.strip_suffix(".ids").is_some_and(digits),
-        "documents" => name.strip_suffix(".zst").is_some_and(|hash| {
-            hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
+        "documents" => name.strip_suffix(".zst").is_some_and(is_hash),
+        ARCHIVE => name.split_once('.').is_some_and(|(hash, extension)| {
+            is_hash(hash) && extension.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.')
         }),
         _ => name
             .strip_suffix(".parquet")
             .and_then(|stem| stem.rsplit_once('-'))
             .is_some_and(|(kind, generation)| !kind.is_empty() && digits(generation)),
+    }
+}
+
+fn is_hash(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
+}
+
+/// The place of an original file within the store: by its content, with the extension that it had, so that programs
+/// that go by extensions still read it.
+pub(crate) fn archive_name(original: &Path, hash: &str) -> String {
+    let name = original.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    let sane = |part: &&str| {
+        (1..=EXTENSION_CHARS).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()) && *part != "tmp"
+    };
+    let mut parts = name.rsplit('.');
+    let last = parts.next().filter(|part| *part != name).filter(sane).unwrap_or("log");
+    let packed = matches!(last, "gz" | "zst" | "bz2");
+    // What stands before the last dot but one is the name itself.
+    let inner = parts.next().filter(|part| packed && parts.next().is_some() && sane(part));
+    match inner {
+        Some(inner) => format!("{ARCHIVE}/{hash}.{inner}.{last}"),
+        None => format!("{ARCHIVE}/{hash}.{last}"),
+    }
+}
+
+/// What became of a copy of somebody else's file.
+#[derive(Debug)]
+pub(crate) enum Copied {
+    /// It is there, durable once its folder is; so many bytes.
+    Done(u64),
+    /// The file is not what it was, or cannot be read any more; nothing was kept.
+    Changed,
+}
+
+/// Copies a file into the store (0600), under its name only where its BLAKE3 is the one expected.
+pub(crate) fn copy_file(from: &Path, to: &Path, hash: &str) -> Result<Copied, LakeError> {
+    let Ok(mut source) = File::open(from) else { return Ok(Copied::Changed) };
+    let temporary = temporary(to);
+    let copied = copy_pieces(&mut source, &temporary).and_then(|found| match found {
+        Some((found, bytes)) if found == hash => finish(&temporary, to).map(|()| Copied::Done(bytes)),
+        _ => Ok(Copied::Changed),
+    });
+    if !matches!(copied, Ok(Copied::Done(_))) {
+        // Best effort: the next writer sweeps what is left.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    copied
+}
+
+/// The hash and the length of what was copied; none where the source could not be read to its end.
+fn copy_pieces(source: &mut File, to: &Path) -> Result<Option<(String, u64)>, LakeError> {
+    let write = |e| LakeError::io("write", to, e);
+    let mut target = touch(to)?;
+    target.set_len(0).map_err(write)?;
+    let (mut hash, mut bytes, mut piece) = (blake3::Hasher::new(), 0u64, vec![0u8; PIECE_BYTES]);
+    loop {
+        let Ok(count) = source.read(&mut piece) else { return Ok(None) };
+        let part = piece.get(..count).unwrap_or(&[]);
+        if part.is_empty() {
+            return Ok(Some((hash.finalize().to_hex().to_string(), bytes)));
+        }
+        hash.update(part);
+        bytes += part.len() as u64;
+        target.write_all(part).map_err(write)?;
     }
 }
 
@@ -96,10 +167,39 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), LakeError> {
 
 /// The BLAKE3 of a file and its length in bytes, read in pieces.
 pub(crate) fn hash_file(path: &Path) -> Result<(String, u64), LakeError> {
-    let mut hash = blake3::Hasher::new();
-    let mut file = File::open(path).map_err(|e| LakeError::io("read", path, e))?;
-    let length = std::io::copy(&mut file, &mut hash).map_err(|e| LakeError::io("read", path, e))?;
-    Ok((hash.finalize().to_hex().to_string(), length))
+    let read = |e| LakeError::io("read", path, e);
+    let mut file = File::open(path).map_err(read)?;
+    let (mut hash, mut length, mut piece) = (blake3::Hasher::new(), 0u64, vec![0u8; PIECE_BYTES]);
+    loop {
+        let count = file.read(&mut piece).map_err(read)?;
+        if count == 0 {
+            return Ok((hash.finalize().to_hex().to_string(), length));
+        }
+        hash.update(piece.get(..count).unwrap_or(&[]));
+        length += count as u64;
+    }
+}
+
+/// Compares a file with what the manifest says of it.
+///
+/// # Errors
+/// When it is missing, has another length or other bytes, or cannot be read.
+pub(crate) fn verify(path: &Path, bytes: u64, hash: &str) -> Result<(), LakeError> {
+    let damaged = |reason| Err(LakeError::Damaged { path: path.to_owned(), reason });
+    let found = match std::fs::metadata(path) {
+        Ok(found) => found.len(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return damaged("it is missing, and the manifest names it".to_owned());
+        }
+        Err(error) => return Err(LakeError::io("read", path, error)),
+    };
+    if found != bytes {
+        return damaged(format!("it has {found} bytes, the manifest says {bytes}"));
+    }
+    if hash_file(path)?.0 != hash {
+        return damaged("its bytes are not those that were written (BLAKE3 differs)".to_owned());
+    }
+    Ok(())
 }
 
 /// Makes an empty file (0600) where there is none.
@@ -186,8 +286,35 @@ mod tests {
             ("segments", "-00000001.parquet", false),
             ("ids", "notes.ids", false),
             ("ids", ".ids", false),
+            (ARCHIVE, &format!("{hash}.json.gz"), true),
+            (ARCHIVE, &format!("{hash}.log.tmp"), true),
+            (ARCHIVE, &format!("{hash}.json gz"), false),
+            (ARCHIVE, &hash, false),
         ] {
             assert_eq!(is_own_name(folder, name), own, "{folder}/{name}");
+        }
+    }
+
+    #[test]
+    fn originals_keep_a_sane_extension() {
+        let hash = "0123456789abcdef".repeat(4);
+        for (path, extension) in [
+            ("a/b.json.gz", "json.gz"),
+            ("a/b.json", "json"),
+            ("a/.json.gz", "json.gz"),
+            ("a/json.gz", "gz"),
+            ("a/B.JSON", "json"),
+            ("a/none", "log"),
+            ("a/.hidden", "hidden"),
+            ("a/x.tmp", "log"),
+            ("a/x.json/../y.a b", "log"),
+            ("a/x.\n.gz", "gz"),
+            ("a/x.averylongone", "log"),
+            ("a.json/..", "log"),
+        ] {
+            let name = archive_name(Path::new(path), &hash);
+            assert_eq!(name, format!("archive/{hash}.{extension}"), "{path}");
+            assert!(is_own_name(ARCHIVE, name.strip_prefix("archive/").unwrap()), "{name}");
         }
     }
 }

@@ -71,6 +71,18 @@ pub enum LakeError {
         /// The newest format known here.
         known: u32,
     },
+    /// The store was written by an older program, in a form that is no longer read.
+    #[error(
+        "the store {path} has format {found}; this program knows format {known} only: ingest the logs into a new store"
+    )]
+    Older {
+        /// The store.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The format known here.
+        known: u32,
+    },
     /// There is no store.
     #[error("there is no store at {path}; ingest something first, or name another with --store")]
     Missing {

@@ -28,6 +28,13 @@ impl Entry {
         Self { id, content }
     }
 
+    /// A hash whose sum over a set of entries tells sets apart.
+    pub(crate) fn hash(self) -> u128 {
+        let mut bytes = [0u8; ENTRY_BYTES];
+        bytes.iter_mut().zip(self.to_bytes()).for_each(|(to, from)| *to = from);
+        xxh3_128_with_seed(&bytes, 3)
+    }
+
     fn to_bytes(self) -> impl Iterator<Item = u8> {
         self.id.into_iter().chain(self.content.to_bytes())
     }
@@ -81,6 +88,11 @@ impl Known {
         }
         self.runs.push(bytes.chunks_exact(ENTRY_BYTES).filter_map(Entry::from_bytes).collect());
         Some(())
+    }
+
+    /// Whether each run stands as it was written.
+    pub(crate) fn is_sorted(&self) -> bool {
+        self.runs.iter().all(|run| run.is_sorted())
     }
 
     /// All entries, sorted.

@@ -11,7 +11,7 @@ use super::chunk::Chunk;
 use super::compact::Effort;
 use super::error::LakeError;
 use super::source::find::{Found, Listing, find};
-use super::source::layout::FileKind;
+use super::source::layout::{FileKind, path_text};
 use super::source::read::{FileEnd, ReadError, Room, read};
 use super::writer::{Counts, Writer};
 use crate::model::time::Timestamp;
@@ -38,6 +38,8 @@ pub struct IngestOptions {
     pub compact_over: usize,
     /// Leave out request parameters and response elements.
     pub slim: bool,
+    /// Keep the files that are read, unchanged, within the store.
+    pub archive: bool,
     /// Set to end early: the batch in hand is discarded, what was committed stays.
     pub stop: Arc<AtomicBool>,
     /// The time written into the generations.
@@ -58,6 +60,7 @@ impl IngestOptions {
             large_bytes: 128 << 20,
             compact_over: 64,
             slim: false,
+            archive: false,
             stop: Arc::new(AtomicBool::new(false)),
             now,
             fault: None,
@@ -89,6 +92,8 @@ pub enum FaultPoint {
     AfterManifest,
     /// Folds are merged and durable, not yet named.
     InCompaction,
+    /// What a prune leaves is written and durable, not yet named.
+    InPrune,
 }
 
 /// Told how far an ingest is.
@@ -135,6 +140,8 @@ pub struct SourceRow {
     pub quarantined: u64,
     /// Files that end in the middle; a whole version will be read again.
     pub incomplete: u64,
+    /// Files that changed while they were read; they will be read again.
+    pub changing: u64,
     /// Files that are no logs by their name.
     pub skipped: Vec<PathBuf>,
     /// Files and folders that could not be read at all, and why.
@@ -157,7 +164,10 @@ impl IngestReport {
     #[must_use]
     pub fn is_incomplete(&self) -> bool {
         self.interrupted
-            || self.sources.iter().any(|row| row.quarantined > 0 || row.incomplete > 0 || !row.lost.is_empty())
+            || self
+                .sources
+                .iter()
+                .any(|row| row.quarantined > 0 || row.incomplete > 0 || row.changing > 0 || !row.lost.is_empty())
     }
 }
 
@@ -175,6 +185,7 @@ pub fn ingest_cloudtrail(
     let listings: Vec<Listing> = paths.iter().map(|path| find(path)).collect::<Result<_, _>>()?;
     let mut writer = Writer::open(store, options.wait, &options.stop)?;
     writer.set_fault(options.fault);
+    writer.set_archive(options.archive);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(options.threads)
         .build()
@@ -249,7 +260,7 @@ impl<'o> Run<'o> {
                 ..SourceRow::default()
             });
             for found in listing.files {
-                let before = known.get(found.path.to_string_lossy().as_ref());
+                let before = known.get(&path_text(&found.path));
                 let same = before.is_some_and(|(size, mtime, _)| (*size, *mtime) == (found.size, found.mtime));
                 if !same && planned.insert(found.path.clone()) {
                     run.jobs.push(Job { found, source, known_hash: before.map(|(_, _, hash)| hash.clone()) });
@@ -308,7 +319,7 @@ impl<'o> Run<'o> {
                 match outcome {
                     Outcome::Stopped => self.report.interrupted = true,
                     Outcome::Lost(reason) => self.lose(job, reason),
-                    Outcome::Unchanged => touched.push(job.found.clone()),
+                    Outcome::Unchanged => touched.push((job.found.clone(), job.known_hash.clone().unwrap_or_default())),
                     Outcome::Large => large.push(at),
                     Outcome::Read => {}
                 }
@@ -382,6 +393,7 @@ impl<'o> Run<'o> {
         if let Some(end) = end {
             row.new_files += 1;
             row.incomplete += u64::from(!end.whole);
+            row.changing += u64::from(own.changing);
             match end.kind {
                 FileKind::Log => {}
                 FileKind::Digest => row.digests += 1,
@@ -398,7 +410,7 @@ impl<'o> Run<'o> {
         chunk.begin(&job.found, 0);
         let mut parts = Parts { writer, options: self.options, found: &job.found, before: Counts::default() };
         match read(&job.found, job.known_hash.as_deref(), &mut chunk, &mut parts) {
-            Ok(end) if end.unchanged => parts.writer.touch(std::slice::from_ref(&job.found))?,
+            Ok(end) if end.unchanged => parts.writer.touch(&[(job.found.clone(), end.hash)])?,
             Ok(end) => {
                 chunk.end(end.clone());
                 parts.flush(&mut chunk)?;

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::error::LakeError;
 use super::{FORMAT, disk};
+use crate::model::time::Timestamp;
 
 /// How long to wait for SQLite's own locks, which are held for milliseconds.
 const BUSY: Duration = Duration::from_secs(30);
@@ -36,6 +37,11 @@ CREATE TABLE IF NOT EXISTS parts (
 CREATE TABLE IF NOT EXISTS id_runs (
     account TEXT NOT NULL, hour INTEGER NOT NULL, pack TEXT NOT NULL, offset INTEGER NOT NULL, count INTEGER NOT NULL,
     PRIMARY KEY (account, hour, pack)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS packs (
+    name TEXT PRIMARY KEY, bytes INTEGER NOT NULL, hash TEXT NOT NULL, generation INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS archive (
+    path TEXT NOT NULL, hash TEXT NOT NULL, name TEXT NOT NULL, bytes INTEGER NOT NULL, last INTEGER,
+    generation INTEGER NOT NULL, PRIMARY KEY (path, hash)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS documents (
     id INTEGER PRIMARY KEY, kind TEXT NOT NULL, account TEXT NOT NULL, captured_at INTEGER NOT NULL,
     source TEXT NOT NULL, hash TEXT NOT NULL, bytes INTEGER NOT NULL, generation INTEGER NOT NULL,
@@ -105,10 +111,11 @@ impl Manifest {
         if format == Mark::Absent {
             Self::refuse_orphans(store, &path)?;
         }
-        if create && format == Mark::Absent {
+        if create && matches!(format, Mark::Absent | Mark::Known(FORMAT)) {
+            // Tables that a format gained since the store was made are added to it.
             connection
                 .execute_batch(&format!(
-                    "BEGIN IMMEDIATE; {SCHEMA} INSERT OR REPLACE INTO kv VALUES ('format', '{FORMAT}'); COMMIT;"
+                    "BEGIN IMMEDIATE; {SCHEMA} INSERT OR IGNORE INTO kv VALUES ('format', '{FORMAT}'); COMMIT;"
                 ))
                 .map_err(fail)?;
             format = Mark::Known(FORMAT);
@@ -116,6 +123,9 @@ impl Manifest {
         match format {
             Mark::Known(found) if found > FORMAT => {
                 Err(LakeError::Newer { path: store.to_owned(), found, known: FORMAT })
+            }
+            Mark::Known(found) if found < FORMAT => {
+                Err(LakeError::Older { path: store.to_owned(), found, known: FORMAT })
             }
             Mark::Known(_) => Ok(Self { connection, path }),
             Mark::Absent => Err(LakeError::Missing { path: store.to_owned() }),
@@ -219,12 +229,28 @@ impl Manifest {
         read().map_err(self.fail())
     }
 
+    /// Before which time events were pruned; none where they never were.
+    pub(crate) fn pruned_before(&self) -> Result<Option<Timestamp>, LakeError> {
+        let text: Option<String> = self
+            .connection
+            .query_row("SELECT value FROM kv WHERE key = 'pruned_before'", [], |row| row.get(0))
+            .optional()
+            .map_err(self.fail())?;
+        match text.map(|text| text.parse::<i64>().map_err(|_| text)).transpose() {
+            Ok(micros) => Ok(micros.map(Timestamp::from_micros)),
+            Err(text) => {
+                let reason = format!("`pruned_before` is `{}`; expected microseconds", text.escape_default());
+                Err(LakeError::Damaged { path: self.path.clone(), reason })
+            }
+        }
+    }
+
     /// Every file that the store needs, as paths within it.
     pub(crate) fn named(&self) -> Result<std::collections::BTreeSet<String>, LakeError> {
         let read = || {
             let mut statement = self.connection.prepare(
                 "SELECT name FROM parts UNION SELECT DISTINCT pack FROM id_runs
-                 UNION SELECT 'documents/' || hash || '.zst' FROM documents",
+                 UNION SELECT 'documents/' || hash || '.zst' FROM documents UNION SELECT name FROM archive",
             )?;
             let rows = statement.query_map([], |row| row.get(0))?;
             rows.collect::<rusqlite::Result<std::collections::BTreeSet<String>>>()
@@ -241,6 +267,24 @@ pub(crate) fn count(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<u
 /// A count as SQLite holds it.
 pub(crate) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// An id pack of the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pack {
+    /// Path within the store.
+    pub name: String,
+    pub bytes: u64,
+    /// BLAKE3 of the file.
+    pub hash: String,
+}
+
+pub(crate) fn insert_pack(tx: &Transaction<'_>, pack: &Pack, generation: i64) -> rusqlite::Result<()> {
+    tx.execute(
+        "INSERT INTO packs (name, bytes, hash, generation) VALUES (?1, ?2, ?3, ?4)",
+        params![pack.name, signed(pack.bytes), pack.hash, generation],
+    )
+    .map(|_| ())
 }
 
 pub(crate) fn insert_part(tx: &Transaction<'_>, part: &Part) -> rusqlite::Result<()> {

@@ -6,6 +6,8 @@
 //! What holds: only [`Writer`] changes a store; a file that the manifest does not name does not exist; files and
 //! events become part of a generation in one transaction, so a crash at any instant leaves the last generation.
 
+mod archive;
+mod check;
 mod chunk;
 mod compact;
 mod content;
@@ -17,7 +19,9 @@ mod ingest;
 mod json;
 mod manifest;
 mod normalise;
+mod packs;
 mod parts;
+mod prune;
 mod reader;
 pub mod schema;
 mod source;
@@ -27,11 +31,14 @@ mod symbols;
 mod table;
 mod writer;
 
-pub use compact::{Compacted, Effort};
+pub use check::{CheckReport, CheckRow, CheckStatus, check};
+pub use compact::{Compacted, CompactedKind, Effort};
 pub use error::LakeError;
 pub use ingest::{Fault, FaultPoint, IngestOptions, IngestReport, Progress, Quiet, SourceRow, ingest_cloudtrail};
+pub use prune::{PruneRow, Pruned, PrunedWhat};
 pub use reader::{DocumentMeta, FileRow, Generation, QuarantineRow, Reader};
 pub use schema::PartKind;
+pub use source::layout::path_text;
 pub use table::EventRow;
 pub use writer::{PutDocument, Writer};
 

@@ -140,6 +140,14 @@ impl Reader {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Asks the manifest itself, as it is in this generation, and its parts.
+    pub(super) fn with_manifest<T>(
+        &self,
+        ask: impl FnOnce(&Connection, &Path, &[Part]) -> Result<T, LakeError>,
+    ) -> Result<T, LakeError> {
+        ask(&self.connection(), &self.path, &self.parts)
+    }
+
     fn query<T>(
         &self,
         sql: &str,

@@ -2,6 +2,7 @@
 //! pruning, checking. Always in memory, spilling into a folder of the store.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use duckdb::Connection;
 
@@ -11,7 +12,23 @@ use super::error::LakeError;
 /// Memory that DuckDB may use before it spills to disk. It holds about as much again outside of this account.
 const MEMORY: &str = "384MB";
 /// Folder within a store into which DuckDB spills; empty between runs.
-pub(crate) const SPILL: &str = "spill";
+const SPILL: &str = "spill";
+
+/// Who spills: the writer, of whom there is one, or readers, who must not sweep what the others are using.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spill {
+    Writer,
+    Reader,
+}
+
+impl Spill {
+    fn folder(self, store: &Path) -> PathBuf {
+        store.join(SPILL).join(match self {
+            Self::Writer => "writer",
+            Self::Reader => "readers",
+        })
+    }
+}
 
 /// A connection for one job.
 #[derive(Debug)]
@@ -21,19 +38,21 @@ pub(crate) struct Sql {
 }
 
 impl Sql {
-    /// Opens a connection that spills into a store. `threads` as everywhere: 0 for one per core.
+    /// Opens a connection that spills into a store.
     ///
     /// # Errors
     /// When the spill folder cannot be made or DuckDB refuses a setting.
-    pub(crate) fn open(store: &Path, threads: usize) -> Result<Self, LakeError> {
-        let spill = store.join(SPILL);
+    pub(crate) fn open(store: &Path, spill: Spill) -> Result<Self, LakeError> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let own = format!("{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let spill = spill.folder(store).join(own);
         disk::make_dir(&spill)?;
         let connection = Connection::open_in_memory().map_err(|e| failed(store, &e))?;
-        let threads = if threads == 0 { rayon::current_num_threads() } else { threads };
         let settings = format!(
-            "SET memory_limit = '{MEMORY}'; SET threads = {threads}; SET temp_directory = {};
+            "SET memory_limit = '{MEMORY}'; SET threads = {}; SET temp_directory = {};
              SET preserve_insertion_order = false; SET autoinstall_known_extensions = false;
              SET autoload_known_extensions = false; SET TimeZone = 'UTC';",
+            rayon::current_num_threads(),
             text(&spill)?
         );
         connection.execute_batch(&settings).map_err(|e| failed(store, &e))?;
@@ -48,8 +67,10 @@ impl Sql {
     pub(crate) fn copy(&self, query: &str, to: &Path) -> Result<u64, LakeError> {
         let temporary = disk::temporary(to);
         drop(disk::touch(&temporary)?);
+        // By default DuckDB writes beside a file that is there, with permissions of its own, and moves that over it.
         let copy = format!(
-            "COPY ({query}) TO {} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, ROW_GROUP_SIZE 122880)",
+            "COPY ({query}) TO {} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 3, ROW_GROUP_SIZE 122880,
+             USE_TMP_FILE false)",
             text(&temporary)?
         );
         let written = self.connection.execute(&copy, []).map_err(|e| failed(to, &e));
@@ -62,6 +83,42 @@ impl Sql {
             }
         }
     }
+
+    /// Runs a statement that returns nothing.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub(crate) fn run(&self, statement: &str, of: &Path) -> Result<(), LakeError> {
+        self.connection.execute_batch(statement).map_err(|e| failed(of, &e))
+    }
+
+    /// The rows of a query, every value as text.
+    ///
+    /// # Errors
+    /// When the query fails.
+    pub(crate) fn texts(&self, query: &str, of: &Path) -> Result<Vec<Vec<String>>, LakeError> {
+        let read = || -> duckdb::Result<Vec<Vec<String>>> {
+            let mut statement = self.connection.prepare(&format!("SELECT COLUMNS(*)::VARCHAR FROM ({query})"))?;
+            let mut rows = statement.query([])?;
+            let mut out = Vec::new();
+            while let Some(row) = rows.next()? {
+                let width = row.as_ref().column_count();
+                let value = |at| row.get::<_, Option<String>>(at).map(Option::unwrap_or_default);
+                out.push((0..width).map(value).collect::<duckdb::Result<_>>()?);
+            }
+            Ok(out)
+        };
+        read().map_err(|e| failed(of, &e))
+    }
+
+    /// The one row of a query that returns integers; nulls are zero.
+    ///
+    /// # Errors
+    /// When the query fails.
+    pub(crate) fn integers<const N: usize>(&self, query: &str, of: &Path) -> Result<[i64; N], LakeError> {
+        let row = self.texts(query, of)?.into_iter().next().unwrap_or_default();
+        Ok(std::array::from_fn(|at| row.get(at).and_then(|text| text.parse().ok()).unwrap_or(0)))
+    }
 }
 
 impl Drop for Sql {
@@ -71,12 +128,12 @@ impl Drop for Sql {
     }
 }
 
-/// Removes what a run that was killed spilled. Only the writer spills.
+/// Removes what runs that were killed spilled.
 ///
 /// # Errors
 /// When the folder cannot be removed.
-pub(crate) fn clear(store: &Path) -> Result<(), LakeError> {
-    let spill = store.join(SPILL);
+pub(crate) fn clear(store: &Path, spill: Spill) -> Result<(), LakeError> {
+    let spill = spill.folder(store);
     match std::fs::remove_dir_all(&spill) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(LakeError::io("remove", &spill, error)),
         _ => Ok(()),
@@ -84,7 +141,14 @@ pub(crate) fn clear(store: &Path) -> Result<(), LakeError> {
 }
 
 fn failed(path: &Path, error: &duckdb::Error) -> LakeError {
-    LakeError::Table { path: path.to_owned(), reason: error.to_string() }
+    let text = error.to_string();
+    // The rest of it quotes the query.
+    let reason = text.split("\n\nLINE ").next().unwrap_or(&text).to_owned();
+    // DuckDB tells errors of the disk by their text only.
+    if ["No space left on device", "Disk quota exceeded"].iter().any(|text| reason.contains(text)) {
+        return LakeError::NoSpace { path: path.to_owned() };
+    }
+    LakeError::Table { path: path.to_owned(), reason }
 }
 
 /// A list of files for `read_parquet`.

@@ -1,23 +1,26 @@
 //! The one door through which a store changes: a commit writes files, makes them durable, and names them in one
 //! transaction as the next generation.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use super::archive::{self, Archived, Original};
 use super::chunk::{Chunk, ChunkFile};
 use super::disk::{self, FOLDERS};
 use super::error::LakeError;
-use super::ids::{self, Class, ENTRY_BYTES, Entry, Known};
+use super::ids::{self, Class, Entry, Known};
 use super::ingest::{Fault, FaultPoint};
-use super::manifest::{Manifest, Part, insert_part, signed};
+use super::manifest::{Manifest, Pack, Part, insert_pack, insert_part, signed};
+use super::packs::read_run;
 use super::parts::PartWriter;
 use super::source::find::Found;
+use super::source::layout::path_text;
 use super::symbols::{Sym, Symbols};
 use super::table::hex;
 use crate::model::time::Timestamp;
@@ -35,6 +38,8 @@ pub(crate) struct Counts {
     pub quarantined: u64,
     pub first: Option<Timestamp>,
     pub last: Option<Timestamp>,
+    /// The file changed while it was read.
+    pub changing: bool,
 }
 
 impl Counts {
@@ -46,6 +51,7 @@ impl Counts {
         self.quarantined += other.quarantined;
         self.first = [self.first, other.first].into_iter().flatten().min();
         self.last = [self.last, other.last].into_iter().flatten().max();
+        self.changing |= other.changing;
     }
 }
 
@@ -65,11 +71,20 @@ pub struct Writer {
     manifest: Manifest,
     fault: Option<Fault>,
     commits: u32,
+    archive: bool,
     _lock: disk::WriteLock,
 }
 
-/// Where ids of a cell stand: account, hour, pack, offset in bytes, how many.
-pub(crate) type Run = (String, i32, String, u64, u64);
+/// Where ids of a cell stand within a pack: account, hour, offset in bytes, how many.
+pub(crate) type Run = (Arc<str>, i32, u64, u64);
+
+/// The classes of every chunk's rows, the runs of the new ids and the pack that holds them.
+type Classified = (Vec<Vec<Class>>, Vec<Run>, Option<Pack>);
+
+/// The path of an id pack within the store.
+pub(crate) fn pack_name(generation: i64) -> String {
+    format!("ids/{generation:08}.ids")
+}
 
 impl Writer {
     /// Opens a store for writing, making it where there is none, and sweeps what no generation names.
@@ -84,14 +99,20 @@ impl Writer {
         }
         let lock = disk::WriteLock::take(store, wait, stop)?;
         let manifest = Manifest::open(store, true)?;
-        super::sql::clear(store)?;
-        let writer = Self { store: store.to_owned(), manifest, fault: None, commits: 0, _lock: lock };
+        super::sql::clear(store, super::sql::Spill::Writer)?;
+        let writer = Self { store: store.to_owned(), manifest, fault: None, commits: 0, archive: false, _lock: lock };
         writer.sweep()?;
         Ok(writer)
     }
 
-    pub(crate) fn set_fault(&mut self, fault: Option<Fault>) {
+    /// For tests: where to abort the process.
+    pub fn set_fault(&mut self, fault: Option<Fault>) {
         self.fault = fault;
+    }
+
+    /// Whether what is committed from now on keeps its original files.
+    pub(crate) fn set_archive(&mut self, archive: bool) {
+        self.archive = archive;
     }
 
     pub(crate) fn manifest(&self) -> &Manifest {
@@ -114,6 +135,7 @@ impl Writer {
         if readers.try_lock().is_err() {
             return Ok(());
         }
+        super::sql::clear(&self.store, super::sql::Spill::Reader)?;
         let named = self.manifest.named()?;
         for folder in FOLDERS {
             let path = self.store.join(folder);
@@ -134,8 +156,9 @@ impl Writer {
     pub(crate) fn commit(&mut self, chunks: &[Chunk], now: Timestamp) -> Result<Vec<Vec<Counts>>, LakeError> {
         let generation = self.manifest.generation()? + 1;
         self.fault(FaultPoint::BeforeFiles);
-        let (classes, runs) = self.classify(chunks, generation)?;
-        let counts: Vec<Vec<Counts>> = chunks.iter().zip(&classes).map(|(c, classes)| counts_of(c, classes)).collect();
+        let (classes, runs, pack) = self.classify(chunks, generation)?;
+        let mut counts: Vec<Vec<Counts>> =
+            chunks.iter().zip(&classes).map(|(c, classes)| counts_of(c, classes)).collect();
         let stored = counts.iter().flatten().map(|own| own.stored).sum();
         let store = self.store.as_path();
         let written: Vec<Vec<Part>> = chunks
@@ -146,13 +169,15 @@ impl Writer {
             .map(|(at, (chunk, classes))| PartWriter { store, generation, chunk: at }.write(chunk, classes))
             .collect::<Result<_, _>>()?;
         self.fault(FaultPoint::AfterSegments);
+        let archived = self.keep_originals(chunks, &mut counts)?;
         self.sync_folders()?;
         self.fault(FaultPoint::BeforeManifest);
-        self.publish(generation, now, stored, |tx| {
+        self.publish(generation, now, signed(stored), |tx| {
             for part in written.iter().flatten() {
                 insert_part(tx, part)?;
             }
-            insert_runs(tx, &runs)?;
+            insert_ids(tx, pack.as_ref(), &runs, generation)?;
+            archive::insert(tx, &archived, generation)?;
             for (chunk, counts) in chunks.iter().zip(&counts) {
                 for (file, own) in chunk.files.iter().zip(counts) {
                     insert_file(tx, file, own, generation)?;
@@ -165,16 +190,45 @@ impl Writer {
         Ok(counts)
     }
 
+    /// Looks whether the files that end here are still what was read, and keeps their originals where that is wanted.
+    fn keep_originals(&self, chunks: &[Chunk], counts: &mut [Vec<Counts>]) -> Result<Vec<Archived>, LakeError> {
+        let mut files: Vec<(&ChunkFile, &mut Counts)> = chunks
+            .iter()
+            .zip(counts)
+            .flat_map(|(chunk, counts)| chunk.files.iter().zip(counts.iter_mut()))
+            .filter(|(file, _)| file.end.is_some())
+            .collect();
+        files.par_iter_mut().for_each(|(file, own)| own.changing = file.found.has_changed());
+        if !self.archive {
+            return Ok(Vec::new());
+        }
+        let originals: Vec<Original<'_>> = files
+            .iter()
+            .filter_map(|(file, own)| {
+                let end = file.end.as_ref().filter(|_| !own.changing)?;
+                let last = [file.before.last, own.last, end.digest.as_ref().map(|span| span.to)];
+                let last = last.into_iter().flatten().max().or(file.found.layout.delivered);
+                Some(Original { path: &file.found.path, hash: &end.hash, last })
+            })
+            .collect();
+        let kept = archive::keep(&self.store, &originals)?;
+        let known: BTreeSet<&str> = kept.iter().map(|one| one.path.as_str()).collect();
+        for (file, own) in &mut files {
+            own.changing = !known.contains(file.path.as_str());
+        }
+        Ok(kept)
+    }
+
     pub(crate) fn sync_folders(&self) -> Result<(), LakeError> {
         FOLDERS.iter().try_for_each(|folder| disk::sync_dir(&self.store.join(folder)))
     }
 
-    /// Runs one transaction that ends in a new generation.
+    /// Runs one transaction that ends in a new generation, with so many events more than the one before.
     pub(crate) fn publish(
         &mut self,
         generation: i64,
         now: Timestamp,
-        events: u64,
+        events: i64,
         change: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
     ) -> Result<(), LakeError> {
         let fail = self.manifest.fail();
@@ -183,7 +237,7 @@ impl Writer {
         let done = change(&tx).and_then(|()| {
             tx.execute(
                 "INSERT INTO generations (id, committed_at, program, events) VALUES (?1, ?2, ?3, ?4)",
-                params![generation, now.micros(), env!("CARGO_PKG_VERSION"), signed(events)],
+                params![generation, now.micros(), env!("CARGO_PKG_VERSION"), events],
             )
         });
         done.map_err(&fail)?;
@@ -195,7 +249,7 @@ impl Writer {
 
     /// Finds duplicates and conflicts, and writes the pack of the new ids. Of copies within a commit the one in the
     /// first file by name is the one that is kept.
-    fn classify(&self, chunks: &[Chunk], generation: i64) -> Result<(Vec<Vec<Class>>, Vec<Run>), LakeError> {
+    fn classify(&self, chunks: &[Chunk], generation: i64) -> Result<Classified, LakeError> {
         let mut classes: Vec<Vec<Class>> = chunks.iter().map(|c| vec![Class::New; c.rows.len()]).collect();
         let mut accounts = Symbols::default();
         let mut order: Vec<(Sym, i32, &Path, u32, u32)> = Vec::new();
@@ -212,7 +266,7 @@ impl Writer {
             let files = || if std::ptr::eq(a.2, b.2) { std::cmp::Ordering::Equal } else { a.2.cmp(b.2) };
             (a.0, a.1).cmp(&(b.0, b.1)).then_with(files).then_with(|| (a.3, a.4).cmp(&(b.3, b.4)))
         });
-        let name = format!("ids/{generation:08}.ids");
+        let name = pack_name(generation);
         let (mut pack, mut runs) = (Vec::new(), Vec::new());
         let mut packs: BTreeMap<String, File> = BTreeMap::new();
         for cell in order.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
@@ -231,13 +285,16 @@ impl Writer {
             }
             if !run.is_empty() {
                 let offset = ids::append(&mut pack, &run);
-                runs.push((account.to_owned(), *hour, name.clone(), offset, run.len() as u64));
+                let same = runs.last().map(|(known, ..): &Run| known).filter(|known| &***known == account);
+                runs.push((same.map_or_else(|| account.into(), Arc::clone), *hour, offset, run.len() as u64));
             }
         }
-        if !pack.is_empty() {
-            disk::write_file(&self.store.join(&name), &pack)?;
+        if pack.is_empty() {
+            return Ok((classes, runs, None));
         }
-        Ok((classes, runs))
+        disk::write_file(&self.store.join(&name), &pack)?;
+        let (bytes, hash) = (pack.len() as u64, blake3::hash(&pack).to_hex().to_string());
+        Ok((classes, runs, Some(Pack { name, bytes, hash })))
     }
 
     fn known(&self, account: &str, hour: i32, packs: &mut BTreeMap<String, File>) -> Result<Known, LakeError> {
@@ -248,30 +305,32 @@ impl Writer {
                 let file = File::open(&path).map_err(|e| LakeError::io("open", &path, e))?;
                 packs.insert(pack.clone(), file);
             }
-            let mut bytes = vec![0u8; count as usize * ENTRY_BYTES];
             if let Some(file) = packs.get(&pack) {
-                file.read_exact_at(&mut bytes, offset).map_err(|error| match error.kind() {
-                    std::io::ErrorKind::UnexpectedEof => LakeError::Damaged {
-                        path: path.clone(),
-                        reason: "it is shorter than the manifest says".to_owned(),
-                    },
-                    _ => LakeError::io("read", &path, error),
-                })?;
+                read_run(file, &path, offset, count, &mut known)?;
             }
-            known.add(&bytes).ok_or_else(|| LakeError::Damaged { path, reason: "odd length".to_owned() })?;
         }
         Ok(known)
     }
 
-    /// Notes a new modification time of a file whose content did not change.
-    pub(crate) fn touch(&mut self, files: &[Found]) -> Result<(), LakeError> {
+    /// Notes a new modification time of files whose content, with this hash, did not change.
+    pub(crate) fn touch(&mut self, files: &[(Found, String)]) -> Result<(), LakeError> {
+        let originals: Vec<Original<'_>> = files
+            .iter()
+            .filter(|_| self.archive)
+            .map(|(found, hash)| Original { path: &found.path, hash, last: None })
+            .collect();
+        let archived = archive::keep(&self.store, &originals)?;
+        disk::sync_dir(&self.store.join(disk::ARCHIVE))?;
         let fail = self.manifest.fail();
+        let generation = self.manifest.generation()?;
         let tx = self.manifest.connection.transaction().map_err(&fail)?;
-        for found in files {
-            tx.execute(
-                "UPDATE files SET mtime = ?2, size = ?3 WHERE path = ?1",
-                params![found.path.to_string_lossy(), found.mtime, signed(found.size)],
+        archive::insert(&tx, &archived, generation).map_err(&fail)?;
+        for (found, _) in files {
+            tx.prepare_cached(
+                "UPDATE files SET mtime = ?2, size = ?3,
+                 status = CASE status WHEN 'changing' THEN 'complete' ELSE status END WHERE path = ?1",
             )
+            .and_then(|mut update| update.execute(params![path_text(&found.path), found.mtime, signed(found.size)]))
             .map_err(&fail)?;
         }
         tx.commit().map_err(&fail)
@@ -341,19 +400,27 @@ impl Writer {
     }
 }
 
-pub(crate) fn insert_runs(tx: &Transaction<'_>, runs: &[Run]) -> rusqlite::Result<()> {
+/// Names a pack and its runs.
+pub(crate) fn insert_ids(
+    tx: &Transaction<'_>,
+    pack: Option<&Pack>,
+    runs: &[Run],
+    generation: i64,
+) -> rusqlite::Result<()> {
+    let Some(pack) = pack else { return Ok(()) };
+    insert_pack(tx, pack, generation)?;
     let mut statement =
         tx.prepare_cached("INSERT INTO id_runs (account, hour, pack, offset, count) VALUES (?1, ?2, ?3, ?4, ?5)")?;
-    for (account, hour, pack, offset, count) in runs {
-        statement.execute(params![account, hour, pack, signed(*offset), signed(*count)])?;
+    for (account, hour, offset, count) in runs {
+        statement.execute(params![&**account, hour, pack.name, signed(*offset), signed(*count)])?;
     }
     Ok(())
 }
 
 fn insert_file(tx: &Transaction<'_>, file: &ChunkFile, own: &Counts, generation: i64) -> rusqlite::Result<()> {
-    let path = file.found.path.to_string_lossy();
+    let path = file.path.as_str();
     if file.fresh {
-        tx.prepare_cached("DELETE FROM quarantine WHERE file = ?1")?.execute([path.as_ref()])?;
+        tx.prepare_cached("DELETE FROM quarantine WHERE file = ?1")?.execute([path])?;
     }
     for bad in &file.bad {
         let hash = bad.raw.as_ref().map(|raw| hex(blake3::hash(raw).as_bytes().get(..16).unwrap_or(&[])));
@@ -372,8 +439,12 @@ fn insert_file(tx: &Transaction<'_>, file: &ChunkFile, own: &Counts, generation:
             generation
         ])?;
     }
-    let Some(end) = &file.end else { return Ok(()) };
-    tx.prepare_cached("DELETE FROM digests WHERE path = ?1")?.execute([path.as_ref()])?;
+    let Some(end) = &file.end else {
+        // What an earlier reading said of the file no longer fits what is set aside of it.
+        tx.prepare_cached("UPDATE files SET status = 'changing', mtime = -1 WHERE path = ?1")?.execute([path])?;
+        return Ok(());
+    };
+    tx.prepare_cached("DELETE FROM digests WHERE path = ?1")?.execute([path])?;
     if let Some(span) = &end.digest {
         tx.prepare_cached(
             "INSERT INTO digests (path, account, region, trail, first, last, log_files)
@@ -400,7 +471,8 @@ fn insert_file(tx: &Transaction<'_>, file: &ChunkFile, own: &Counts, generation:
     .execute(params![
         path,
         signed(file.found.size),
-        file.found.mtime,
+        // No file has this time: it is read again.
+        if sum.changing { -1 } else { file.found.mtime },
         end.hash,
         end.kind.as_str(),
         layout.account,
@@ -413,7 +485,11 @@ fn insert_file(tx: &Transaction<'_>, file: &ChunkFile, own: &Counts, generation:
         signed(sum.quarantined),
         sum.first.map(Timestamp::micros),
         sum.last.map(Timestamp::micros),
-        if end.whole { "complete" } else { "incomplete" },
+        match (sum.changing, end.whole) {
+            (true, _) => "changing",
+            (false, true) => "complete",
+            (false, false) => "incomplete",
+        },
         generation
     ])?;
     Ok(())

@@ -95,13 +95,22 @@ fn visit(path: &Path, named: bool, seen: &mut BTreeSet<PathBuf>, out: &mut Listi
         }
         return;
     }
-    let mtime = meta
-        .modified()
+    out.files.push(Found { path: real, size: meta.len(), mtime: mtime(&meta), layout });
+}
+
+fn mtime(meta: &std::fs::Metadata) -> i64 {
+    meta.modified()
         .ok()
         .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
         .and_then(|since| i64::try_from(since.as_nanos()).ok())
-        .unwrap_or(0);
-    out.files.push(Found { path: real, size: meta.len(), mtime, layout });
+        .unwrap_or(0)
+}
+
+impl Found {
+    /// Whether the file is not what it was when it was listed. One that is gone was what it was.
+    pub(crate) fn has_changed(&self) -> bool {
+        std::fs::metadata(&self.path).is_ok_and(|now| (now.len(), mtime(&now)) != (self.size, self.mtime))
+    }
 }
 
 /// Whether the first bytes of a file are those of a form that holds records.

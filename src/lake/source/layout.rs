@@ -7,6 +7,22 @@ use std::path::Path;
 use crate::model::arn::AccountId;
 use crate::model::time::Timestamp;
 
+/// A path as text that no other path has: names need not be UTF-8. A byte that is no UTF-8 stands as `\xff`, a
+/// backslash is written twice; all else, control characters too, stays as it is.
+#[must_use]
+pub fn path_text(path: &Path) -> String {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        match chunk.valid() {
+            plain if !plain.contains('\\') => out.push_str(plain),
+            text => out.push_str(&text.replace('\\', "\\\\")),
+        }
+        out.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    out
+}
+
 /// What kind of file CloudTrail says it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum FileKind {
@@ -97,6 +113,17 @@ fn delivered(text: &str) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_two_paths_have_one_text() {
+        use std::os::unix::ffi::OsStrExt;
+        let names: [&[u8]; 9] =
+            [b"a", b"a\xff", b"a\xfe", b"a\\xff", b"a\\\\xff", b"a\n", b"a\xef\xbf\xbd", b"a\xc3", b"a\xc3\xa9"];
+        let texts: Vec<String> =
+            names.iter().map(|name| path_text(Path::new(std::ffi::OsStr::from_bytes(name)))).collect();
+        assert_eq!(texts[..6], ["a", "a\\xff", "a\\xfe", "a\\\\xff", "a\\\\\\\\xff", "a\n"]);
+        assert_eq!(texts.iter().collect::<std::collections::BTreeSet<_>>().len(), names.len(), "{texts:?}");
+    }
 
     #[test]
     fn names_and_folders() {

@@ -2,6 +2,7 @@
 
 mod events;
 mod folds;
+mod slices;
 
 use std::io::Cursor;
 use std::path::Path;
@@ -19,6 +20,7 @@ use crate::model::time::Timestamp;
 pub use events::EventRow;
 pub(crate) use events::{events_bytes, hex, read_events};
 pub(crate) use folds::{fold_bytes, read_fold};
+pub(crate) use slices::{CallColumns, CallRow, KeyColumns, via};
 
 /// Rows of a row group: small enough to prune by, large enough to compress.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
@@ -99,6 +101,16 @@ impl<'p> Table<'p> {
     pub(crate) fn read(path: &'p Path) -> Result<Self, LakeError> {
         let bytes = std::fs::read(path).map_err(|e| LakeError::io("read", path, e))?;
         match ParquetReader::new(Cursor::new(bytes)).finish() {
+            Ok(frame) => Ok(Self { frame, path }),
+            Err(error) => Err(failed(path, &error)),
+        }
+    }
+
+    /// Reads some columns only.
+    pub(crate) fn read_columns(path: &'p Path, columns: &[&str]) -> Result<Self, LakeError> {
+        let bytes = std::fs::read(path).map_err(|e| LakeError::io("read", path, e))?;
+        let columns = columns.iter().map(|name| (*name).to_owned()).collect();
+        match ParquetReader::new(Cursor::new(bytes)).with_columns(Some(columns)).finish() {
             Ok(frame) => Ok(Self { frame, path }),
             Err(error) => Err(failed(path, &error)),
         }

@@ -3,9 +3,12 @@
 // The lints that spare tests know a test module by this.
 #![cfg(test)]
 
+mod archive;
+mod check;
 mod crash;
 mod faults;
 mod forms;
+mod prune;
 mod real;
 mod speed;
 
@@ -61,7 +64,16 @@ pub struct Contents {
     pub coverage: BTreeMap<CoverageKey, u64>,
 }
 
+/// Fails where an invariant of the store does not hold.
+pub fn assert_clean(store: &Path) {
+    let report = jitscan::lake::check(store).unwrap();
+    let bad: Vec<_> = report.rows.iter().filter(|row| row.status == jitscan::lake::CheckStatus::Bad).collect();
+    assert!(report.is_clean() && bad.is_empty(), "{bad:#?}");
+}
+
+/// What a store says, which must be clean.
 pub fn contents(store: &Path) -> Contents {
+    assert_clean(store);
     let reader = Reader::open(store).unwrap();
     let mut events: BTreeMap<[u8; 16], usize> = BTreeMap::new();
     reader.events(|row: EventRow| *events.entry(row.content).or_default() += 1).unwrap();
