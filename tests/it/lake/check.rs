@@ -131,7 +131,8 @@ fn every_kind_of_file_is_looked_at() {
     assert_eq!(files.len(), 9);
     for name in &files {
         let length = fs::metadata(sound.store().join(name)).unwrap().len() as usize;
-        let damages: [(&str, &dyn Fn(&Path)); 5] = [
+        type Damage<'d> = (&'d str, &'d dyn Fn(&Path));
+        let damages: [Damage<'_>; 5] = [
             ("a byte flipped in the middle", &|path| {
                 let mut bytes = fs::read(path).unwrap();
                 bytes[length / 2] ^= 1;
