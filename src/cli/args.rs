@@ -72,6 +72,12 @@ pub enum Command {
         #[command(subcommand)]
         kind: IngestKind,
     },
+    /// Look after the store: merge its files, check its invariants, remove what is old
+    Lake {
+        /// What to do.
+        #[command(subcommand)]
+        action: LakeAction,
+    },
     /// Say what the logs can speak for
     Coverage(CoverageArgs),
     /// Verify that log files are what CloudTrail delivered
@@ -158,6 +164,44 @@ pub struct IngestLogs {
     /// Files or folders
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+    /// Leave out request parameters and response elements: a smaller store, and the same facts, but investigations see
+    /// less
+    #[arg(long)]
+    pub slim: bool,
+    /// Also keep the files that this run reads, unchanged, within the store
+    #[arg(long)]
+    pub archive: bool,
+    /// Wait for another writer instead of failing
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// `jitscan lake …`.
+#[derive(Debug, Subcommand)]
+pub enum LakeAction {
+    /// Merge small files into large ones; the events and facts stay what they are
+    Compact {
+        /// Wait for another writer instead of failing
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Check every invariant of the store: files against their hashes, facts and ids against events, counts against
+    /// each other. Exits with 1 where something is damaged, and names it
+    Check,
+    /// Remove the events before a day, and everything that speaks of them. Says what would go; --yes does it
+    #[command(after_long_help = super::commands::lake::PRUNE_HELP)]
+    Prune(PruneArgs),
+}
+
+/// `jitscan lake prune`.
+#[derive(Debug, Args)]
+pub struct PruneArgs {
+    /// The first day that stays, such as 2026-01-31; it begins at midnight UTC
+    #[arg(long, value_name = "DATE", value_parser = super::span::date)]
+    pub before: Timestamp,
+    /// Do it; there is no way back
+    #[arg(long)]
+    pub yes: bool,
     /// Wait for another writer instead of failing
     #[arg(long)]
     pub wait: bool,

@@ -75,6 +75,7 @@ pub fn run(cli: &Cli, stop: Arc<AtomicBool>) -> Result<Status, CommandError> {
         Command::Ingest { kind } => commands::ingest::run(&context, kind),
         Command::Coverage(args) => commands::coverage::run(&context, args),
         Command::Logs { action } => commands::logs::run(&context, action),
+        Command::Lake { action } => commands::lake::run(&context, action),
         Command::Scan(args) => commands::scan::run(&context, args),
         Command::Entitlements(filter) => commands::entitlements::run(&context, filter),
         Command::Usage(filter) => commands::usage::run(&context, filter),

@@ -66,6 +66,16 @@ pub fn threads(text: &str) -> Result<NonZeroUsize, String> {
         .ok_or_else(|| format!("`{text}` is not a number of threads; expected 1 to {MAX_THREADS}"))
 }
 
+/// Reads a date, meaning its midnight UTC. Times of day are refused: what is asked by the day is done by the day.
+///
+/// # Errors
+/// Says what was expected.
+pub fn date(text: &str) -> Result<Timestamp, String> {
+    let bad = || format!("`{text}` is not a date; expected a day such as 2026-01-31");
+    let time: Timestamp = text.parse().map_err(|_| bad())?;
+    if text.len() == 10 && time == time.day().start() { Ok(time) } else { Err(bad()) }
+}
+
 /// Reads a severity.
 ///
 /// # Errors

@@ -11,6 +11,7 @@ mod damage;
 mod hostile;
 
 mod ingest;
+mod lake;
 mod logs;
 mod process;
 mod trails;

@@ -9,10 +9,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::cli::args::{IngestFiles, IngestKind, IngestLogs};
 use crate::cli::context::{CommandError, Context};
 use crate::cli::documents::{DocumentKind, account_of};
+use crate::cli::escape::terminal;
 use crate::cli::exit::Status;
 use crate::cli::output::Meta;
 use crate::compare::assessment::Gap;
-use crate::lake::{IngestOptions, Progress, PutDocument, Writer, ingest_cloudtrail};
+use crate::lake::{IngestOptions, Progress, PutDocument, Writer, ingest_cloudtrail, path_text};
 use crate::model::defect::Defect;
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 use crate::model::time::Timestamp;
@@ -58,6 +59,8 @@ fn cloudtrail(context: &Context<'_>, args: &IngestLogs) -> Result<Status, Comman
     let mut options = IngestOptions::new(context.now);
     options.threads = context.threads();
     options.wait = args.wait;
+    options.slim = args.slim;
+    options.archive = args.archive;
     options.stop = std::sync::Arc::clone(&context.stop);
     let bar = Bar::new(context.shows_progress());
     let report = ingest_cloudtrail(&context.global.store, &args.paths, &options, &bar)?;
@@ -76,17 +79,21 @@ fn cloudtrail(context: &Context<'_>, args: &IngestLogs) -> Result<Status, Comman
             source.conflicts,
             source.quarantined,
         ];
-        let mut row: Vec<Cell> = vec![source.source.display().to_string().into()];
+        let mut row: Vec<Cell> = vec![path_text(&source.source).into()];
         row.extend(numbers.map(Cell::from));
         table.rows.push(row);
         for (path, reason) in &source.lost {
-            context.note(&format!("lost: {}: {reason}", path.display()));
+            context.note(&format!("lost: {}: {reason}", terminal(&path_text(path))));
             gaps.push(Gap {
                 kind: "source".to_owned(),
-                what: format!("{} could not be read: {reason}", path.display()),
+                what: format!("{} could not be read: {reason}", path_text(path)),
                 remedy: "make it readable and ingest it again".to_owned(),
             });
         }
+    }
+    let changing: u64 = report.sources.iter().map(|source| source.changing).sum();
+    if changing > 0 {
+        context.note(&format!("{changing} files changed while they were read; the next ingest reads them again"));
     }
     if report.is_incomplete() {
         status = status.and(Status::Incomplete);

@@ -7,6 +7,7 @@ pub mod demo;
 pub mod entitlements;
 pub mod findings;
 pub mod ingest;
+pub mod lake;
 pub mod logs;
 pub mod policy;
 pub mod query;

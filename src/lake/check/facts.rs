@@ -3,6 +3,8 @@
 //! Neither side is sorted or grouped by its keys: a key's hash, times its count, adds up to the same on both sides where
 //! the keys and counts are the same. What differs is named by day and account.
 
+use std::collections::BTreeMap;
+
 use super::files::reason;
 use super::{Check, PartKind};
 use crate::lake::error::LakeError;
@@ -104,25 +106,28 @@ impl Check<'_> {
     /// Usage, shapes, coverage, sessions and credentials are what the events say.
     pub(super) fn facts(&mut self) {
         let months = self.months();
+        let mut compared: BTreeMap<PartKind, u64> = BTreeMap::new();
         for month in months.keys() {
             for kind in [PartKind::Usage, PartKind::Shapes, PartKind::Coverage, PartKind::Sessions, PartKind::Issued] {
                 let (Some(_), Some(_)) = (self.month(PartKind::Events, month), self.month(kind, month)) else {
                     self.report.info(kind.as_str(), month, "not compared with the events: a file is damaged");
                     continue;
                 };
-                let compared = match kind {
+                *compared.entry(kind).or_default() += 1;
+                let done = match kind {
                     PartKind::Sessions => self.sessions(month),
                     PartKind::Issued => self.issued(month),
                     _ => self.counted(kind, month),
                 };
-                if let Err(error) = compared {
+                if let Err(error) = done {
                     let detail = format!("it cannot be compared with the events: {}", reason(&error));
                     self.report.bad(kind.as_str(), month, detail);
                 }
             }
         }
         for kind in [PartKind::Usage, PartKind::Shapes, PartKind::Coverage, PartKind::Sessions, PartKind::Issued] {
-            self.report.close(kind.as_str(), "months", format!("{} agree with their events", months.len()));
+            let months = compared.get(&kind).copied().unwrap_or(0);
+            self.report.close(kind.as_str(), "months", format!("{months} compared with their events"));
         }
     }
 

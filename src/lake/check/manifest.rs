@@ -112,7 +112,7 @@ impl Check<'_> {
             let detail = format!("{changing} changed while they were read: the next ingest reads them again");
             self.report.info("files", "files", detail);
         }
-        self.report.close("files", "files", format!("{files}, of which {stored} events are"));
+        self.report.close("files", "files", format!("{files} log files, which brought {stored} events"));
         Ok(())
     }
 

@@ -141,7 +141,8 @@ fn a_file_that_grows_while_it_is_read() {
         let options = IngestOptions { archive, ..options() };
         fs::write(&path, record(1) + "\n").unwrap();
         let grow = Then(path.clone(), |path: &Path| {
-            fs::write(path, record(1) + "\n" + &record(2) + "\n" + &record(3).chars().take(40).collect::<String>()).unwrap();
+            fs::write(path, record(1) + "\n" + &record(2) + "\n" + &record(3).chars().take(40).collect::<String>())
+                .unwrap();
         });
         let report = ingest_cloudtrail(&store, std::slice::from_ref(&logs_folder), &options, &grow).unwrap();
         // What was read is there.

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use jitscan::lake::{Fault, FaultPoint, Progress};
+use jitscan::lake::{CheckStatus, Effort, Fault, FaultPoint, Progress, Writer, check};
 use proptest::prelude::*;
 
 use super::*;
@@ -12,15 +12,49 @@ use super::*;
 const STORE: &str = "JITSCAN_TEST_STORE";
 const LOGS: &str = "JITSCAN_TEST_LOGS";
 const FAULT: &str = "JITSCAN_TEST_FAULT";
+const JOB: &str = "JITSCAN_TEST_JOB";
 
-const POINTS: [FaultPoint; 6] = [
+const POINTS: [FaultPoint; 7] = [
     FaultPoint::BeforeFiles,
     FaultPoint::AfterSegments,
     FaultPoint::BeforeManifest,
     FaultPoint::InManifest,
     FaultPoint::AfterManifest,
     FaultPoint::InCompaction,
+    FaultPoint::InPrune,
 ];
+
+/// What a process does that is killed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Job {
+    /// Reads the logs and keeps the originals.
+    Ingest,
+    /// Merges all that can be merged.
+    Compact,
+    /// Removes what lies before [`CUT`].
+    Prune,
+}
+
+/// Within the second of the days of [`Case`].
+const CUT: &str = "2025-03-02";
+
+impl Job {
+    const ALL: [Self; 3] = [Self::Ingest, Self::Compact, Self::Prune];
+
+    fn run(self, store: &Path, logs: &Path, fault: Option<Fault>) {
+        let options = IngestOptions { archive: true, fault, ..small() };
+        if self == Self::Ingest {
+            counts(&ingest_cloudtrail(store, &[logs.to_owned()], &options, &Quiet).unwrap());
+            return;
+        }
+        let mut writer = Writer::open(store, false, &Default::default()).unwrap();
+        writer.set_fault(fault);
+        match self {
+            Self::Prune => drop(writer.prune(CUT.parse().unwrap(), options.now).unwrap()),
+            _ => drop(writer.compact(Effort::Full, options.now).unwrap()),
+        }
+    }
+}
 
 /// Small batches, so that a run has many commits, and its folds are merged at the end.
 fn small() -> IngestOptions {
@@ -31,18 +65,18 @@ fn small() -> IngestOptions {
 #[test]
 fn child() {
     let (Some(store), Some(logs)) = (std::env::var_os(STORE), std::env::var_os(LOGS)) else { return };
-    let mut options = small();
-    if let Ok(fault) = std::env::var(FAULT) {
+    let fault = std::env::var(FAULT).ok().map(|fault| {
         let (point, commit) = fault.split_once(' ').unwrap();
-        let point = POINTS[point.parse::<usize>().unwrap()];
-        options.fault = Some(Fault { point, commit: commit.parse().unwrap() });
-    }
-    ingest_cloudtrail(Path::new(&store), &[PathBuf::from(logs)], &options, &Quiet).unwrap();
+        Fault { point: POINTS[point.parse::<usize>().unwrap()], commit: commit.parse().unwrap() }
+    });
+    let job = Job::ALL[std::env::var(JOB).unwrap().parse::<usize>().unwrap()];
+    job.run(Path::new(&store), Path::new(&logs), fault);
 }
 
-fn start(store: &Path, logs: &Path, fault: Option<&str>) -> std::process::Child {
+fn start(job: Job, store: &Path, logs: &Path, fault: Option<&str>) -> std::process::Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "lake::crash::child"]).env(STORE, store).env(LOGS, logs);
+    command.env(JOB, Job::ALL.iter().position(|other| *other == job).unwrap().to_string());
     if let Some(fault) = fault {
         command.env(FAULT, fault);
     }
@@ -52,24 +86,51 @@ fn start(store: &Path, logs: &Path, fault: Option<&str>) -> std::process::Child 
 struct Case {
     folder: tempfile::TempDir,
     want: Contents,
+    /// What is left of it after a prune.
+    pruned: Contents,
 }
 
 impl Case {
     /// Twenty-four files, some of whose events overlap, and what a run without interruption makes of them.
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        logs(&folder.path().join("logs"), 0..1200, 100);
-        logs(&folder.path().join("logs/again"), 1150..2350, 100);
-        let want = folder.path().join("want");
-        ingest(&want, &folder.path().join("logs"));
-        let want = contents(&want);
+        // The last thousand are of the second day.
+        let start = 86_400 - 1350;
+        logs(&folder.path().join("logs"), start..start + 1200, 100);
+        logs(&folder.path().join("logs/again"), start + 1150..start + 2350, 100);
+        let store = folder.path().join("want");
+        ingest(&store, &folder.path().join("logs"));
+        let want = contents(&store);
         assert_eq!(want.events.len(), 2350);
         assert!(want.events.values().all(|count| *count == 1));
-        Self { folder, want }
+        Job::Prune.run(&store, Path::new(""), None);
+        let pruned = contents(&store);
+        assert_eq!(pruned.events.len(), 1000);
+        Self { folder, want, pruned }
     }
 
     fn logs(&self) -> PathBuf {
         self.folder.path().join("logs")
+    }
+
+    fn want(&self) -> Contents {
+        self.want.clone()
+    }
+
+    fn pruned(&self) -> Contents {
+        self.pruned.clone()
+    }
+
+    /// Compares with what was never disturbed; nothing else is left in the store.
+    fn settled(&self, store: &Path, pruned: bool, how: &str) {
+        let want = if pruned { &self.pruned } else { &self.want };
+        assert_eq!(&contents(store), want, "{how}");
+        let strays: Vec<_> =
+            check(store).unwrap().rows.into_iter().filter(|row| row.status == CheckStatus::Info).collect();
+        assert!(strays.iter().all(|row| row.check != "folders"), "{how}: {strays:#?}");
+        // Of the twenty-four files, those all of whose events went are gone.
+        let kept = if pruned { 11 } else { 24 };
+        assert_eq!(std::fs::read_dir(store.join("archive")).unwrap().count(), kept, "{how}");
     }
 
     /// Runs again and compares with the uninterrupted run.
@@ -87,10 +148,14 @@ fn abort_at_every_point_of_a_commit() {
     let case = Case::new();
     for (number, point) in POINTS.iter().enumerate() {
         // The folds are merged after the last of twelve commits.
-        let commits: &[u32] = if *point == FaultPoint::InCompaction { &[12] } else { &[0, 3, 11] };
+        let commits: &[u32] = match point {
+            FaultPoint::InPrune => continue,
+            FaultPoint::InCompaction => &[12],
+            _ => &[0, 3, 11],
+        };
         for commit in commits {
             let store = case.folder.path().join(format!("store-{number}-{commit}"));
-            let status = start(&store, &case.logs(), Some(&format!("{number} {commit}"))).wait().unwrap();
+            let status = start(Job::Ingest, &store, &case.logs(), Some(&format!("{number} {commit}"))).wait().unwrap();
             assert!(!status.success(), "{point:?} {commit} was not reached");
             if *commit > 0 {
                 // What was complete can be read before anything is repaired.
@@ -104,19 +169,102 @@ fn abort_at_every_point_of_a_commit() {
 }
 
 #[test]
+fn abort_at_every_point_of_what_looks_after_a_store() {
+    let case = Case::new();
+    let first = case.folder.path().join("first");
+    Job::Ingest.run(&first, &case.logs(), None);
+    for (job, points) in [
+        (Job::Compact, &[FaultPoint::InCompaction, FaultPoint::InManifest][..]),
+        (Job::Prune, &[FaultPoint::InPrune, FaultPoint::InManifest, FaultPoint::AfterManifest]),
+    ] {
+        for point in points {
+            let store = case.folder.path().join(format!("{job:?}-{point:?}"));
+            copy_store(&first, &store);
+            let number = POINTS.iter().position(|other| other == point).unwrap();
+            let status = start(job, &store, &case.logs(), Some(&format!("{number} 0"))).wait().unwrap();
+            assert!(!status.success(), "{job:?} {point:?} was not reached");
+            let done = job == Job::Prune && *point == FaultPoint::AfterManifest;
+            assert_eq!(contents(&store), if done { case.pruned() } else { case.want() }, "{job:?} {point:?}");
+            job.run(&store, &case.logs(), None);
+            case.settled(&store, job == Job::Prune, &format!("{job:?} {point:?}"));
+        }
+    }
+}
+
+fn copy_store(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_store(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// Numbers that look random, the same in every run of a seed.
+struct Dice(u64);
+
+impl Dice {
+    /// Below `sides`.
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % sides.max(1)
+    }
+}
+
+fn from_environment(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
+}
+
+/// Ingest, compaction and prune, killed at random, again and again: `JITSCAN_KILLS=300 cargo nextest run kill_at` for
+/// more of it, `JITSCAN_SEED` for other moments.
+#[test]
 fn kill_at_any_time() {
     let case = Case::new();
-    for (number, delay) in [5u64, 20, 40, 60, 90, 130, 200].into_iter().enumerate() {
-        let store = case.folder.path().join(format!("store-{number}"));
-        // Several deaths in a row.
-        for more in 0..3 {
-            let mut child = start(&store, &case.logs(), None);
-            std::thread::sleep(Duration::from_millis(delay + 10 * more));
-            child.kill().unwrap();
-            child.wait().unwrap();
+    let (wanted, seed) = (from_environment("JITSCAN_KILLS", 30), from_environment("JITSCAN_SEED", 20_261_121));
+    let mut dice = Dice(seed | 1);
+    let mut took: [u64; 3] = [0; 3];
+    let (mut kills, mut late, mut lives) = ([0u64; 3], 0, 0);
+    while kills.iter().sum::<u64>() < wanted {
+        lives += 1;
+        let store = case.folder.path().join(format!("life-{lives}"));
+        for (at, job) in Job::ALL.into_iter().enumerate() {
+            if took[at] == 0 {
+                // How long it takes undisturbed, in a process of its own.
+                let measured = case.folder.path().join("measured");
+                let begin = std::time::Instant::now();
+                assert!(start(job, &measured, &case.logs(), None).wait().unwrap().success());
+                took[at] = begin.elapsed().as_micros() as u64;
+            }
+            for _ in 0..1 + dice.roll(5) {
+                let mut child = start(job, &store, &case.logs(), None);
+                std::thread::sleep(Duration::from_micros(dice.roll(took[at])));
+                let late_now = child.try_wait().unwrap().is_some();
+                child.kill().unwrap();
+                child.wait().unwrap();
+                late += u64::from(late_now);
+                kills[at] += u64::from(!late_now);
+                if store.join("manifest.sqlite").is_file() && kills[at].is_multiple_of(3) {
+                    match check(&store) {
+                        Ok(report) => assert!(report.is_clean(), "{job:?}, seed {seed}: {:#?}", report.rows),
+                        // Killed before the first table was there.
+                        Err(error) => assert!(matches!(error, jitscan::lake::LakeError::Missing { .. }), "{error}"),
+                    }
+                }
+            }
+            job.run(&store, &case.logs(), None);
+            case.settled(&store, job == Job::Prune, &format!("{job:?}, life {lives}, seed {seed}"));
         }
-        case.complete(&store, &format!("killed after {delay} ms"));
+        std::fs::remove_dir_all(&store).unwrap();
     }
+    println!(
+        "{lives} stores; killed: ingest {}, compact {}, prune {}; {late} came too late",
+        kills[0], kills[1], kills[2]
+    );
 }
 
 #[test]

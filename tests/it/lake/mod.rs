@@ -54,7 +54,7 @@ pub fn all_time() -> Window {
 }
 
 /// All that a store says, in an order that does not depend on how it came in.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Contents {
     pub events: BTreeMap<[u8; 16], usize>,
     pub usage: BTreeMap<UsageKey, UsageFact>,

@@ -1,0 +1,139 @@
+//! `jitscan lake …`: looking after the store.
+
+use crate::cli::args::{LakeAction, PruneArgs};
+use crate::cli::commands::open;
+use crate::cli::context::{CommandError, Context};
+use crate::cli::exit::Status;
+use crate::cli::output::Meta;
+use crate::lake::{CheckStatus, Effort, Writer, check};
+use crate::model::table::{Cell, Column, ColumnKind, Table};
+
+/// What `lake prune --help` says at its end.
+pub const PRUNE_HELP: &str = "\
+What goes: events of the days before DATE, and what was folded from them; the ids by which their copies are known; \
+what was set aside of log files, and their originals, where all events of the file go; spans of digests that begin \
+before DATE. Analysis then takes these days for days without logs.
+
+What stays: the list of the log files that were read, so that they are not read again; calls that changed trails, \
+which are the history of what was recorded; IAM state and the lives of findings. Copies of old files under other names \
+are read, and their events stored again.";
+
+/// Runs it.
+///
+/// # Errors
+/// When the store cannot be read or written.
+pub fn run(context: &Context<'_>, action: &LakeAction) -> Result<Status, CommandError> {
+    match action {
+        LakeAction::Compact { wait } => compact(context, *wait),
+        LakeAction::Check => check_store(context),
+        LakeAction::Prune(args) => prune(context, args),
+    }
+}
+
+/// Opens a store that is there for writing. What looks after a store makes none.
+fn writer(context: &Context<'_>, wait: bool) -> Result<Writer, CommandError> {
+    let store = &context.global.store;
+    if !store.join("manifest.sqlite").is_file() {
+        return Err(crate::lake::LakeError::Missing { path: store.clone() }.into());
+    }
+    Ok(Writer::open(store, wait, &context.stop)?)
+}
+
+fn meta(command: &str, generation: i64) -> Meta {
+    Meta { command: command.to_owned(), generation: u64::try_from(generation).ok(), ..Meta::default() }
+}
+
+/// Columns of `lake compact`.
+#[must_use]
+pub fn compact_columns() -> Vec<Column> {
+    use ColumnKind::{Integer, Text};
+    vec![
+        Column::new("kind", Text, "kind of file: a kind of Parquet file, or ids"),
+        Column::new("files_before", Integer, "files before"),
+        Column::new("files_after", Integer, "files after"),
+        Column::new("rows_before", Integer, "rows, or ids, before"),
+        Column::new("rows_after", Integer, "rows, or ids, after: rows of facts with one key become one"),
+        Column::new("bytes_before", Integer, "bytes before"),
+        Column::new("bytes_after", Integer, "bytes after"),
+    ]
+}
+
+fn compact(context: &Context<'_>, wait: bool) -> Result<Status, CommandError> {
+    let done = writer(context, wait)?.compact(Effort::Full, context.now)?;
+    let mut table = Table { columns: compact_columns(), rows: Vec::new() };
+    for kind in &done.kinds {
+        let numbers = kind.files.iter().chain(&kind.rows).chain(&kind.bytes);
+        table.rows.push(std::iter::once(kind.kind.into()).chain(numbers.map(|n| Cell::from(*n))).collect());
+    }
+    context.emit(&meta("lake compact", done.generation), &table)?;
+    Ok(Status::Done)
+}
+
+/// Columns of `lake check`.
+#[must_use]
+pub fn check_columns() -> Vec<Column> {
+    use ColumnKind::Text;
+    vec![
+        Column::new("check", Text, "what was looked at"),
+        Column::new("subject", Text, "where: a file of the store, a month, a log file, or the kind as a whole"),
+        Column::new("status", Text, "ok, bad (the store is damaged) or info (nothing is wrong)"),
+        Column::new("detail", Text, "what was found"),
+    ]
+}
+
+fn check_store(context: &Context<'_>) -> Result<Status, CommandError> {
+    let report = check(&context.global.store)?;
+    let mut table = Table { columns: check_columns(), rows: Vec::new() };
+    for row in &report.rows {
+        let cells =
+            [row.check.into(), row.subject.as_str().into(), row.status.as_str().into(), row.detail.as_str().into()];
+        table.rows.push(cells.to_vec());
+    }
+    context.emit(&meta("lake check", report.generation), &table)?;
+    let bad = report.rows.iter().filter(|row| row.status == CheckStatus::Bad).count();
+    if bad > 0 {
+        let what = "bring it back from a copy, or ingest the logs into a new one";
+        context.note(&format!("the store is damaged (see {bad} of the rows): {what}"));
+    }
+    Ok(if report.is_clean() { Status::Done } else { Status::Failed })
+}
+
+/// Columns of `lake prune`.
+#[must_use]
+pub fn prune_columns() -> Vec<Column> {
+    use ColumnKind::{Boolean, Integer, Text};
+    vec![
+        Column::new("what", Text, "events, facts, ids, quarantine, archive (original files) or digests"),
+        Column::new("month", Text, "the month of which it speaks, where it is known"),
+        Column::new("entries", Integer, "how many go; not told of facts, which are in part folded anew"),
+        Column::new("files", Integer, "files of the store that go or are written anew"),
+        Column::new("bytes", Integer, "their bytes, or the bytes of the entries"),
+        Column::new("done", Boolean, "whether they are gone, or would go"),
+    ]
+}
+
+fn prune(context: &Context<'_>, args: &PruneArgs) -> Result<Status, CommandError> {
+    let pruned = if args.yes {
+        writer(context, args.wait)?.prune(args.before, context.now)?
+    } else {
+        open(context)?.prune_plan(args.before)?
+    };
+    let mut table = Table { columns: prune_columns(), rows: Vec::new() };
+    for row in &pruned.rows {
+        table.rows.push(vec![
+            row.what.as_str().into(),
+            row.month.as_str().into(),
+            row.entries.map_or(Cell::Null, Cell::from),
+            row.files.into(),
+            row.bytes.into(),
+            args.yes.into(),
+        ]);
+    }
+    context.emit(&meta("lake prune", pruned.generation), &table)?;
+    if pruned.rows.is_empty() {
+        context.note(&format!("nothing lies before {}", pruned.before));
+    } else if !args.yes {
+        context.note(&format!("nothing was removed; with --yes, what lies before {} goes for good", pruned.before));
+    }
+    Ok(Status::Done)
+}
