@@ -53,7 +53,7 @@ fn damage_is_1_and_named() {
     fs::write(segment.path(), bytes).unwrap();
     let run = place.line("lake check --format ndjson");
     assert_eq!(run.code, Some(1), "{run:?}");
-    assert!(run.stderr.contains("the store is damaged"));
+    assert!(run.stderr.contains("the store is damaged"), "{run:?}");
     let bad: Vec<_> = run.rows().into_iter().filter(|row| row["status"] == "bad").collect();
     assert_eq!(bad.len(), 1, "{bad:?}");
     let name = segment.file_name().into_string().unwrap();

@@ -42,7 +42,9 @@ impl Job {
     const ALL: [Self; 3] = [Self::Ingest, Self::Compact, Self::Prune];
 
     fn run(self, store: &Path, logs: &Path, fault: Option<Fault>) {
-        let options = IngestOptions { archive: true, fault, ..small() };
+        // Compaction is a job of its own, unless it is where an ingest is to die.
+        let compact_over = if fault.is_some_and(|fault| fault.point == FaultPoint::InCompaction) { 8 } else { 99 };
+        let options = IngestOptions { archive: true, fault, compact_over, ..small() };
         if self == Self::Ingest {
             counts(&ingest_cloudtrail(store, &[logs.to_owned()], &options, &Quiet).unwrap());
             return;
@@ -127,9 +129,9 @@ impl Case {
         assert_eq!(&contents(store), want, "{how}");
         let strays: Vec<_> =
             check(store).unwrap().rows.into_iter().filter(|row| row.status == CheckStatus::Info).collect();
-        assert!(strays.iter().all(|row| row.check != "folders"), "{how}: {strays:#?}");
+        assert!(strays.iter().all(|row| !row.detail.contains("no generation names it")), "{how}: {strays:#?}");
         // Of the twenty-four files, those all of whose events went are gone.
-        let kept = if pruned { 11 } else { 24 };
+        let kept = if pruned { 10 } else { 24 };
         assert_eq!(std::fs::read_dir(store.join("archive")).unwrap().count(), kept, "{how}");
     }
 
