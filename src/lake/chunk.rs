@@ -3,10 +3,10 @@
 
 mod restore;
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 use std::hash::BuildHasher;
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use super::content::{Content, Hasher};
 use super::fold::{self, Noted};
@@ -382,6 +382,11 @@ impl Chunk {
         self.identities.list.get(session as usize)
     }
 
+    /// How many sessions there are: their indices are below.
+    pub(crate) fn sessions(&self) -> usize {
+        self.identities.list.len()
+    }
+
     pub(crate) fn session_id(&self, session: u32) -> SessionId {
         self.identity(session).map_or(SessionId(0), |(id, _)| *id)
     }
@@ -392,10 +397,10 @@ impl Chunk {
     }
 
     /// Names an event that may have no id of its own.
-    pub(crate) fn example(&self, row: &Row) -> String {
+    pub(crate) fn example(&self, row: &Row) -> Cow<'_, str> {
         match self.text(row.id) {
-            "" => format!("content:{:032x}", u128::from_be_bytes(row.entry.content.to_bytes())),
-            id => id.to_owned(),
+            "" => Cow::Owned(format!("content:{:032x}", u128::from_be_bytes(row.entry.content.to_bytes()))),
+            id => Cow::Borrowed(id),
         }
     }
 }

@@ -1,14 +1,16 @@
 //! Folds events into the two fact tables, the sessions, the credentials handed out and the coverage.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+
+use hashbrown::HashMap;
 
 use super::chunk::{Chunk, Row};
 use super::json::Value;
 use super::normalise::Record;
 use super::symbols::{Numbered, Sym, Symbols};
 use crate::model::event::{CallVariant, EventCategory, Outcome, is_call};
-use crate::model::time::Day;
+use crate::model::time::{Day, Timestamp};
 use crate::usage::fold::{Folds, SessionId, ShapeFact, ShapeKey, UsageFact};
 
 /// Longest user agent kept in a condition context, in bytes: some clients send kilobytes.
@@ -130,18 +132,40 @@ struct ContextParts {
     user_agent: Sym,
 }
 
+/// The facts of a shape.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ShapeSum<'c> {
+    pub count: u64,
+    pub last: Timestamp,
+    /// The first call: the smallest (time, id).
+    pub example: &'c Row,
+}
+
+impl ShapeSum<'_> {
+    pub(crate) fn to_fact(self, chunk: &Chunk) -> ShapeFact {
+        ShapeFact {
+            count: self.count,
+            first: self.example.time,
+            last: self.last,
+            example: chunk.example(self.example).into_owned(),
+            example_time: self.example.time,
+        }
+    }
+}
+
 /// The facts of some events of one chunk.
 #[derive(Debug, Default)]
-pub(crate) struct ChunkFolds {
+pub(crate) struct ChunkFolds<'c> {
     pub calls: Numbered<Call>,
     pub usage: Numbered<UsageCell>,
     pub usage_facts: Vec<UsageFact>,
     pub shapes: Numbered<ShapeCell>,
-    pub shape_facts: Vec<ShapeFact>,
+    pub shape_facts: Vec<ShapeSum<'c>>,
     contexts: HashMap<ContextParts, Sym>,
     /// JSON lists of [key, value].
     pub context_lists: Symbols,
-    pub sessions: BTreeSet<u32>,
+    /// Sessions of these events, in the order of the chunk.
+    pub sessions: Vec<u32>,
     pub coverage: BTreeMap<(Sym, Sym, i32, EventCategory), u64>,
     /// Shapes of session × calls with more than [`MAX_SHAPES`] of them; they take the place of cells.
     pub cut: BTreeMap<ShapeKey, ShapeFact>,
@@ -149,26 +173,42 @@ pub(crate) struct ChunkFolds {
     pub cut_calls: BTreeSet<u32>,
 }
 
-impl ChunkFolds {
+impl<'c> ChunkFolds<'c> {
     /// Folds rows of a chunk.
-    pub(crate) fn of(chunk: &Chunk, rows: &[&Row]) -> Self {
+    pub(crate) fn of(chunk: &'c Chunk, rows: &[&'c Row]) -> Self {
         let mut folds = Self::default();
+        let mut sessions = vec![false; chunk.sessions()];
+        let mut cell = None;
         for row in rows {
-            folds.add(chunk, row);
+            // Rows come by account and time, so that an hour's stand together.
+            let place = (row.account, row.region, row.time.hour(), row.category);
+            match &mut cell {
+                Some((known, count)) if *known == place => *count += 1,
+                _ => folds.cover(cell.replace((place, 1))),
+            }
+            if row.category == EventCategory::Insight {
+                continue;
+            }
+            if let Some(seen) = sessions.get_mut(row.session as usize) {
+                *seen = true;
+            }
+            if is_call(row.category, chunk.sym(row.event_type)) {
+                folds.add(chunk, row);
+            }
         }
+        folds.cover(cell);
+        folds.sessions = (0..).zip(sessions).filter(|(_, seen)| *seen).map(|(session, _)| session).collect();
         folds.cut(chunk, MAX_SHAPES);
         folds
     }
 
-    fn add(&mut self, chunk: &Chunk, row: &Row) {
-        *self.coverage.entry((row.account, row.region, row.time.hour(), row.category)).or_default() += 1;
-        if row.category == EventCategory::Insight {
-            return;
+    fn cover(&mut self, cell: Option<((Sym, Sym, i32, EventCategory), u64)>) {
+        if let Some((place, count)) = cell {
+            *self.coverage.entry(place).or_default() += count;
         }
-        self.sessions.insert(row.session);
-        if !is_call(row.category, chunk.sym(row.event_type)) {
-            return;
-        }
+    }
+
+    fn add(&mut self, chunk: &Chunk, row: &'c Row) {
         let targets = chunk.targets_of(row.targets);
         let call = self.calls.number(Call {
             session: row.session,
@@ -181,33 +221,22 @@ impl ChunkFolds {
             shared: !row.shared.is_empty(),
         });
         let cell = UsageCell { call, category: row.category, resource: targets.parent, day: row.time.day() };
-        let fact = UsageFact::of(row.time);
         match self.usage_facts.get_mut(self.usage.number(cell) as usize) {
-            Some(known) => known.merge(&fact),
-            None => self.usage_facts.push(fact),
+            Some(known) => known.add(row.time),
+            None => self.usage_facts.push(UsageFact::of(row.time)),
         }
         let context = self.context(chunk, row);
         let cell = ShapeCell { call, targets: row.targets, context };
         match self.shape_facts.get_mut(self.shapes.number(cell) as usize) {
             Some(known) => {
                 known.count = known.count.saturating_add(1);
-                known.first = known.first.min(row.time);
                 known.last = known.last.max(row.time);
-                if row.time <= known.example_time {
-                    let example = chunk.example(row);
-                    if (row.time, &example) < (known.example_time, &known.example) {
-                        known.example = example;
-                        known.example_time = row.time;
-                    }
+                let before = known.example;
+                if row.time < before.time || row.time == before.time && chunk.example(row) < chunk.example(before) {
+                    known.example = row;
                 }
             }
-            None => self.shape_facts.push(ShapeFact {
-                count: 1,
-                first: row.time,
-                last: row.time,
-                example: chunk.example(row),
-                example_time: row.time,
-            }),
+            None => self.shape_facts.push(ShapeSum { count: 1, last: row.time, example: row }),
         }
     }
 
@@ -248,10 +277,11 @@ impl ChunkFolds {
         let mut cut = BTreeMap::new();
         for (cell, fact) in self.shapes.all().iter().zip(&self.shape_facts) {
             if let Some(call) = self.calls.get(cell.call).filter(|_| self.cut_calls.contains(&cell.call)) {
+                let fact = fact.to_fact(chunk);
                 match cut.entry(self.shape_key(chunk, call, cell)) {
-                    Entry::Occupied(mut known) => ShapeFact::merge(known.get_mut(), fact),
+                    Entry::Occupied(mut known) => ShapeFact::merge(known.get_mut(), &fact),
                     Entry::Vacant(free) => {
-                        free.insert(fact.clone());
+                        free.insert(fact);
                     }
                 }
             }

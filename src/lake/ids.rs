@@ -1,8 +1,6 @@
 //! Duplicates, without holding every id: ids are kept as sorted runs per recipient account and hour, and a commit
 //! looks only at the runs of the hours that it touches.
 
-use std::collections::BTreeMap;
-
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use super::content::Content;
@@ -119,32 +117,42 @@ impl Known {
 
 /// Classes of the events of one cell, in their order, against what is known and each other; and the new run.
 pub(crate) fn classify(known: &Known, entries: &[Entry]) -> (Vec<Class>, Vec<Entry>) {
-    let mut here: BTreeMap<[u8; 16], Vec<Content>> = BTreeMap::new();
-    let mut run = Vec::new();
-    let classes = entries
-        .iter()
-        .map(|entry| {
-            let same = here.entry(entry.id).or_default();
+    let mut order: Vec<(u128, u32)> = entries.iter().map(|entry| u128::from_be_bytes(entry.id)).zip(0..).collect();
+    order.sort_unstable();
+    let mut classes = vec![Class::Duplicate; entries.len()];
+    let mut run: Vec<Entry> = Vec::with_capacity(entries.len());
+    for group in order.chunk_by(|a, b| a.0 == b.0) {
+        let start = run.len();
+        for (_, at) in group {
+            let Some(entry) = entries.get(*at as usize) else { continue };
+            let same = run.get(start..).unwrap_or_default();
             let class = match known.class(*entry) {
-                _ if same.iter().any(|known| known.same(entry.content)) => Class::Duplicate,
+                _ if same.iter().any(|known| known.content.same(entry.content)) => Class::Duplicate,
                 Class::New if !same.is_empty() => Class::Conflict,
                 class => class,
             };
             if class != Class::Duplicate {
-                same.push(entry.content);
                 run.push(*entry);
             }
-            class
-        })
-        .collect();
-    run.sort();
+            if let Some(slot) = classes.get_mut(*at as usize) {
+                *slot = class;
+            }
+        }
+        if let Some(group) = run.get_mut(start..) {
+            group.sort_unstable();
+        }
+    }
     (classes, run)
 }
 
 /// Appends a run to a pack; returns its offset in bytes.
 pub(crate) fn append(pack: &mut Vec<u8>, run: &[Entry]) -> u64 {
     let offset = pack.len() as u64;
-    pack.extend(run.iter().flat_map(|entry| entry.to_bytes()));
+    pack.reserve(run.len() * ENTRY_BYTES);
+    for entry in run {
+        pack.extend_from_slice(&entry.id);
+        pack.extend_from_slice(&entry.content.to_bytes());
+    }
     offset
 }
 

@@ -1,7 +1,9 @@
 //! Writes the Parquet files of one generation and notes what the manifest has to name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+
+use hashbrown::HashMap;
 
 use super::chunk::{Chunk, Row};
 use super::disk;
@@ -10,6 +12,7 @@ use super::fold::{ChunkFolds, Noted};
 use super::ids::Class;
 use super::manifest::Part;
 use super::schema::PartKind;
+use super::symbols::Sym;
 use super::table::{events_bytes, fold_bytes};
 use crate::model::time::{Day, Timestamp};
 use crate::usage::fold::FOLD_VERSION;
@@ -27,28 +30,29 @@ impl PartWriter<'_> {
     /// Every kind of file of the rows that are no duplicates, by month.
     pub(crate) fn write(&self, chunk: &Chunk, classes: &[Class]) -> Result<Vec<Part>, LakeError> {
         let mut parts = Vec::new();
-        for (month, mut rows) in by_month(chunk, classes) {
-            let indices: std::collections::BTreeSet<u32> = rows.iter().map(|(index, _)| *index).collect();
+        for (month, indices) in &by_month(chunk, classes) {
             let noted: Vec<(&Row, &Noted)> = chunk
                 .noted
                 .iter()
-                .filter(|(index, _)| indices.contains(index))
-                .filter_map(|(index, noted)| Some((chunk.rows.get(*index as usize)?, noted)))
+                .filter_map(|(index, noted)| {
+                    let index = *index as usize;
+                    let row = chunk.rows.get(index).filter(|_| classes.get(index) != Some(&Class::Duplicate))?;
+                    (self::month(row.time.day()) == *month).then_some((row, noted))
+                })
                 .collect();
-            rows.sort_by(|a, b| order(chunk, a.1).cmp(&order(chunk, b.1)));
-            let rows: Vec<&Row> = rows.into_iter().map(|(_, row)| row).collect();
+            let rows = sorted(chunk, indices);
             let first = rows.iter().map(|row| row.time).min().unwrap_or_default();
             let last = rows.iter().map(|row| row.time).max().unwrap_or_default();
             let folds = ChunkFolds::of(chunk, &rows);
             for kind in PartKind::ALL {
-                let name = self.name(kind, &month);
+                let name = self.name(kind, month);
                 let path = self.store.join(&name);
                 let made = match kind {
                     PartKind::Events => Some((events_bytes(chunk, &rows, &path)?, rows.len())),
                     _ => fold_bytes(kind, chunk, &folds, &noted, &path)?,
                 };
                 if let Some((bytes, count)) = made {
-                    parts.push(self.put(kind, &month, name, &bytes, count, (first, last))?);
+                    parts.push(self.put(kind, month, name, &bytes, count, (first, last))?);
                 }
             }
         }
@@ -89,21 +93,46 @@ pub(crate) fn part_name(kind: PartKind, month: &str, chunk: usize, generation: i
     format!("{}/{kind}-{month}-{chunk:03}-{generation:08}.parquet", kind.folder())
 }
 
-/// The order of a segment: account, time, id, so that queries prune by account and time.
-fn order<'c>(chunk: &'c Chunk, row: &Row) -> (&'c str, Timestamp, [u8; 16]) {
-    (chunk.sym(row.account), row.time, row.entry.id)
+/// Rows in the order of a segment: account, time, id, so that queries prune by account and time.
+fn sorted<'c>(chunk: &'c Chunk, indices: &[u32]) -> Vec<&'c Row> {
+    let row = |index: u32| chunk.rows.get(index as usize);
+    let accounts: BTreeSet<Sym> = indices.iter().filter_map(|index| Some(row(*index)?.account)).collect();
+    let mut accounts: Vec<Sym> = accounts.into_iter().collect();
+    accounts.sort_by_key(|account| chunk.sym(*account));
+    let ranks: HashMap<Sym, u32> = accounts.into_iter().zip(0..).collect();
+    let mut keys: Vec<(u32, Timestamp, u128, u32)> = indices
+        .iter()
+        .filter_map(|index| {
+            let row = row(*index)?;
+            let rank = ranks.get(&row.account).copied().unwrap_or_default();
+            Some((rank, row.time, u128::from_be_bytes(row.entry.id), *index))
+        })
+        .collect();
+    keys.sort_unstable();
+    keys.into_iter().filter_map(|(.., index)| row(index)).collect()
 }
 
-/// The rows to be kept, by month, with their index.
-fn by_month<'c>(chunk: &'c Chunk, classes: &[Class]) -> BTreeMap<String, Vec<(u32, &'c Row)>> {
-    let mut days: BTreeMap<Day, Vec<(u32, &Row)>> = BTreeMap::new();
+/// The rows to be kept by month, as indices.
+fn by_month(chunk: &Chunk, classes: &[Class]) -> BTreeMap<String, Vec<u32>> {
+    let mut months: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+    let mut days: BTreeMap<Day, Vec<u32>> = BTreeMap::new();
+    // Rows of one file are of one day, mostly.
+    let mut run: Option<(Day, Vec<u32>)> = None;
     for ((index, row), class) in (0..).zip(&chunk.rows).zip(classes) {
-        if *class != Class::Duplicate {
-            days.entry(row.time.day()).or_default().push((index, row));
+        if *class == Class::Duplicate {
+            continue;
+        }
+        let day = row.time.day();
+        match &mut run {
+            Some((known, rows)) if *known == day => rows.push(index),
+            _ => {
+                if let Some((day, rows)) = run.replace((day, vec![index])) {
+                    days.entry(day).or_default().extend(rows);
+                }
+            }
         }
     }
-    let mut months: BTreeMap<String, Vec<(u32, &Row)>> = BTreeMap::new();
-    for (day, rows) in days {
+    for (day, rows) in days.into_iter().chain(run) {
         months.entry(month(day)).or_default().extend(rows);
     }
     months

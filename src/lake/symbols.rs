@@ -52,6 +52,16 @@ impl Symbols {
         text_of(&self.text, &self.ends, sym.0)
     }
 
+    /// The text of a bare number.
+    pub(crate) fn text(&self, number: u32) -> &str {
+        self.get(Sym(number))
+    }
+
+    /// How many there are, the empty text included: numbers are below.
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len() + 1
+    }
+
     /// Bytes held.
     pub(crate) fn bytes(&self) -> usize {
         self.text.len()

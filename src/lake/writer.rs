@@ -1,7 +1,7 @@
 //! The one door through which a store changes: a commit writes files, makes them durable, and names them in one
 //! transaction as the next generation.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -252,32 +252,51 @@ impl Writer {
     fn classify(&self, chunks: &[Chunk], generation: i64) -> Result<Classified, LakeError> {
         let mut classes: Vec<Vec<Class>> = chunks.iter().map(|c| vec![Class::New; c.rows.len()]).collect();
         let mut accounts = Symbols::default();
-        let mut order: Vec<(Sym, i32, &Path, u32, u32)> = Vec::new();
-        for (at, chunk) in (0..).zip(chunks) {
-            let mut global: HashMap<Sym, Sym> = HashMap::new();
-            for (index, row) in (0..).zip(&chunk.rows) {
-                let account = *global.entry(row.account).or_insert_with(|| accounts.intern(chunk.sym(row.account)));
-                let file = chunk.files.get(row.file as usize).map_or(Path::new(""), |file| file.found.path.as_path());
-                order.push((account, row.time.hour(), file, at, index));
+        // Of equal events the first of the first file is the one that is stored, however files fell into chunks.
+        let mut paths: Vec<(&Path, u32, u32)> = (0..)
+            .zip(chunks)
+            .flat_map(|(at, chunk)| {
+                (0..).zip(&chunk.files).map(move |(file, own)| (own.found.path.as_path(), at, file))
+            })
+            .collect();
+        paths.par_sort_unstable();
+        let mut ranks: Vec<Vec<u32>> = chunks.iter().map(|chunk| vec![0; chunk.files.len()]).collect();
+        for ((_, at, file), rank) in paths.iter().zip(0..) {
+            if let Some(slot) = ranks.get_mut(*at as usize).and_then(|ranks| ranks.get_mut(*file as usize)) {
+                *slot = rank;
             }
         }
-        order.par_sort_by(|a, b| {
-            // Paths are long: the file is the same most of the time.
-            let files = || if std::ptr::eq(a.2, b.2) { std::cmp::Ordering::Equal } else { a.2.cmp(b.2) };
-            (a.0, a.1).cmp(&(b.0, b.1)).then_with(files).then_with(|| (a.3, a.4).cmp(&(b.3, b.4)))
-        });
-        let name = pack_name(generation);
-        let (mut pack, mut runs) = (Vec::new(), Vec::new());
+        let mut order: Vec<(Sym, i32, u32, u32, u32)> = Vec::with_capacity(chunks.iter().map(|c| c.rows.len()).sum());
+        for ((at, chunk), ranks) in (0..).zip(chunks).zip(&ranks) {
+            let mut global = vec![Sym::default(); chunk.symbols.len()];
+            for (index, row) in (0..).zip(&chunk.rows) {
+                let Some(account) = global.get_mut(row.account.0 as usize) else { continue };
+                if account.is_empty() {
+                    *account = accounts.intern(chunk.sym(row.account));
+                }
+                let rank = ranks.get(row.file as usize).copied().unwrap_or_default();
+                order.push((*account, row.time.hour(), rank, at, index));
+            }
+        }
+        order.par_sort_unstable();
         let mut packs: BTreeMap<String, File> = BTreeMap::new();
+        let mut cells = Vec::new();
         for cell in order.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
             let Some((account, hour, ..)) = cell.first() else { continue };
             let account = accounts.get(*account);
-            let known = self.known(account, *hour, &mut packs)?;
-            let entries: Vec<Entry> = cell
-                .iter()
-                .filter_map(|(.., at, row)| Some(chunks.get(*at as usize)?.rows.get(*row as usize)?.entry))
-                .collect();
-            let (found, run) = ids::classify(&known, &entries);
+            cells.push((account, *hour, cell, self.known(account, *hour, &mut packs)?));
+        }
+        let entry = |at: u32, row: u32| Some(chunks.get(at as usize)?.rows.get(row as usize)?.entry);
+        let found: Vec<(Vec<Class>, Vec<Entry>)> = cells
+            .par_iter()
+            .map(|(_, _, cell, known)| {
+                let entries: Vec<Entry> = cell.iter().filter_map(|(.., at, row)| entry(*at, *row)).collect();
+                ids::classify(known, &entries)
+            })
+            .collect();
+        let name = pack_name(generation);
+        let (mut pack, mut runs) = (Vec::new(), Vec::new());
+        for ((account, hour, cell, _), (found, run)) in cells.iter().zip(found) {
             for ((.., at, row), class) in cell.iter().zip(found) {
                 if let Some(slot) = classes.get_mut(*at as usize).and_then(|c| c.get_mut(*row as usize)) {
                     *slot = class;
@@ -285,8 +304,8 @@ impl Writer {
             }
             if !run.is_empty() {
                 let offset = ids::append(&mut pack, &run);
-                let same = runs.last().map(|(known, ..): &Run| known).filter(|known| &***known == account);
-                runs.push((same.map_or_else(|| account.into(), Arc::clone), *hour, offset, run.len() as u64));
+                let same = runs.last().map(|(known, ..): &Run| known).filter(|known| &***known == *account);
+                runs.push((same.map_or_else(|| (*account).into(), Arc::clone), *hour, offset, run.len() as u64));
             }
         }
         if pack.is_empty() {

@@ -153,6 +153,14 @@ impl UsageFact {
         Self { count: 1, first: time, last: time, slots }
     }
 
+    /// Adds one call.
+    pub fn add(&mut self, time: Timestamp) {
+        self.count = self.count.saturating_add(1);
+        self.first = self.first.min(time);
+        self.last = self.last.max(time);
+        self.slots.insert(time.slot());
+    }
+
     /// Adds the calls of another fact with the same key.
     pub fn merge(&mut self, other: &Self) {
         self.count = self.count.saturating_add(other.count);

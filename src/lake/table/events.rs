@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Columns, Table, at, failed, from_json};
+use super::{Columns, ParquetBytes, ROW_GROUP_ROWS, Table, at, failed, from_json};
 use crate::lake::chunk::{Chunk, Row, Span};
 use crate::lake::content::Content;
 use crate::lake::error::LakeError;
@@ -110,8 +110,23 @@ pub(super) fn put_variants(columns: &mut Columns, chunk: &Chunk, variants: impl 
     let variants = || variants.clone().map(|number| chunk.variant_of(number));
     columns.flag("version_id", variants().map(|v| v.version_id));
     columns.flag("tags", variants().map(|v| v.tags));
-    columns.text("roles", variants().map(|v| chunk.sym(v.roles)));
-    columns.text("refused", variants().map(|v| chunk.sym(v.refused)));
+    put_symbols(columns, chunk, "roles", variants().map(|v| v.roles));
+    put_symbols(columns, chunk, "refused", variants().map(|v| v.refused));
+}
+
+/// Texts that are symbols of the chunk.
+pub(super) fn put_symbols(
+    columns: &mut Columns,
+    chunk: &Chunk,
+    name: &str,
+    symbols: impl Iterator<Item = Sym> + Clone,
+) {
+    columns.coded(name, chunk.symbols.len(), symbols.map(|sym| sym.0), |number| chunk.sym(Sym(number)));
+}
+
+/// Keys of sessions.
+pub(super) fn put_sessions(columns: &mut Columns, chunk: &Chunk, sessions: impl Iterator<Item = u32> + Clone) {
+    columns.coded_key("session", chunk.sessions(), sessions, |session| chunk.session_id(session).0);
 }
 
 pub(super) fn variants(table: &Table<'_>) -> Result<Vec<CallVariant>, LakeError> {
@@ -162,34 +177,39 @@ const SPANS: [(&str, SpanOf); 6] = [
 
 /// Events of a chunk, in the order given, as a Parquet file.
 pub(crate) fn events_bytes(chunk: &Chunk, rows: &[&Row], path: &Path) -> Result<Vec<u8>, LakeError> {
+    let mut file = ParquetBytes::new();
+    let built = rows.chunks(ROW_GROUP_ROWS).try_for_each(|rows| file.add(event_columns(chunk, rows)));
+    built.and_then(|()| file.finish()).map_err(|e| failed(path, &e))
+}
+
+fn event_columns(chunk: &Chunk, rows: &[&Row]) -> Columns {
     let rows = || rows.iter().copied();
     let mut columns = Columns::default();
-    let built = (|| {
-        columns.optional_text("event_id", rows().map(|r| Some(chunk.text(r.id)).filter(|id| !id.is_empty())));
-        columns.time("time", rows().map(|r| r.time))?;
-        for (name, of) in SYMBOLS {
-            columns.text(name, rows().map(|r| chunk.sym(of(r))));
-        }
-        columns.text("category", rows().map(|r| r.category.as_str()));
-        columns.text("outcome", rows().map(|r| r.outcome.as_str()));
-        for (name, of) in SPANS {
-            columns.text(name, rows().map(|r| chunk.text(of(r))));
-        }
-        columns.optional_flag("read_only", rows().map(|r| r.read_only));
-        columns.flag("from_console", rows().map(|r| r.console));
-        columns.key("session", rows().map(|r| chunk.session_id(r.session).0));
-        put_variants(&mut columns, chunk, rows().map(|r| r.variant));
-        columns.text("resource", rows().map(|r| chunk.text(chunk.targets_of(r.targets).main)));
-        columns.text("parent_resource", rows().map(|r| chunk.sym(chunk.targets_of(r.targets).parent)));
-        columns.text("resources", rows().map(|r| chunk.text(chunk.targets_of(r.targets).list)));
-        columns.text("file", rows().map(|r| chunk.path_of(r.file)));
-        columns.count("offset", rows().map(|r| r.offset));
-        columns.count("length", rows().map(|r| r.length));
-        columns.key("content_core", rows().map(|r| r.entry.content.core));
-        columns.key("content_whole", rows().map(|r| r.entry.content.whole));
-        columns.into_parquet(rows().count())
-    })();
-    built.map_err(|e| failed(path, &e))
+    columns.optional("event_id", rows().map(|r| chunk.text(r.id)));
+    columns.time("time", rows().map(|r| r.time));
+    for (name, of) in SYMBOLS {
+        put_symbols(&mut columns, chunk, name, rows().map(of));
+    }
+    columns.text("category", rows().map(|r| r.category.as_str()));
+    columns.text("outcome", rows().map(|r| r.outcome.as_str()));
+    for (name, of) in SPANS {
+        columns.plain(name, rows().map(|r| chunk.text(of(r))));
+    }
+    columns.optional_flag("read_only", rows().map(|r| r.read_only));
+    columns.flag("from_console", rows().map(|r| r.console));
+    put_sessions(&mut columns, chunk, rows().map(|r| r.session));
+    put_variants(&mut columns, chunk, rows().map(|r| r.variant));
+    let targets = || rows().map(|r| r.targets);
+    let count = chunk.targets.len();
+    columns.coded("resource", count, targets(), |t| chunk.text(chunk.targets_of(t).main));
+    put_symbols(&mut columns, chunk, "parent_resource", targets().map(|t| chunk.targets_of(t).parent));
+    columns.coded("resources", count, targets(), |t| chunk.text(chunk.targets_of(t).list));
+    columns.coded("file", chunk.files.len(), rows().map(|r| r.file), |file| chunk.path_of(file));
+    columns.count("offset", rows().map(|r| r.offset));
+    columns.count("length", rows().map(|r| r.length));
+    columns.hash("content_core", rows().map(|r| r.entry.content.core));
+    columns.hash("content_whole", rows().map(|r| r.entry.content.whole));
+    columns
 }
 
 /// Reads a segment back. `sessions` are the identities of the store.

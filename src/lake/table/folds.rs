@@ -4,15 +4,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use polars::prelude::PolarsResult;
-
-use super::events::{category, identities, outcome, put_identities, put_variants, variants};
-use super::{Columns, Table, at, failed, from_json, json};
+use super::events::{category, identities, outcome, put_identities, put_sessions, put_symbols, put_variants, variants};
+use super::{Columns, ParquetBytes, Table, at, failed, from_json, json};
 use crate::lake::chunk::{Chunk, Row};
 use crate::lake::error::LakeError;
-use crate::lake::fold::{ChunkFolds, Noted, merge};
+use crate::lake::fold::{Call, ChunkFolds, Noted, ShapeCell, ShapeSum, merge};
 use crate::lake::schema::PartKind;
-use crate::model::event::Outcome;
+use crate::lake::symbols::{Sym, Symbols};
 use crate::model::time::{Day, MICROS_PER_HOUR, Timestamp};
 use crate::usage::fold::{
     CoverageKey, Folds, IssuedCredential, SessionId, ShapeFact, ShapeKey, Slots, TrailCall, UsageFact, UsageKey,
@@ -22,7 +20,7 @@ use crate::usage::fold::{
 pub(crate) fn fold_bytes(
     kind: PartKind,
     chunk: &Chunk,
-    folds: &ChunkFolds,
+    folds: &ChunkFolds<'_>,
     noted: &[(&Row, &Noted)],
     path: &Path,
 ) -> Result<Option<(Vec<u8>, usize)>, LakeError> {
@@ -30,22 +28,23 @@ pub(crate) fn fold_bytes(
     let rows = match kind {
         PartKind::Usage => usage(&mut columns, chunk, folds),
         PartKind::Shapes => shapes(&mut columns, chunk, folds),
-        PartKind::Sessions => Ok(sessions(&mut columns, chunk, folds)),
+        PartKind::Sessions => sessions(&mut columns, chunk, folds),
         PartKind::Coverage => coverage(&mut columns, chunk, folds),
         PartKind::Issued => issued(&mut columns, chunk, noted),
         PartKind::TrailCalls => trail_calls(&mut columns, chunk, noted),
-        PartKind::Events => Ok(0),
+        PartKind::Events => 0,
     };
-    let rows = rows.map_err(|e| failed(path, &e))?;
     if rows == 0 {
         return Ok(None);
     }
-    Ok(Some((columns.into_parquet(rows).map_err(|e| failed(path, &e))?, rows)))
+    let mut file = ParquetBytes::new();
+    let bytes = file.add(columns).and_then(|()| file.finish());
+    Ok(Some((bytes.map_err(|e| failed(path, &e))?, rows)))
 }
 
 const SLOTS: [&str; 5] = ["slots_0", "slots_1", "slots_2", "slots_3", "slots_4"];
 
-fn usage(columns: &mut Columns, chunk: &Chunk, folds: &ChunkFolds) -> PolarsResult<usize> {
+fn usage(columns: &mut Columns, chunk: &Chunk, folds: &ChunkFolds<'_>) -> usize {
     let cells = || folds.usage.all().iter();
     let calls = || cells().filter_map(|cell| folds.calls.get(cell.call));
     let facts = || folds.usage_facts.iter();
@@ -53,120 +52,141 @@ fn usage(columns: &mut Columns, chunk: &Chunk, folds: &ChunkFolds) -> PolarsResu
     for cell in cells() {
         days.entry(cell.day).or_insert_with(|| cell.day.to_string());
     }
-    columns.key("session", calls().map(|c| chunk.session_id(c.session).0));
-    columns.text("source", calls().map(|c| chunk.sym(c.source)));
-    columns.text("name", calls().map(|c| chunk.sym(c.name)));
+    put_sessions(columns, chunk, calls().map(|c| c.session));
+    put_symbols(columns, chunk, "source", calls().map(|c| c.source));
+    put_symbols(columns, chunk, "name", calls().map(|c| c.name));
     put_variants(columns, chunk, calls().map(|c| c.variant));
     columns.text("category", cells().map(|c| c.category.as_str()));
-    columns.text("resource", cells().map(|c| chunk.sym(c.resource)));
+    put_symbols(columns, chunk, "resource", cells().map(|c| c.resource));
     columns.text("outcome", calls().map(|c| c.outcome.as_str()));
-    columns.text("account", calls().map(|c| chunk.sym(c.account)));
-    columns.text("region", calls().map(|c| chunk.sym(c.region)));
+    put_symbols(columns, chunk, "account", calls().map(|c| c.account));
+    put_symbols(columns, chunk, "region", calls().map(|c| c.region));
     columns.text("day", cells().map(|c| days.get(&c.day).map(String::as_str).unwrap_or_default()));
     columns.flag("shared", calls().map(|c| c.shared));
     columns.count("count", facts().map(|f| f.count));
-    columns.time("first", facts().map(|f| f.first))?;
-    columns.time("last", facts().map(|f| f.last))?;
+    columns.time("first", facts().map(|f| f.first));
+    columns.time("last", facts().map(|f| f.last));
     for (word, name) in SLOTS.iter().enumerate() {
         columns.key(name, facts().map(|f| f.slots.words().get(word).copied().unwrap_or_default()));
     }
-    Ok(folds.usage_facts.len())
+    folds.usage_facts.len()
 }
 
-/// A row of the shapes: a cell of the fold, or what is left of many.
-struct Shape<'f> {
-    session: u64,
-    source: &'f str,
-    name: &'f str,
-    version_id: bool,
-    tags: bool,
-    roles: Cow<'f, str>,
-    refused: &'f str,
-    resources: Cow<'f, str>,
-    outcome: Outcome,
-    account: &'f str,
-    region: &'f str,
-    context: Cow<'f, str>,
-    shared: bool,
-    inexact: bool,
-    fact: &'f ShapeFact,
+/// The rows of the shapes: cells of the fold, then what is left of many.
+struct Shapes<'f> {
+    chunk: &'f Chunk,
+    whole: Vec<(&'f Call, &'f ShapeCell, &'f ShapeSum<'f>)>,
+    cut: &'f BTreeMap<ShapeKey, ShapeFact>,
 }
 
-fn shape_rows<'f>(chunk: &'f Chunk, folds: &'f ChunkFolds) -> Vec<Shape<'f>> {
-    let whole = folds.shapes.all().iter().zip(&folds.shape_facts).filter_map(|(cell, fact)| {
+impl<'f> Shapes<'f> {
+    /// A column of texts: of the cells by their number below `count`, of the rest as they are.
+    fn put(
+        &self,
+        columns: &mut Columns,
+        name: &str,
+        (count, text): (usize, impl Fn(u32) -> &'f str),
+        whole: impl Fn(&Call, &ShapeCell) -> u32,
+        cut: impl Fn(&ShapeKey) -> Cow<'_, str>,
+    ) {
+        let mut extra = Symbols::default();
+        let rest: Vec<u32> = self.cut.keys().map(|key| count as u32 + extra.intern(&cut(key)).0).collect();
+        let numbers = self.whole.iter().map(|(call, cell, _)| whole(call, cell)).chain(rest.iter().copied());
+        columns.coded(name, count + extra.len(), numbers, |number| match number.checked_sub(count as u32) {
+            Some(number) => extra.text(number),
+            None => text(number),
+        });
+    }
+
+    /// A column of texts that are symbols of the chunk.
+    fn symbols(
+        &self,
+        columns: &mut Columns,
+        name: &str,
+        whole: impl Fn(&Call) -> Sym,
+        cut: impl Fn(&ShapeKey) -> Cow<'_, str>,
+    ) {
+        let chunk = self.chunk;
+        let text = |number| chunk.sym(Sym(number));
+        self.put(columns, name, (chunk.symbols.len(), text), |call, _| whole(call).0, cut);
+    }
+
+    fn flag(&self, columns: &mut Columns, name: &str, whole: impl Fn(&Call) -> bool, cut: impl Fn(&ShapeKey) -> bool) {
+        columns.flag(name, self.whole.iter().map(|(call, ..)| whole(call)).chain(self.cut.keys().map(cut)));
+    }
+
+    fn time(
+        &self,
+        columns: &mut Columns,
+        name: &str,
+        whole: impl Fn(&ShapeSum<'_>) -> Timestamp,
+        cut: impl Fn(&ShapeFact) -> Timestamp,
+    ) {
+        columns.time(name, self.whole.iter().map(|(.., sum)| whole(sum)).chain(self.cut.values().map(cut)));
+    }
+}
+
+fn shapes(columns: &mut Columns, chunk: &Chunk, folds: &ChunkFolds<'_>) -> usize {
+    let cells = folds.shapes.all().iter().zip(&folds.shape_facts);
+    let whole = cells.filter_map(|(cell, sum)| {
         let call = folds.calls.get(cell.call).filter(|_| !folds.cut_calls.contains(&cell.call))?;
-        let variant = chunk.variant_of(call.variant);
-        Some(Shape {
-            session: chunk.session_id(call.session).0,
-            source: chunk.sym(call.source),
-            name: chunk.sym(call.name),
-            version_id: variant.version_id,
-            tags: variant.tags,
-            roles: chunk.sym(variant.roles).into(),
-            refused: chunk.sym(variant.refused),
-            resources: chunk.text(chunk.targets_of(cell.targets).arns).into(),
-            outcome: call.outcome,
-            account: chunk.sym(call.account),
-            region: chunk.sym(call.region),
-            context: folds.context_lists.get(cell.context).into(),
-            shared: call.shared,
-            inexact: false,
-            fact,
-        })
+        Some((call, cell, sum))
     });
-    let cut = folds.cut.iter().map(|(key, fact)| Shape {
-        session: key.session.0,
-        source: &key.source,
-        name: &key.name,
-        version_id: key.variant.version_id,
-        tags: key.variant.tags,
-        roles: json(&key.variant.roles).into(),
-        refused: &key.variant.refused,
-        resources: json(&key.resources).into(),
-        outcome: key.outcome,
-        account: &key.account,
-        region: &key.region,
-        context: json(&key.context).into(),
-        shared: key.shared,
-        inexact: key.inexact,
-        fact,
+    let shapes = Shapes { chunk, whole: whole.collect(), cut: &folds.cut };
+    let Shapes { whole, cut, .. } = &shapes;
+    let variant = |call: &Call| chunk.variant_of(call.variant);
+    let sessions = whole.iter().map(|(call, ..)| call.session).chain(chunk.sessions() as u32..).take(shapes.rows());
+    let cut_sessions: Vec<u64> = cut.keys().map(|key| key.session.0).collect();
+    columns.coded_key("session", chunk.sessions() + cut.len(), sessions, |session| {
+        let past = (session as usize).checked_sub(chunk.sessions());
+        past.and_then(|at| cut_sessions.get(at)).copied().unwrap_or_else(|| chunk.session_id(session).0)
     });
-    whole.chain(cut).collect()
+    shapes.symbols(columns, "source", |c| c.source, |k| k.source.as_str().into());
+    shapes.symbols(columns, "name", |c| c.name, |k| k.name.as_str().into());
+    shapes.flag(columns, "version_id", |c| variant(c).version_id, |k| k.variant.version_id);
+    shapes.flag(columns, "tags", |c| variant(c).tags, |k| k.variant.tags);
+    shapes.symbols(columns, "roles", |c| variant(c).roles, |k| json(&k.variant.roles).into());
+    shapes.symbols(columns, "refused", |c| variant(c).refused, |k| k.variant.refused.as_str().into());
+    let arns = |number| chunk.text(chunk.targets_of(number).arns);
+    shapes.put(columns, "resources", (chunk.targets.len(), arns), |_, s| s.targets, |k| json(&k.resources).into());
+    columns.text(
+        "outcome",
+        whole.iter().map(|(call, ..)| call.outcome.as_str()).chain(cut.keys().map(|k| k.outcome.as_str())),
+    );
+    shapes.symbols(columns, "account", |c| c.account, |k| k.account.as_str().into());
+    shapes.symbols(columns, "region", |c| c.region, |k| k.region.as_str().into());
+    let lists = &folds.context_lists;
+    let context = |number| lists.text(number);
+    shapes.put(columns, "context", (lists.len(), context), |_, s| s.context.0, |k| json(&k.context).into());
+    shapes.flag(columns, "shared", |c| c.shared, |k| k.shared);
+    shapes.flag(columns, "inexact", |_| false, |k| k.inexact);
+    columns.count("count", whole.iter().map(|(.., sum)| sum.count).chain(cut.values().map(|fact| fact.count)));
+    shapes.time(columns, "first", |sum| sum.example.time, |fact| fact.first);
+    shapes.time(columns, "last", |sum| sum.last, |fact| fact.last);
+    let examples: Vec<Cow<'_, str>> = whole
+        .iter()
+        .map(|(.., sum)| chunk.example(sum.example))
+        .chain(cut.values().map(|fact| fact.example.as_str().into()))
+        .collect();
+    columns.plain("example", examples.iter().map(AsRef::as_ref));
+    shapes.time(columns, "example_time", |sum| sum.example.time, |fact| fact.example_time);
+    shapes.rows()
 }
 
-fn shapes(columns: &mut Columns, chunk: &Chunk, folds: &ChunkFolds) -> PolarsResult<usize> {
-    let shapes = shape_rows(chunk, folds);
-    let rows = || shapes.iter();
-    columns.key("session", rows().map(|s| s.session));
-    columns.text("source", rows().map(|s| s.source));
-    columns.text("name", rows().map(|s| s.name));
-    columns.flag("version_id", rows().map(|s| s.version_id));
-    columns.flag("tags", rows().map(|s| s.tags));
-    columns.text("roles", rows().map(|s| s.roles.as_ref()));
-    columns.text("refused", rows().map(|s| s.refused));
-    columns.text("resources", rows().map(|s| s.resources.as_ref()));
-    columns.text("outcome", rows().map(|s| s.outcome.as_str()));
-    columns.text("account", rows().map(|s| s.account));
-    columns.text("region", rows().map(|s| s.region));
-    columns.text("context", rows().map(|s| s.context.as_ref()));
-    columns.flag("shared", rows().map(|s| s.shared));
-    columns.flag("inexact", rows().map(|s| s.inexact));
-    columns.count("count", rows().map(|s| s.fact.count));
-    columns.time("first", rows().map(|s| s.fact.first))?;
-    columns.time("last", rows().map(|s| s.fact.last))?;
-    columns.text("example", rows().map(|s| s.fact.example.as_str()));
-    columns.time("example_time", rows().map(|s| s.fact.example_time))?;
-    Ok(shapes.len())
+impl Shapes<'_> {
+    fn rows(&self) -> usize {
+        self.whole.len() + self.cut.len()
+    }
 }
 
-fn sessions(columns: &mut Columns, chunk: &Chunk, folds: &ChunkFolds) -> usize {
+fn sessions(columns: &mut Columns, chunk: &Chunk, folds: &ChunkFolds<'_>) -> usize {
     let all = || folds.sessions.iter().filter_map(|session| chunk.identity(*session));
     columns.key("session", all().map(|(id, _)| id.0));
     put_identities(columns, all().map(|(_, identity)| identity));
     all().count()
 }
 
-fn issued(columns: &mut Columns, chunk: &Chunk, noted: &[(&Row, &Noted)]) -> PolarsResult<usize> {
+fn issued(columns: &mut Columns, chunk: &Chunk, noted: &[(&Row, &Noted)]) -> usize {
     let all = || {
         noted.iter().filter_map(|(row, noted)| match noted {
             Noted::Issued { access_key, session_principal_id, role_arn } => {
@@ -175,42 +195,44 @@ fn issued(columns: &mut Columns, chunk: &Chunk, noted: &[(&Row, &Noted)]) -> Pol
             Noted::Trail { .. } => None,
         })
     };
-    columns.text("access_key", all().map(|(_, key, _, _)| key.as_str()));
-    columns.text("session_principal_id", all().map(|(_, _, principal, _)| principal.as_str()));
+    columns.plain("access_key", all().map(|(_, key, _, _)| key.as_str()));
+    columns.plain("session_principal_id", all().map(|(_, _, principal, _)| principal.as_str()));
     columns.text("role_arn", all().map(|(_, _, _, role)| role.as_str()));
-    columns.key("session", all().map(|(row, _, _, _)| chunk.session_id(row.session).0));
-    columns.time("time", all().map(|(row, _, _, _)| row.time))?;
-    columns.texts("event_id", all().map(|(row, _, _, _)| chunk.example(row)));
-    Ok(all().count())
+    put_sessions(columns, chunk, all().map(|(row, _, _, _)| row.session));
+    columns.time("time", all().map(|(row, _, _, _)| row.time));
+    let examples: Vec<Cow<'_, str>> = all().map(|(row, _, _, _)| chunk.example(row)).collect();
+    columns.plain("event_id", examples.iter().map(AsRef::as_ref));
+    examples.len()
 }
 
-fn trail_calls(columns: &mut Columns, chunk: &Chunk, noted: &[(&Row, &Noted)]) -> PolarsResult<usize> {
+fn trail_calls(columns: &mut Columns, chunk: &Chunk, noted: &[(&Row, &Noted)]) -> usize {
     let all = || {
         noted.iter().filter_map(|(row, noted)| match noted {
             Noted::Trail { request, response } => Some((*row, request, response)),
             Noted::Issued { .. } => None,
         })
     };
-    columns.time("time", all().map(|(row, _, _)| row.time))?;
-    columns.text("account", all().map(|(row, _, _)| chunk.sym(row.account)));
-    columns.text("region", all().map(|(row, _, _)| chunk.sym(row.region)));
-    columns.text("name", all().map(|(row, _, _)| chunk.sym(row.name)));
+    columns.time("time", all().map(|(row, _, _)| row.time));
+    put_symbols(columns, chunk, "account", all().map(|(row, _, _)| row.account));
+    put_symbols(columns, chunk, "region", all().map(|(row, _, _)| row.region));
+    put_symbols(columns, chunk, "name", all().map(|(row, _, _)| row.name));
     columns.text("outcome", all().map(|(row, _, _)| row.outcome.as_str()));
-    columns.text("request", all().map(|(_, request, _)| request.as_str()));
-    columns.text("response", all().map(|(_, _, response)| response.as_str()));
-    columns.texts("event_id", all().map(|(row, _, _)| chunk.example(row)));
-    Ok(all().count())
+    columns.plain("request", all().map(|(_, request, _)| request.as_str()));
+    columns.plain("response", all().map(|(_, _, response)| response.as_str()));
+    let examples: Vec<Cow<'_, str>> = all().map(|(row, _, _)| chunk.example(row)).collect();
+    columns.plain("event_id", examples.iter().map(AsRef::as_ref));
+    examples.len()
 }
 
-fn coverage(columns: &mut Columns, chunk: &Chunk, folds: &ChunkFolds) -> PolarsResult<usize> {
+fn coverage(columns: &mut Columns, chunk: &Chunk, folds: &ChunkFolds<'_>) -> usize {
     let keys = || folds.coverage.keys();
-    columns.text("account", keys().map(|(account, ..)| chunk.sym(*account)));
-    columns.text("region", keys().map(|(_, region, ..)| chunk.sym(*region)));
+    put_symbols(columns, chunk, "account", keys().map(|(account, ..)| *account));
+    put_symbols(columns, chunk, "region", keys().map(|(_, region, ..)| *region));
     let hour = |hour: i32| Timestamp::from_micros(i64::from(hour) * MICROS_PER_HOUR);
-    columns.time("hour", keys().map(|(_, _, at, _)| hour(*at)))?;
+    columns.time("hour", keys().map(|(_, _, at, _)| hour(*at)));
     columns.text("category", keys().map(|(.., category)| category.as_str()));
     columns.count("count", folds.coverage.values().copied());
-    Ok(folds.coverage.len())
+    folds.coverage.len()
 }
 
 /// Reads one file of a kind and merges it into `folds`.

@@ -1,5 +1,6 @@
 //! Parquet in and out, by way of data frames. Nothing outside the lake sees a data frame.
 
+mod columns;
 mod events;
 mod folds;
 mod slices;
@@ -7,16 +8,12 @@ mod slices;
 use std::io::Cursor;
 use std::path::Path;
 
-use polars::prelude::{
-    Column, DataFrame, DataType, IntoColumn, NamedFrom, NewChunkedArray, ParquetCompression, ParquetReader,
-    ParquetWriter, PolarsError, PolarsResult, SerReader, Series, StatisticsOptions, StringChunked, TimeUnit,
-};
-
-use polars::polars_utils::compression::ZstdLevel;
+use polars::prelude::{Column, DataFrame, DataType, ParquetReader, PolarsError, SerReader};
 
 use super::error::LakeError;
 use crate::model::time::Timestamp;
 
+use columns::{Columns, ParquetBytes};
 pub use events::EventRow;
 pub(crate) use events::{events_bytes, hex, read_events};
 pub(crate) use folds::{fold_bytes, read_fold};
@@ -24,72 +21,6 @@ pub(crate) use slices::{CallColumns, CallRow, KeyColumns, via};
 
 /// Rows of a row group: small enough to prune by, large enough to compress.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
-
-/// zstd level of what an ingest writes: the fastest. Compaction packs tighter.
-const ZSTD_LEVEL: i32 = 1;
-
-/// Columns on their way into a data frame.
-#[derive(Default)]
-pub(crate) struct Columns(Vec<Column>);
-
-impl Columns {
-    fn put(&mut self, name: &str, series: Series) {
-        self.0.push(series.with_name(name.into()).into());
-    }
-
-    fn text<'a>(&mut self, name: &str, values: impl Iterator<Item = &'a str>) {
-        self.0.push(StringChunked::from_iter_values(name.into(), values).into_column());
-    }
-
-    fn texts(&mut self, name: &str, values: impl Iterator<Item = String>) {
-        self.0.push(StringChunked::from_iter_values(name.into(), values).into_column());
-    }
-
-    fn optional_text<'a>(&mut self, name: &str, values: impl Iterator<Item = Option<&'a str>>) {
-        self.put(name, Series::new(name.into(), values.collect::<Vec<_>>()));
-    }
-
-    fn flag(&mut self, name: &str, values: impl Iterator<Item = bool>) {
-        self.put(name, Series::new(name.into(), values.collect::<Vec<_>>()));
-    }
-
-    fn optional_flag(&mut self, name: &str, values: impl Iterator<Item = Option<bool>>) {
-        self.put(name, Series::new(name.into(), values.collect::<Vec<_>>()));
-    }
-
-    fn key(&mut self, name: &str, values: impl Iterator<Item = u64>) {
-        self.put(name, Series::new(name.into(), values.collect::<Vec<_>>()));
-    }
-
-    fn count(&mut self, name: &str, values: impl Iterator<Item = u64>) {
-        let values: Vec<i64> = values.map(super::manifest::signed).collect();
-        self.put(name, Series::new(name.into(), values));
-    }
-
-    fn time(&mut self, name: &str, values: impl Iterator<Item = Timestamp>) -> PolarsResult<()> {
-        let values: Vec<i64> = values.map(Timestamp::micros).collect();
-        let series = Series::new(name.into(), values).cast(&DataType::Datetime(TimeUnit::Microseconds, None))?;
-        self.put(name, series);
-        Ok(())
-    }
-
-    /// The Parquet file, in memory: it is written out in one piece, so that a full disk is seen as what it is.
-    fn into_parquet(self, height: usize) -> PolarsResult<Vec<u8>> {
-        let mut frame = DataFrame::new(height, self.0)?;
-        let mut out = Vec::new();
-        let mut statistics = StatisticsOptions::full();
-        // Nobody asks for it, and it costs a hash a value.
-        statistics.distinct_count = false;
-        ParquetWriter::new(&mut out)
-            .with_compression(ParquetCompression::Zstd(Some(ZstdLevel::try_new(ZSTD_LEVEL)?)))
-            // The caller's threads are the only ones: each writes files of its own.
-            .set_parallel(false)
-            .with_statistics(statistics)
-            .with_row_group_size(Some(ROW_GROUP_ROWS))
-            .finish(&mut frame)?;
-        Ok(out)
-    }
-}
 
 /// A data frame that was read, with typed access by column name.
 pub(crate) struct Table<'p> {

@@ -263,7 +263,7 @@ fn a_full_disk_leaves_the_last_generation() {
         logs(&logs_folder, 0..10, 10);
         ingest(&store, &logs_folder);
         let before = contents(&store);
-        logs(&logs_folder, 1000..21_000, 2000);
+        logs(&logs_folder, 1000..61_000, 6000);
         let mut fails = 0;
         for batch_bytes in [1 << 30, 1 << 20] {
             let options = IngestOptions { batch_bytes, ..options() };
@@ -277,7 +277,7 @@ fn a_full_disk_leaves_the_last_generation() {
             assert!(before.events.keys().all(|event| after.events.contains_key(event)));
             assert_eq!(after.usage.values().map(|f| f.count).sum::<u64>(), after.events.values().sum::<usize>() as u64);
         }
-        assert_eq!(fails, 2, "twenty thousand events do not fit into 2 MiB");
+        assert_eq!(fails, 2, "sixty thousand events do not fit into 2 MiB");
         // More room: the same command completes.
         let grown = Command::new("mount").args(["-o", "remount,size=256m"]).arg(&disk).output().unwrap();
         assert!(grown.status.success());
