@@ -1,6 +1,7 @@
 //! Events on their way into the store: rows of numbers over tables of texts, filled record by record from borrowed
 //! text, so that an event costs no allocation of its own.
 
+mod add;
 mod restore;
 
 use std::borrow::Cow;
@@ -9,15 +10,16 @@ use std::hash::BuildHasher;
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use super::content::{Content, Hasher};
-use super::fold::{self, Noted};
+use super::fold::Noted;
 use super::ids::Entry;
 use super::json::{Tape, Value};
-use super::normalise::{self, Named, Record, parent};
+use super::normalise::{self, Field, Named, Record, parent};
 use super::source::find::Found;
 use super::source::layout::path_text;
 use super::source::read::{Bad, FileEnd};
 use super::symbols::{Numbered, Sym, Symbols};
 use super::writer::Counts;
+use add::{Effect, Known};
 use crate::model::event::{EventCategory, Identity, Outcome};
 use crate::model::time::Timestamp;
 use crate::usage::fold::SessionId;
@@ -179,6 +181,8 @@ pub(crate) struct Chunk {
     target_keys: Symbols,
     identities: Identities,
     hasher: Hasher,
+    /// What runs of members bring, by their stamp.
+    effects: HashMap<u64, Effect>,
     scratch: String,
 }
 
@@ -237,36 +241,14 @@ impl Chunk {
         }
     }
 
-    /// Adds a record of the file begun last. `lossy`: its form cannot carry the whole record.
-    ///
-    /// # Errors
-    /// Why the record cannot be an event, in words.
-    pub(crate) fn add(&mut self, value: Value<'_>, offset: u64, length: u64, lossy: bool) -> Result<(), String> {
-        let Self { hasher, identities, .. } = self;
-        let mut session = None;
-        let whole = hasher.record(value, |hasher, identity| {
-            let (index, hash) = identities.of(Some(identity), hasher)?;
-            session = Some(index);
-            Ok(hash)
-        });
-        let whole = whole.map_err(|key| format!("the key `{key}` stands twice in one object"))?;
-        let session = match session {
-            Some(session) => session,
-            None => identities.of(None, hasher)?.0,
-        };
-        let list = &identities.list;
-        let owner = || list.get(session as usize).map(|(_, i)| i.account.clone()).unwrap_or_default();
-        let record = normalise::normalise(value, &owner)?;
-        let content = Content { core: Content::core(&record), whole: if lossy { 0 } else { whole } };
-        let row = self.row(&record, session, content, (offset, length));
-        if let Some(noted) = fold::noted(&record) {
-            self.noted.push((self.rows.len() as u32, noted));
-        }
-        self.rows.push(row);
-        Ok(())
-    }
-
-    fn row(&mut self, record: &Record<'_>, session: u32, content: Content, (offset, length): (u64, u64)) -> Row {
+    fn row(
+        &mut self,
+        record: &Record<'_>,
+        known: &Known,
+        session: u32,
+        content: Content,
+        (offset, length): (u64, u64),
+    ) -> Row {
         let variant = self.variant(record);
         let targets = self.target(&record.resources);
         let slim = self.slim;
@@ -277,29 +259,41 @@ impl Chunk {
         let (additional, details) = (raw(record.additional), raw(record.service_details));
         let mut text = |text: &str| append(&mut self.texts, text);
         let (id, shared, request_id) = (text(&record.id), text(&record.shared_id), text(&record.request_id));
-        // Mostly what the record before said.
+        // Mostly a run of the record tells, or it is what the record before said. Insights may be named elsewhere.
         let before = self.rows.last();
+        let told = record.category != EventCategory::Insight;
         let symbols = &mut self.symbols;
-        let mut sym = |text: &str, known: fn(&Row) -> Sym| match before.map(known) {
-            Some(known) if symbols.get(known) == text => known,
-            _ => symbols.intern(text),
+        let mut sym = |text: &str, field: Option<Field>, of: fn(&Row) -> Sym| {
+            if let Some(sym) = field.and_then(|field| known.get(field)).filter(|_| told) {
+                return sym;
+            }
+            match before.map(of) {
+                Some(known) if symbols.get(known) == text => known,
+                _ => symbols.intern(text),
+            }
+        };
+        // Without a recipient it is another's account.
+        let recipient = known.get(Field::Recipient).filter(|sym| !sym.is_empty()).map(|_| Field::Recipient);
+        let tls = match known.get(Field::Tls) {
+            Some(_) => Cow::Borrowed(""),
+            None => record.tls.map(normalise::tls_version).unwrap_or_default(),
         };
         Row {
             time: record.time,
             entry: Entry::new(&record.id, content),
             id,
             session,
-            source: sym(&record.source, |r| r.source),
-            name: sym(&record.name, |r| r.name),
-            region: sym(&record.region, |r| r.region),
-            account: sym(&record.recipient_account, |r| r.account),
-            event_type: sym(&record.event_type, |r| r.event_type),
-            error_code: sym(&record.error_code, |r| r.error_code),
-            error_message: sym(&record.error_message, |r| r.error_message),
-            source_ip: sym(&record.source_ip, |r| r.source_ip),
-            user_agent: sym(&record.user_agent, |r| r.user_agent),
-            endpoint: sym(&record.vpc_endpoint, |r| r.endpoint),
-            tls: sym(&record.tls_version, |r| r.tls),
+            source: sym(&record.source, Some(Field::Source), |r| r.source),
+            name: sym(&record.name, Some(Field::Name), |r| r.name),
+            region: sym(&record.region, Some(Field::Region), |r| r.region),
+            account: sym(&record.recipient_account, recipient, |r| r.account),
+            event_type: sym(&record.event_type, Some(Field::Type), |r| r.event_type),
+            error_code: sym(&record.error_code, Some(Field::ErrorCode), |r| r.error_code),
+            error_message: sym(&record.error_message, None, |r| r.error_message),
+            source_ip: sym(&record.source_ip, Some(Field::SourceIp), |r| r.source_ip),
+            user_agent: sym(&record.user_agent, Some(Field::UserAgent), |r| r.user_agent),
+            endpoint: sym(&record.vpc_endpoint, Some(Field::Endpoint), |r| r.endpoint),
+            tls: sym(&tls, Some(Field::Tls).filter(|_| record.tls.is_some()), |r| r.tls),
             variant,
             targets,
             category: record.category,

@@ -92,28 +92,22 @@ pub(crate) struct Hasher {
 }
 
 impl Hasher {
-    /// Hashes a record. `identity` hashes its `userIdentity`, which is the same in all records of a session.
+    /// The hash of a record without members, to which those of the members are added.
+    pub(crate) const RECORD: u64 = 15;
+
+    /// What a member adds to the hash of its object; and the hash of its key.
     ///
     /// # Errors
-    /// The key that an object holds twice.
-    pub(crate) fn record<'t>(
-        &mut self,
-        record: Value<'t>,
-        mut identity: impl FnMut(&mut Self, Value<'t>) -> Result<u64, String>,
-    ) -> Result<u64, String> {
-        let mut sum = 15u64;
-        for (key, value) in record.pairs() {
-            let name = string_hash(key);
-            self.keys.push(name);
-            let inside = if key.plain() == Some(b"userIdentity") { identity(self, value) } else { self.value(value) };
-            if inside.is_err() {
-                self.keys.clear();
-            }
-            sum = sum.wrapping_add(mix(name, inside?));
-        }
-        self.close(record, 0)?;
-        // Zero says that there is no such hash.
-        Ok(sum.max(1))
+    /// The key that an object within it holds twice.
+    pub(crate) fn member(&mut self, key: Value<'_>, value: Value<'_>) -> Result<(u64, u64), String> {
+        let hash = self.value(value)?;
+        Ok(Self::with_key(key, hash))
+    }
+
+    /// The same with the hash of the value.
+    pub(crate) fn with_key(key: Value<'_>, value: u64) -> (u64, u64) {
+        let name = string_hash(key);
+        (mix(name, value), name)
     }
 
     /// Hashes a value.
@@ -123,7 +117,8 @@ impl Hasher {
     pub(crate) fn value(&mut self, value: Value<'_>) -> Result<u64, String> {
         Ok(match value.kind() {
             Kind::Text | Kind::Escaped => string_hash(value),
-            Kind::Null => 11,
+            // No value is a run.
+            Kind::Null | Kind::Run => 11,
             Kind::False => 12,
             Kind::True => 13,
             Kind::Number => bytes_hash(number(value.raw()).as_bytes(), 2),
@@ -137,7 +132,7 @@ impl Hasher {
             // The sum of the members, so that their order does not matter.
             Kind::Object => {
                 let base = self.keys.len();
-                let mut sum = 15u64;
+                let mut sum = Self::RECORD;
                 for (key, member) in value.pairs() {
                     let name = string_hash(key);
                     self.keys.push(name);
@@ -163,7 +158,8 @@ impl Hasher {
     }
 }
 
-fn repeats(keys: &mut [u64]) -> bool {
+/// Whether a hash stands twice; the order is lost.
+pub(crate) fn repeats(keys: &mut [u64]) -> bool {
     if keys.len() > FEW_MEMBERS {
         keys.sort_unstable();
         return keys.windows(2).any(|pair| matches!(pair, [a, b] if a == b));
@@ -180,7 +176,7 @@ fn repeats(keys: &mut [u64]) -> bool {
 }
 
 /// The key that stands twice; none where only hashes agreed.
-fn twice_named(object: Value<'_>) -> Option<Cow<'_, str>> {
+pub(crate) fn twice_named(object: Value<'_>) -> Option<Cow<'_, str>> {
     let mut keys: Vec<Cow<'_, str>> = object.members().map(|(key, _)| key).collect();
     keys.sort();
     keys.windows(2).find_map(|pair| match pair {

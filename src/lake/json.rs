@@ -2,9 +2,14 @@
 //! itself, and keeps duplicate keys. `serde_json` does none of these three; the splitter and the duplicate rule
 //! need them.
 
+mod runs;
+
 use std::borrow::Cow;
 
 use wide::u8x16;
+
+pub(crate) use runs::Run;
+use runs::{Runs, START};
 
 /// Nesting allowed inside a record. CloudTrail records nest about ten deep; the bound keeps the stack small.
 const MAX_DEPTH: usize = 128;
@@ -21,6 +26,8 @@ pub(crate) enum Kind {
     Escaped,
     Array,
     Object,
+    /// Members of a record that were met before: see [`runs`].
+    Run,
 }
 
 /// A value: its bytes (`start..end`, quotes and brackets included) and the index of the node after its subtree.
@@ -63,43 +70,57 @@ impl Syntax {
     }
 }
 
-/// Identities that are remembered. Records of a file come from few sessions at a time.
-const KNOWN_IDENTITIES: usize = 8;
-/// The key of the identity, as it stands in a record.
-const IDENTITY_KEY: &[u8] = b"\"userIdentity\"";
-
 /// The nodes of one parsed value; reused from record to record.
 #[derive(Debug, Default)]
 pub(crate) struct Tape {
     nodes: Vec<Node>,
-    /// Texts of identities that were parsed before, the latest first. The identity is up to half of a record and the
-    /// same in all records of a session: where one of these texts stands again, it is not parsed again.
-    identities: Vec<Vec<u8>>,
-    /// Whether to look for known identities.
-    records: bool,
+    /// Runs of members that were parsed in records before, for tapes of records.
+    runs: Option<Box<Runs>>,
+    /// The runs of the record at hand, in their order: the variable member before, and the stamp.
+    used: Vec<(u8, u64)>,
 }
 
 impl Tape {
     /// Parses the value at the start of `bytes` and returns its length. UTF-8 is not checked here.
     pub(crate) fn parse(&mut self, bytes: &[u8], limit: usize) -> Result<usize, Syntax> {
         self.nodes.clear();
-        let identities = self.records.then_some(&mut self.identities);
+        self.used.clear();
+        let Self { nodes, runs, used } = self;
         let limit = limit.min(u32::MAX as usize);
-        let mut parser = Parser { bytes, at: 0, limit, nodes: &mut self.nodes, identities };
-        parser.value(0)?;
+        let mut parser = Parser { bytes, at: 0, limit, nodes, used };
+        match runs {
+            Some(runs) if parser.token()? == b'{' => parser.record(runs)?,
+            _ => parser.value(0)?,
+        }
         Ok(parser.at)
     }
 
-    /// A tape for records one after the other: the `userIdentity` of a record that was the same before is an object
-    /// without members, and tells itself by its text only.
+    /// A tape for records one after the other, which knows again what they have in common.
     pub(crate) fn of_records() -> Self {
-        Self { records: true, ..Self::default() }
+        Self { runs: Some(Box::default()), ..Self::default() }
     }
 
     /// The parsed value over the text that was parsed.
     pub(crate) fn root<'t>(&'t self, text: &'t str) -> Value<'t> {
         Value { tape: self, text, at: 0 }
     }
+
+    /// The n-th run of the record at hand.
+    fn run(&self, n: usize) -> Option<&Run> {
+        let (place, stamp) = self.used.get(n)?;
+        self.runs.as_ref()?.get(*place, *stamp)
+    }
+}
+
+/// Runs of one record, known and new: fewer than are kept for a place.
+const MAX_RUNS: usize = 16;
+
+/// A run of members that is not known: the variable member before it, and where it begins and ends, in bytes and nodes.
+struct Stretch {
+    place: usize,
+    from: (usize, usize),
+    to: (usize, usize),
+    last: bool,
 }
 
 struct Parser<'a> {
@@ -107,7 +128,7 @@ struct Parser<'a> {
     at: usize,
     limit: usize,
     nodes: &'a mut Vec<Node>,
-    identities: Option<&'a mut Vec<Vec<u8>>>,
+    used: &'a mut Vec<(u8, u64)>,
 }
 
 impl Parser<'_> {
@@ -181,16 +202,11 @@ impl Parser<'_> {
                 return Err(self.fail(SyntaxKind::Bad));
             }
             self.string()?;
-            let key_end = self.at;
             if self.token()? != b':' {
                 return Err(self.fail(SyntaxKind::Bad));
             }
             self.at += 1;
-            if depth == 0 && self.bytes.get(..key_end).is_some_and(|text| text.ends_with(IDENTITY_KEY)) {
-                self.identity()?;
-            } else {
-                self.value(depth + 1)?;
-            }
+            self.value(depth + 1)?;
             match self.token()? {
                 b',' => self.at += 1,
                 b'}' => {
@@ -202,30 +218,77 @@ impl Parser<'_> {
         }
     }
 
-    /// The value of a record's `userIdentity`.
-    fn identity(&mut self) -> Result<(), Syntax> {
-        let start = self.at;
-        let rest = self.bytes.get(start..).unwrap_or(&[]);
-        let Some(known) = self.identities.as_mut() else { return self.value(1) };
-        // A text that is an object once is one wherever it stands.
-        if let Some(at) = known.iter().position(|text| rest.starts_with(text)) {
-            if let Some(head) = known.get_mut(..=at) {
-                head.rotate_right(1);
-            }
-            self.at += known.first().map_or(0, Vec::len);
-            return self.push(Kind::Object, start);
+    /// A record: an object whose members may stand in runs that are known.
+    fn record(&mut self, runs: &mut Runs) -> Result<(), Syntax> {
+        let index = self.nodes.len();
+        self.push(Kind::Object, self.at)?;
+        self.at += 1;
+        if self.token()? == b'}' {
+            self.at += 1;
+            return self.close(index);
         }
-        self.value(1)?;
-        let text = self.bytes.get(start..self.at).unwrap_or(&[]);
-        if text.first() == Some(&b'{')
-            && let Some(known) = self.identities.as_mut()
-        {
-            if known.len() == KNOWN_IDENTITIES {
-                known.pop();
+        let mut place = START;
+        // Runs that are not known; they are kept when the record is at its end.
+        let mut new: Vec<Stretch> = Vec::new();
+        let mut open: Option<(usize, usize)> = None;
+        loop {
+            if self.token()? != b'"' {
+                return Err(self.fail(SyntaxKind::Bad));
             }
-            known.insert(0, text.to_vec());
+            while open.is_none()
+                && let Some((stamp, length, last)) = runs.find(place, self.bytes.get(self.at..).unwrap_or(&[]))
+            {
+                let start = self.at;
+                self.at += length;
+                self.push(Kind::Run, start)?;
+                self.used.push((place as u8, stamp));
+                if last {
+                    self.keep(runs, &new);
+                    return self.close(index);
+                }
+                if self.token()? != b'"' {
+                    return Err(self.fail(SyntaxKind::Bad));
+                }
+            }
+            let (start, before) = (self.at, self.nodes.len());
+            self.string()?;
+            let variable = Runs::variable(self.bytes.get(start..self.at).unwrap_or(&[]));
+            if variable.is_none() {
+                open = open.or(Some((start, before)));
+            } else if let Some(from) = open.take() {
+                new.push(Stretch { place, from, to: (start, before), last: false });
+            }
+            if self.token()? != b':' {
+                return Err(self.fail(SyntaxKind::Bad));
+            }
+            self.at += 1;
+            self.value(1)?;
+            place = variable.unwrap_or(place);
+            match self.token()? {
+                b',' => self.at += 1,
+                b'}' => {
+                    self.at += 1;
+                    if let Some(from) = open {
+                        new.push(Stretch { place, from, to: (self.at, self.nodes.len()), last: true });
+                    }
+                    self.keep(runs, &new);
+                    return self.close(index);
+                }
+                _ => return Err(self.fail(SyntaxKind::Bad)),
+            }
         }
-        Ok(())
+    }
+
+    /// Keeps runs of the record at hand, as long as that drives out none that it uses itself.
+    fn keep(&self, runs: &mut Runs, new: &[Stretch]) {
+        if self.used.len() + new.len() > MAX_RUNS {
+            return;
+        }
+        for Stretch { place, from: (start, before), to: (end, after), last } in new {
+            if let (Some(text), Some(nodes)) = (self.bytes.get(*start..*end), self.nodes.get(*before..*after)) {
+                runs.keep(*place, text, *last, nodes, *start, *before);
+            }
+        }
     }
 
     fn array(&mut self, depth: usize) -> Result<(), Syntax> {
@@ -449,13 +512,25 @@ impl<'t> Value<'t> {
 
     fn children(self) -> Children<'t> {
         let node = self.node();
-        Children { tape: self.tape, text: self.text, at: self.at + 1, end: node.next as usize }
+        Children::over(self.tape, self.text, self.at + 1, node.next as usize)
     }
 
     /// The elements of an array; nothing where it is something else.
     pub(crate) fn elements(self) -> impl Iterator<Item = Value<'t>> {
         let some = self.kind() == Kind::Array;
         self.children().take_while(move |_| some)
+    }
+
+    /// The members of a record, known runs of them in one; nothing where it is no object.
+    pub(crate) fn parts(self) -> impl Iterator<Item = Part<'t>> {
+        let mut children = self.children();
+        if self.kind() != Kind::Object {
+            children.end = 0;
+        }
+        std::iter::from_fn(move || match children.run() {
+            Some(run) => Some(Part::Run(run)),
+            None => Some(Part::Member(children.next()?, children.next()?)),
+        })
     }
 
     /// The members of an object; nothing where it is something else.
@@ -473,19 +548,46 @@ impl<'t> Value<'t> {
     }
 }
 
+/// Nodes side by side; runs are as if their members stood there.
 struct Children<'t> {
     tape: &'t Tape,
     text: &'t str,
     at: usize,
     end: usize,
+    /// How many runs were met.
+    runs: usize,
+    /// Where to go on after a run.
+    after: Option<(&'t Tape, &'t str, usize, usize)>,
+}
+
+impl<'t> Children<'t> {
+    fn over(tape: &'t Tape, text: &'t str, at: usize, end: usize) -> Self {
+        Self { tape, text, at, end, runs: 0, after: None }
+    }
+
+    /// The next run, where one stands here.
+    fn run(&mut self) -> Option<&'t Run> {
+        let node = self.tape.nodes.get(self.at).filter(|node| self.at < self.end && node.kind == Kind::Run)?;
+        let run = self.tape.run(self.runs)?;
+        (self.at, self.runs) = (node.next as usize, self.runs + 1);
+        Some(run)
+    }
 }
 
 impl<'t> Iterator for Children<'t> {
     type Item = Value<'t>;
 
     fn next(&mut self) -> Option<Value<'t>> {
-        if self.at >= self.end {
-            return None;
+        loop {
+            if self.at >= self.end {
+                (self.tape, self.text, self.at, self.end) = self.after.take()?;
+            } else if let Some(run) = self.run() {
+                let after = (self.tape, self.text, self.at, self.end);
+                let runs = self.runs;
+                *self = Self { runs, after: Some(after), ..run.children() };
+            } else {
+                break;
+            }
         }
         let value = Value { tape: self.tape, text: self.text, at: self.at };
         let next = value.node().next as usize;
@@ -495,6 +597,14 @@ impl<'t> Iterator for Children<'t> {
         self.at = next;
         Some(value)
     }
+}
+
+/// A stretch of a record's members.
+pub(crate) enum Part<'t> {
+    /// One member: key and value.
+    Member(Value<'t>, Value<'t>),
+    /// Members that stood together like this before.
+    Run(&'t Run),
 }
 
 /// The members of an object, in their order.
@@ -549,102 +659,4 @@ fn unescape(inner: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn agrees_with_serde_json_on_what_is_json() {
-        for text in [
-            "{}",
-            "[]",
-            "[1,]",
-            "{,}",
-            "{\"a\"}",
-            "[01]",
-            "[-]",
-            "[1.]",
-            "[1e]",
-            "nul",
-            "[nulx]",
-            "\"\\x\"",
-            "\"\\u12\"",
-            "\"a\nb\"",
-            "[1 2]",
-            "{\"a\":1 \"b\":2}",
-            "[tru",
-            "{\"a\":",
-            "[-0.5e+3, true, \"\\ud800x\"]",
-            "",
-            "  ",
-            "[\"",
-        ] {
-            let mut tape = Tape::default();
-            let ours = tape.parse(text.as_bytes(), usize::MAX);
-            let lone_surrogate = text.contains("ud800");
-            let theirs = serde_json::from_str::<serde_json::Value>(text).is_ok() || lone_surrogate;
-            assert_eq!(ours.is_ok_and(|end| end == text.len()), theirs, "{text:?}: {ours:?}");
-        }
-        let deep = "[".repeat(1000);
-        assert_eq!(Tape::default().parse(deep.as_bytes(), usize::MAX).unwrap_err().kind, SyntaxKind::Deep);
-        assert_eq!(Tape::default().parse(b"[\"abcdef\"]", 4).unwrap_err().kind, SyntaxKind::Long);
-    }
-
-    #[test]
-    fn plain_runs_end_where_they_should() {
-        for length in 0..70 {
-            let text = vec![b'x'; length];
-            assert_eq!(plain_run(&text), length);
-            for at in 0..length {
-                for special in [b'"', b'\\', 0, 0x1f, b'\n'] {
-                    let mut other = text.clone();
-                    other[at] = special;
-                    assert_eq!(plain_run(&other), at, "{length} {special}");
-                }
-                for plain in [0x20, 0x7f, 0x80, 0xff, b'!', b'#', b'[', b']'] {
-                    let mut other = text.clone();
-                    other[at] = plain;
-                    assert_eq!(plain_run(&other), length, "{at} {plain}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_known_identity_is_told_by_its_text() {
-        let mut tape = Tape::of_records();
-        let record =
-            |identity: &str| format!(r#"{{"userIdentity":{identity},"a":{{"userIdentity":{{"x":1}}}},"b":2}}"#);
-        for (identity, members) in [
-            (r#"{"type":"A","n":1}"#, 2),
-            (r#"{"type":"A","n":2}"#, 2),
-            (r#"{"type":"A","n":1}"#, 0),
-            ("null", 0),
-            ("null", 0),
-            (r#"{}"#, 0),
-        ] {
-            let text = record(identity);
-            assert_eq!(tape.parse(text.as_bytes(), usize::MAX), Ok(text.len()));
-            let root = tape.root(&text);
-            let value = root.get("userIdentity").unwrap();
-            assert_eq!((value.raw(), value.members().count()), (identity, members));
-            assert_eq!(root.get("a").and_then(|a| a.get("userIdentity")).and_then(|i| i.get("x")).unwrap().raw(), "1");
-            assert_eq!(root.get("b").unwrap().raw(), "2");
-        }
-        let cut = record(r#"{"type":"A","n":1}"#);
-        assert!((1..cut.len()).all(|end| tape.parse(&cut.as_bytes()[..end], usize::MAX).is_err()));
-    }
-
-    #[test]
-    fn reads_members() {
-        let text = r#" {"a":{"b":[1,"x",true]},"c":"q\"","d":"true"}"#;
-        let mut tape = Tape::default();
-        tape.parse(text.as_bytes(), usize::MAX).unwrap();
-        let root = tape.root(text);
-        let items: Vec<_> = root.get("a").unwrap().get("b").unwrap().elements().map(|v| v.lenient()).collect();
-        assert_eq!(items, ["1", "x", "true"]);
-        assert_eq!(root.get("c").unwrap().text().unwrap(), "q\"");
-        assert_eq!(root.get("d").unwrap().boolean(), Some(true));
-        assert!(root.get("a").unwrap().get("zz").is_none());
-        assert_eq!(root.get("c").unwrap().members().count(), 0);
-    }
-}
+mod tests;

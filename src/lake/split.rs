@@ -89,9 +89,15 @@ impl<R: Read> Splitter<R> {
         Self::new(Vec::new(), Some(source))
     }
 
-    /// The bytes, to be used again.
-    pub(crate) fn into_buffer(self) -> Vec<u8> {
-        self.buffer
+    /// With a tape that has seen records before.
+    pub(crate) fn with_tape(mut self, tape: Option<Tape>) -> Self {
+        self.tape = tape.unwrap_or(self.tape);
+        self
+    }
+
+    /// The bytes and the tape, to be used again.
+    pub(crate) fn into_reusable(self) -> (Vec<u8>, Tape) {
+        (self.buffer, self.tape)
     }
 
     /// The source after the last piece, for whoever counts or hashes what went through it.

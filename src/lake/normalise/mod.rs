@@ -20,96 +20,180 @@ pub(crate) use resources::{Named, parent};
 const MAX_ROLES: usize = 16;
 const MAX_ROLE_BYTES: usize = 2048;
 
-/// The members of a record that are read; the rest is looked up nowhere.
+/// The members of a record by their key. Most are read; the others are known to tell a key that stands twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Field {
+    Time,
+    Window,
+    Resources,
+    Request,
+    Response,
+    Additional,
+    ServiceDetails,
+    InsightDetails,
+    Id,
+    IdInLowerCase,
+    Source,
+    Name,
+    Region,
+    Category,
+    Type,
+    ErrorCode,
+    ErrorMessage,
+    Recipient,
+    Account,
+    Shared,
+    RequestId,
+    SourceIp,
+    UserAgent,
+    Endpoint,
+    Tls,
+    ReadOnly,
+    Management,
+    Console,
+    Identity,
+    Version,
+    ApiVersion,
+    Addendum,
+}
+
+impl Field {
+    /// How many there are.
+    pub(crate) const COUNT: usize = 32;
+
+    /// The field of a key.
+    pub(crate) fn of(key: &str) -> Option<Self> {
+        Some(match key {
+            "eventTime" => Self::Time,
+            "timeWindow" => Self::Window,
+            "resources" => Self::Resources,
+            "requestParameters" => Self::Request,
+            "responseElements" => Self::Response,
+            "additionalEventData" => Self::Additional,
+            "serviceEventDetails" => Self::ServiceDetails,
+            "insightDetails" => Self::InsightDetails,
+            "eventID" => Self::Id,
+            "eventId" => Self::IdInLowerCase,
+            "eventSource" => Self::Source,
+            "eventName" => Self::Name,
+            "awsRegion" => Self::Region,
+            "eventCategory" => Self::Category,
+            "eventType" => Self::Type,
+            "errorCode" => Self::ErrorCode,
+            "errorMessage" => Self::ErrorMessage,
+            "recipientAccountId" => Self::Recipient,
+            "accountId" => Self::Account,
+            "sharedEventID" => Self::Shared,
+            "requestID" => Self::RequestId,
+            "sourceIPAddress" => Self::SourceIp,
+            "userAgent" => Self::UserAgent,
+            "vpcEndpointId" => Self::Endpoint,
+            "tlsDetails" => Self::Tls,
+            "readOnly" => Self::ReadOnly,
+            "managementEvent" => Self::Management,
+            "sessionCredentialFromConsole" => Self::Console,
+            "userIdentity" => Self::Identity,
+            "eventVersion" => Self::Version,
+            "apiVersion" => Self::ApiVersion,
+            "addendum" => Self::Addendum,
+            _ => return None,
+        })
+    }
+
+    /// Its place in a set of 64 bits.
+    pub(crate) fn bit(self) -> u64 {
+        1 << self as u32
+    }
+}
+
+/// The values of a record's members.
 #[derive(Default)]
-struct Fields<'t> {
-    time: Option<Value<'t>>,
-    window: Option<Value<'t>>,
-    recorded: Option<Value<'t>>,
-    request: Option<Value<'t>>,
-    response: Option<Value<'t>>,
-    additional: Option<Value<'t>>,
-    details: Option<Value<'t>>,
-    id: Cow<'t, str>,
-    source: Cow<'t, str>,
-    name: Cow<'t, str>,
-    region: Cow<'t, str>,
-    category: Cow<'t, str>,
-    event_type: Cow<'t, str>,
-    error_code: Cow<'t, str>,
-    error_message: Cow<'t, str>,
-    recipient: Cow<'t, str>,
-    account_id: Cow<'t, str>,
-    shared: Cow<'t, str>,
-    request_id: Cow<'t, str>,
-    source_ip: Cow<'t, str>,
-    user_agent: Cow<'t, str>,
-    endpoint: Cow<'t, str>,
-    tls: Cow<'t, str>,
-    read_only: Option<bool>,
-    management: Option<bool>,
-    console: bool,
+pub(crate) struct Fields<'t> {
+    values: [Option<Value<'t>>; Field::COUNT],
 }
 
 impl<'t> Fields<'t> {
-    fn read(record: Value<'t>) -> Self {
+    /// All members of an object.
+    #[cfg(test)]
+    pub(crate) fn of(record: Value<'t>) -> Self {
         let mut fields = Self::default();
         for (key, value) in record.members() {
-            match key.as_ref() {
-                "eventTime" => fields.time = Some(value),
-                "timeWindow" => fields.window = Some(value),
-                "resources" => fields.recorded = Some(value),
-                "requestParameters" => fields.request = Some(value),
-                "responseElements" => fields.response = Some(value),
-                "additionalEventData" => fields.additional = Some(value),
-                "serviceEventDetails" | "insightDetails" => fields.details = Some(value),
-                "eventID" | "eventId" => fields.id = value.lenient(),
-                "eventSource" => fields.source = value.lenient(),
-                "eventName" => fields.name = value.lenient(),
-                "awsRegion" => fields.region = value.lenient(),
-                "eventCategory" => fields.category = value.lenient(),
-                "eventType" => fields.event_type = value.lenient(),
-                "errorCode" => fields.error_code = value.lenient(),
-                "errorMessage" => fields.error_message = value.lenient(),
-                "recipientAccountId" => fields.recipient = value.lenient(),
-                "accountId" => fields.account_id = value.lenient(),
-                "sharedEventID" => fields.shared = value.lenient(),
-                "requestID" => fields.request_id = value.lenient(),
-                "sourceIPAddress" => fields.source_ip = value.lenient(),
-                "userAgent" => fields.user_agent = value.lenient(),
-                "vpcEndpointId" => fields.endpoint = value.lenient(),
-                "tlsDetails" => fields.tls = value.get("tlsVersion").map(Value::lenient).unwrap_or_default(),
-                "readOnly" => fields.read_only = value.boolean(),
-                "managementEvent" => fields.management = value.boolean(),
-                "sessionCredentialFromConsole" => fields.console = value.boolean() == Some(true),
-                _ => {}
+            if let Some(field) = Field::of(&key) {
+                fields.set(field, value);
             }
         }
         fields
     }
 
+    pub(crate) fn set(&mut self, field: Field, value: Value<'t>) {
+        if let Some(slot) = self.values.get_mut(field as usize) {
+            *slot = Some(value);
+        }
+    }
+
+    fn get(&self, field: Field) -> Option<Value<'t>> {
+        self.values.get(field as usize).copied().flatten()
+    }
+
+    fn text(&self, field: Field) -> Cow<'t, str> {
+        self.get(field).map(Value::lenient).unwrap_or_default()
+    }
+
+    fn flag(&self, field: Field) -> Option<bool> {
+        self.get(field).and_then(Value::boolean)
+    }
+
+    /// None where null.
+    fn some(&self, field: Field) -> Option<Value<'t>> {
+        self.get(field).filter(|value| !value.is_null())
+    }
+
+    fn details(&self) -> Option<Value<'t>> {
+        self.get(Field::ServiceDetails).or(self.get(Field::InsightDetails))
+    }
+}
+
+/// The version of TLS that `tlsDetails` tells.
+pub(crate) fn tls_version(details: Value<'_>) -> Cow<'_, str> {
+    details.get("tlsVersion").map(Value::lenient).unwrap_or_default()
+}
+
+/// What names a call.
+struct Call<'t> {
+    time: Option<Value<'t>>,
+    source: Cow<'t, str>,
+    name: Cow<'t, str>,
+    category: Cow<'t, str>,
+    event_type: Cow<'t, str>,
+}
+
+impl<'t> Call<'t> {
     /// With what records of other kinds say elsewhere.
-    fn completed(mut self) -> Self {
+    fn of(fields: &Fields<'t>) -> Self {
+        let text = |field| fields.text(field);
+        let (source, name) = (text(Field::Source), text(Field::Name));
+        let (category, event_type) = (text(Field::Category), text(Field::Type));
+        let mut call = Self { time: fields.get(Field::Time), source, name, category, event_type };
         // Aggregated records count calls over a window and name none ("CloudTrail record contents for aggregated
         // events"): they are measurements, told apart like Insights.
-        if self.category == "Aggregated" {
-            self.time = self.time.or_else(|| self.window.and_then(|w| w.get("windowStart")));
-            if self.name.is_empty() {
-                self.name = self.event_type.clone();
+        if call.category == "Aggregated" {
+            call.time = call.time.or_else(|| fields.get(Field::Window).and_then(|w| w.get("windowStart")));
+            if call.name.is_empty() {
+                call.name = call.event_type.clone();
             }
         }
         // Insights records name the measured call inside `insightDetails` ("CloudTrail record contents for Insights
         // events for trails").
-        if self.category == "Insight" || self.event_type == "AwsCloudTrailInsight" {
-            let detail = |key: &str| self.details.and_then(|d| d.get(key)).map(Value::lenient).unwrap_or_default();
-            if self.source.is_empty() {
-                self.source = detail("eventSource");
+        if call.category == "Insight" || call.event_type == "AwsCloudTrailInsight" {
+            let detail = |key: &str| fields.details().and_then(|d| d.get(key)).map(Value::lenient).unwrap_or_default();
+            if call.source.is_empty() {
+                call.source = detail("eventSource");
             }
-            if self.name.is_empty() {
-                self.name = detail("eventName");
+            if call.name.is_empty() {
+                call.name = detail("eventName");
             }
         }
-        self
+        call
     }
 }
 
@@ -135,7 +219,8 @@ pub(crate) struct Record<'t> {
     pub source_ip: Cow<'t, str>,
     pub user_agent: Cow<'t, str>,
     pub vpc_endpoint: Cow<'t, str>,
-    pub tls_version: Cow<'t, str>,
+    /// `tlsDetails`; see [`tls_version`].
+    pub tls: Option<Value<'t>>,
     pub from_console: bool,
     /// None where null, as the next three.
     pub request: Option<Value<'t>>,
@@ -144,69 +229,62 @@ pub(crate) struct Record<'t> {
     pub service_details: Option<Value<'t>>,
 }
 
-/// Normalises a record. `owner` tells the account of its identity, for records that do not say whose they are.
+/// Normalises a record by its members. `owner` tells the account of its identity, for records that do not say whose
+/// they are.
 ///
 /// # Errors
 /// Why the record cannot be placed at all: lower case, naming the field and what was expected.
-pub(crate) fn normalise<'t>(record: Value<'t>, owner: &dyn Fn() -> String) -> Result<Record<'t>, String> {
-    if record.kind() != Kind::Object {
-        return Err("not a CloudTrail record: expected a JSON object".to_owned());
-    }
-    let fields = Fields::read(record).completed();
-    if fields.source.is_empty() && fields.name.is_empty() {
+pub(crate) fn normalise<'t>(fields: &Fields<'t>, owner: &dyn Fn() -> String) -> Result<Record<'t>, String> {
+    let call = Call::of(fields);
+    if call.source.is_empty() && call.name.is_empty() {
         return Err("not a CloudTrail record: it has neither eventSource nor eventName".to_owned());
     }
-    for (name, text) in [("eventSource", &fields.source), ("eventName", &fields.name)] {
+    for (name, text) in [("eventSource", &call.source), ("eventName", &call.name)] {
         if text.is_empty() {
             return Err(format!("the record has no {name}"));
         }
     }
-    let time = time(fields.time)?;
-    let account = [&fields.recipient, &fields.account_id].into_iter().find(|text| !text.is_empty()).cloned();
+    let time = time(call.time)?;
+    let text = |field| fields.text(field);
+    let account = [Field::Recipient, Field::Account].into_iter().map(text).find(|text| !text.is_empty());
     let account = account.unwrap_or_else(|| Cow::Owned(owner()));
-    let request = fields.request.filter(|value| !value.is_null());
+    let (region, error_code, error_message) = (text(Field::Region), text(Field::ErrorCode), text(Field::ErrorMessage));
+    let request = fields.some(Field::Request);
+    let recorded = fields.get(Field::Resources);
     // Sign-in events say success or failure under their own name: `"ConsoleLogin": "Failure"`.
-    let sign_in = fields.response.filter(|_| fields.source == "signin.amazonaws.com");
-    let sign_in = sign_in.and_then(|r| r.get(&fields.name)).and_then(Value::text);
-    let outcome =
-        outcome::classify(&fields.source, &fields.name, &fields.error_code, &fields.error_message, sign_in.as_deref());
+    let sign_in = fields.get(Field::Response).filter(|_| call.source == "signin.amazonaws.com");
+    let sign_in = sign_in.and_then(|r| r.get(&call.name)).and_then(Value::text);
+    let outcome = outcome::classify(&call.source, &call.name, &error_code, &error_message, sign_in.as_deref());
     let mut variant = request.map(variant).unwrap_or_default();
     if outcome == Outcome::Denied {
-        outcome::refused(&fields.error_message).unwrap_or_default().clone_into(&mut variant.refused);
+        outcome::refused(&error_message).unwrap_or_default().clone_into(&mut variant.refused);
     }
     Ok(Record {
         time,
-        category: category(&fields),
+        category: category(&call, fields.flag(Field::Management), recorded),
         outcome,
         variant,
-        resources: resources::resources(
-            &fields.source,
-            &fields.name,
-            &fields.region,
-            &account,
-            fields.recorded,
-            request,
-        ),
+        resources: resources::resources(&call.source, &call.name, &region, &account, recorded, request),
         request,
-        response: fields.response.filter(|value| !value.is_null()),
-        additional: fields.additional.filter(|value| !value.is_null()),
-        service_details: fields.details.filter(|value| !value.is_null()),
-        id: fields.id,
-        source: fields.source,
-        name: fields.name,
-        region: fields.region,
-        event_type: fields.event_type,
-        read_only: fields.read_only,
-        error_code: fields.error_code,
-        error_message: fields.error_message,
+        response: fields.some(Field::Response),
+        additional: fields.some(Field::Additional),
+        service_details: fields.details().filter(|value| !value.is_null()),
+        id: fields.get(Field::Id).or(fields.get(Field::IdInLowerCase)).map(Value::lenient).unwrap_or_default(),
+        source: call.source,
+        name: call.name,
+        region,
+        event_type: call.event_type,
+        read_only: fields.flag(Field::ReadOnly),
+        error_code,
+        error_message,
         recipient_account: account,
-        shared_id: fields.shared,
-        request_id: fields.request_id,
-        source_ip: fields.source_ip,
-        user_agent: fields.user_agent,
-        vpc_endpoint: fields.endpoint,
-        tls_version: fields.tls,
-        from_console: fields.console,
+        shared_id: text(Field::Shared),
+        request_id: text(Field::RequestId),
+        source_ip: text(Field::SourceIp),
+        user_agent: text(Field::UserAgent),
+        vpc_endpoint: text(Field::Endpoint),
+        tls: fields.get(Field::Tls),
+        from_console: fields.flag(Field::Console) == Some(true),
     })
 }
 
@@ -237,7 +315,7 @@ impl Record<'_> {
             source_ip: own(&self.source_ip),
             user_agent: own(&self.user_agent),
             vpc_endpoint: own(&self.vpc_endpoint),
-            tls_version: own(&self.tls_version),
+            tls_version: self.tls.map(tls_version).map(|text| own(&text)).unwrap_or_default(),
             from_console: self.from_console,
             request: raw(self.request),
             response: raw(self.response),
@@ -248,8 +326,8 @@ impl Record<'_> {
 }
 
 /// The category; records of event versions before 1.07 do not say it.
-fn category(fields: &Fields<'_>) -> EventCategory {
-    match (fields.category.as_ref(), fields.event_type.as_ref(), fields.management) {
+fn category(call: &Call<'_>, management: Option<bool>, recorded: Option<Value<'_>>) -> EventCategory {
+    match (call.category.as_ref(), call.event_type.as_ref(), management) {
         ("Insight" | "Aggregated", _, _) | (_, "AwsCloudTrailInsight" | "AwsAggregatedEvent", _) => {
             EventCategory::Insight
         }
@@ -261,8 +339,8 @@ fn category(fields: &Fields<'_>) -> EventCategory {
             let object = |value: Value<'_>| {
                 value.elements().any(|r| r.get("type").and_then(Value::text).as_deref() == Some("AWS::S3::Object"))
             };
-            let data = fields.source == "s3.amazonaws.com" && fields.recorded.is_some_and(object)
-                || fields.source == "lambda.amazonaws.com" && fields.name == "Invoke";
+            let data = call.source == "s3.amazonaws.com" && recorded.is_some_and(object)
+                || call.source == "lambda.amazonaws.com" && call.name == "Invoke";
             if data { EventCategory::Data } else { EventCategory::Management }
         }
     }

@@ -10,7 +10,7 @@ fn event(text: &str) -> Result<Event, String> {
     let mut tape = Tape::default();
     tape.parse(text.as_bytes(), usize::MAX).unwrap();
     let identity = tape.root(text).get("userIdentity").map(identity).unwrap_or_default();
-    normalise(tape.root(text), &|| identity.account.clone()).map(|record| record.to_event(identity.clone()))
+    normalise(&Fields::of(tape.root(text)), &|| identity.account.clone()).map(|record| record.to_event(identity.clone()))
 }
 
 fn with(fields: &str) -> Event {
@@ -49,7 +49,7 @@ fn times_without_a_zone_are_utc() {
 #[test]
 fn what_cannot_be_placed_says_why() {
     for (text, why) in [
-        ("[]", "object"),
+        ("[]", "neither eventSource nor eventName"),
         ("{}", "neither eventSource nor eventName"),
         (r#"{"eventSource":"s3.amazonaws.com"}"#, "no eventName"),
         (r#"{"eventSource":"s","eventName":"n"}"#, "no eventTime"),

@@ -85,9 +85,10 @@ pub(crate) fn read<S: Room>(
         Some(text) => match forms::detect(&found.path, &text) {
             Some(form) => state.form(form, found, &mut text.as_slice())?,
             None => {
-                let mut splitter = Splitter::whole(text, None);
+                let tape = REUSED.with_borrow_mut(|reused| reused.tape.take());
+                let mut splitter = Splitter::whole(text, None).with_tape(tape);
                 let ending = state.pieces(&mut splitter).map_err(ReadError::Full)?;
-                give_back(splitter.into_buffer());
+                give_back(splitter.into_reusable());
                 ending == Ending::Whole
             }
         },
@@ -150,6 +151,7 @@ impl<R: Read> Read for Hashing<R> {
 struct Reused {
     inflater: Option<Decompressor>,
     text: Vec<u8>,
+    tape: Option<Tape>,
 }
 
 thread_local! {
@@ -184,9 +186,9 @@ fn inflate(bytes: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
-/// Keeps a text's memory for the next file.
-fn give_back(text: Vec<u8>) {
-    REUSED.with_borrow_mut(|reused| reused.text = text);
+/// Keeps a text's memory, and what its records had in common, for the next file.
+fn give_back((text, tape): (Vec<u8>, Tape)) {
+    REUSED.with_borrow_mut(|reused| (reused.text, reused.tape) = (text, Some(tape)));
 }
 
 /// What a digest file at its place speaks for; none where it is no digest.
