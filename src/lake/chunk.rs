@@ -19,10 +19,10 @@ use super::source::layout::path_text;
 use super::source::read::{Bad, FileEnd};
 use super::symbols::{Numbered, Sym, Symbols};
 use super::writer::Counts;
-use add::{Effect, Known};
 use crate::model::event::{EventCategory, Identity, Outcome};
 use crate::model::time::Timestamp;
 use crate::usage::fold::SessionId;
+use add::{Effect, Known};
 
 /// A stretch of a chunk's long texts.
 #[derive(Clone, Copy, Debug, Default)]
@@ -164,6 +164,13 @@ fn append(text: &mut String, more: &str) -> Span {
     Span { at, len: more.len() as u32 }
 }
 
+/// What is appended to a text.
+fn written(text: &mut String, write: impl FnOnce(&mut String)) -> Span {
+    let at = text.len() as u32;
+    write(text);
+    Span { at, len: text.len() as u32 - at }
+}
+
 /// Events of some files.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
@@ -183,6 +190,8 @@ pub(crate) struct Chunk {
     hasher: Hasher,
     /// What runs of members bring, by their stamp.
     effects: HashMap<u64, Effect>,
+    /// Memory that is used again: hashes of keys.
+    others: Vec<u64>,
     scratch: String,
 }
 
@@ -341,15 +350,27 @@ impl Chunk {
         if (key.0 as usize) < self.targets.len() {
             return key.0;
         }
-        let mut arns: Vec<&str> = resources.iter().map(|resource| resource.arn.as_ref()).collect();
-        arns.sort_unstable();
-        let list: Vec<[&str; 3]> = resources.iter().map(|r| [r.arn.as_ref(), &r.kind, &r.account]).collect();
-        self.targets.push(Targets {
-            list: append(&mut self.texts, &json(&list)),
-            arns: append(&mut self.texts, &json(&arns)),
-            main: append(&mut self.texts, &first.arn),
-            parent: self.symbols.intern(parent(&first.arn)),
+        let texts = &mut self.texts;
+        let list = written(texts, |texts| {
+            texts.push('[');
+            for (at, resource) in resources.iter().enumerate() {
+                if at > 0 {
+                    texts.push(',');
+                }
+                append_list(texts, [&resource.arn, &resource.kind, &resource.account].into_iter().map(AsRef::as_ref));
+            }
+            texts.push(']');
         });
+        let arns = written(texts, |texts| match resources {
+            [one] => append_list(texts, std::iter::once(one.arn.as_ref())),
+            _ => {
+                let mut arns: Vec<&str> = resources.iter().map(|resource| resource.arn.as_ref()).collect();
+                arns.sort_unstable();
+                append_list(texts, arns.into_iter());
+            }
+        });
+        let main = append(texts, &first.arn);
+        self.targets.push(Targets { list, arns, main, parent: self.symbols.intern(parent(&first.arn)) });
         key.0
     }
 
@@ -408,4 +429,28 @@ impl Span {
 /// Lists of texts as JSON, which cannot fail.
 fn json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
+}
+
+/// Appends a text as JSON.
+fn append_json(out: &mut String, text: &str) {
+    // The rule of serde_json: only these are escaped. No early end: that way it goes in blocks.
+    if text.bytes().fold(false, |found, b| found | (b < 0x20) | (b == b'"') | (b == b'\\')) {
+        out.push_str(&json(&text));
+    } else {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+    }
+}
+
+/// Appends texts as a JSON list.
+fn append_list<'a>(out: &mut String, texts: impl Iterator<Item = &'a str>) {
+    out.push('[');
+    for (at, text) in texts.enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        append_json(out, text);
+    }
+    out.push(']');
 }

@@ -259,10 +259,11 @@ impl<R: Read> Splitter<R> {
                     let offset = self.base + self.at as u64;
                     self.at += length;
                     let raw = rest.get(..length).unwrap_or(rest);
-                    return match std::str::from_utf8(raw) {
+                    return match simdutf8::basic::from_utf8(raw) {
                         Ok(text) => sink(Piece::Record { offset, text, value: self.tape.root(text) }),
-                        Err(error) => {
-                            let reason = format!("invalid UTF-8 at byte {} of the record", error.valid_up_to());
+                        Err(_) => {
+                            let valid = std::str::from_utf8(raw).err().map_or(0, |error| error.valid_up_to());
+                            let reason = format!("invalid UTF-8 at byte {valid} of the record");
                             sink(Piece::Bad { offset, length: length as u64, reason, raw })
                         }
                     };

@@ -20,7 +20,8 @@ pub(crate) struct Symbols {
     text: String,
     /// Where each text ends; the first, empty one is not listed.
     ends: Vec<u32>,
-    table: HashTable<u32>,
+    /// Hash and number: to grow the table, and to tell most others, no text has to be looked at.
+    table: HashTable<(u64, u32)>,
     hasher: DefaultHashBuilder,
 }
 
@@ -37,13 +38,14 @@ impl Symbols {
         }
         let Self { text, ends, table, hasher } = self;
         let hash = hasher.hash_one(new);
-        if let Some(known) = table.find(hash, |known| text_of(text, ends, *known) == new) {
+        let same = |known: &(u64, u32)| known.0 == hash && text_of(text, ends, known.1) == new;
+        if let Some((_, known)) = table.find(hash, same) {
             return Sym(*known);
         }
         text.push_str(new);
         ends.push(text.len() as u32);
         let sym = ends.len() as u32;
-        table.insert_unique(hash, sym, |known| hasher.hash_one(text_of(text, ends, *known)));
+        table.insert_unique(hash, (hash, sym), |known| known.0);
         Sym(sym)
     }
 
@@ -72,7 +74,7 @@ impl Symbols {
 #[derive(Debug)]
 pub(crate) struct Numbered<T> {
     list: Vec<T>,
-    table: HashTable<u32>,
+    table: HashTable<(u64, u32)>,
     hasher: DefaultHashBuilder,
 }
 
@@ -87,12 +89,13 @@ impl<T: std::hash::Hash + Eq> Numbered<T> {
     pub(crate) fn number(&mut self, value: T) -> u32 {
         let Self { list, table, hasher } = self;
         let hash = hasher.hash_one(&value);
-        if let Some(known) = table.find(hash, |known| list.get(*known as usize) == Some(&value)) {
+        let same = |known: &(u64, u32)| known.0 == hash && list.get(known.1 as usize) == Some(&value);
+        if let Some((_, known)) = table.find(hash, same) {
             return *known;
         }
         let number = list.len() as u32;
         list.push(value);
-        table.insert_unique(hash, number, |known| list.get(*known as usize).map_or(0, |v| hasher.hash_one(v)));
+        table.insert_unique(hash, (hash, number), |known| known.0);
         number
     }
 

@@ -59,12 +59,7 @@ pub(super) struct Effect {
 }
 
 impl Effect {
-    fn of(
-        run: &Run,
-        hasher: &mut Hasher,
-        identities: &mut Identities,
-        symbols: &mut Symbols,
-    ) -> Result<Self, String> {
+    fn of(run: &Run, hasher: &mut Hasher, identities: &mut Identities, symbols: &mut Symbols) -> Result<Self, String> {
         let mut effect = Self::default();
         for (key, value, at) in run.members() {
             let (field, sum, name) = member(key, value, hasher, identities, &mut effect.session)?;
@@ -154,11 +149,13 @@ impl Chunk {
         if value.kind() != Kind::Object {
             return Err("not a CloudTrail record: expected a JSON object".to_owned());
         }
-        let mut members = self.members(value).map_err(|key| twice(&key))?;
-        if members.twice || repeats(&mut members.others) {
-            if let Some(key) = twice_named(value) {
-                return Err(twice(&key.chars().take(64).collect::<String>()));
-            }
+        let mut members = Members { others: std::mem::take(&mut self.others), ..Members::default() };
+        members.others.clear();
+        self.gather(value, &mut members).map_err(|key| twice(&key))?;
+        let repeated = members.twice || repeats(&mut members.others);
+        self.others = std::mem::take(&mut members.others);
+        if repeated && let Some(key) = twice_named(value) {
+            return Err(twice(&key.chars().take(64).collect::<String>()));
         }
         let Self { hasher, identities, .. } = self;
         let session = match members.session {
@@ -181,9 +178,8 @@ impl Chunk {
 
     /// # Errors
     /// The key that an object within the record holds twice.
-    fn members<'t>(&mut self, value: Value<'t>) -> Result<Members<'t>, String> {
+    fn gather<'t>(&mut self, value: Value<'t>, members: &mut Members<'t>) -> Result<(), String> {
         let Self { hasher, identities, symbols, effects, .. } = self;
-        let mut members = Members::default();
         for part in value.parts() {
             match part {
                 Part::Member(key, value) => {
@@ -204,10 +200,122 @@ impl Chunk {
                 }
             }
         }
-        Ok(members)
+        Ok(())
     }
 }
 
 fn twice(key: &str) -> String {
     format!("the key `{key}` stands twice in one object")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::lake::json::Tape;
+
+    /// All that a chunk knows of its rows, as text, and what it refused.
+    fn told(records: &[String], mut tape: Tape) -> (Vec<String>, Vec<String>) {
+        let mut chunk = Chunk::new(false);
+        let mut refused = Vec::new();
+        for text in records {
+            assert_eq!(tape.parse(text.as_bytes(), usize::MAX), Ok(text.len()), "{text}");
+            if let Err(reason) = chunk.add(tape.root(text), 1, 2, false) {
+                refused.push(format!("{text}: {reason}"));
+            }
+        }
+        let row = |row: &crate::lake::chunk::Row| {
+            let symbols = [
+                row.source,
+                row.name,
+                row.region,
+                row.account,
+                row.event_type,
+                row.error_code,
+                row.error_message,
+                row.source_ip,
+                row.user_agent,
+                row.endpoint,
+                row.tls,
+            ];
+            let spans = [row.id, row.shared, row.request_id, row.request, row.response, row.additional, row.details];
+            format!(
+                "{:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+                row.time,
+                row.entry,
+                chunk.identity(row.session),
+                symbols.map(|sym| chunk.sym(sym)),
+                spans.map(|span| chunk.text(span)),
+                chunk.variant_of(row.variant).tags,
+                chunk.text(chunk.targets_of(row.targets).list),
+                chunk.text(chunk.targets_of(row.targets).arns),
+                row.category,
+                row.outcome,
+                row.read_only,
+                row.console
+            )
+        };
+        (chunk.rows.iter().map(row).collect(), refused)
+    }
+
+    /// A member of a record: of a few keys and few values, so that they stand together again and again, and sometimes
+    /// twice.
+    fn member() -> impl Strategy<Value = String> {
+        let key = prop::sample::select(vec![
+            "eventID",
+            "eventVersion",
+            "userIdentity",
+            "eventTime",
+            "awsRegion",
+            "sourceIPAddress",
+            "errorCode",
+            "requestParameters",
+            "resources",
+            "readOnly",
+            "recipientAccountId",
+            "accountId",
+            "eventCategory",
+            "tlsDetails",
+            "\\u0065ventID",
+            "other",
+            "vpcEndpointId",
+            "sharedEventID",
+            "insightDetails",
+        ]);
+        let value = prop::sample::select(vec![
+            r#""a""#,
+            r#""Insight""#,
+            r#""2024-01-01T00:00:00Z""#,
+            r#"{"type":"IAMUser","accountId":"1","tlsVersion":"TLSv1.3","eventName":"x"}"#,
+            r#"[{"ARN":"arn:aws:s3:::b","accountId":"2"}]"#,
+            "null",
+            "true",
+            r#""\u0041\"""#,
+            r#"{"a":1,"a":2}"#,
+        ]);
+        (key, value, prop::sample::select(vec!["", " "])).prop_map(|(k, v, s)| format!("\"{k}\"{s}:{v}"))
+    }
+
+    proptest! {
+        #[test]
+        fn runs_of_members_bring_what_the_members_would(
+            shapes in prop::collection::vec(prop::collection::vec(member(), 0..7), 1..5),
+            picks in prop::collection::vec((0usize..5, 0usize..3), 1..30),
+        ) {
+            let records: Vec<String> = picks
+                .iter()
+                .enumerate()
+                .map(|(n, (shape, head))| {
+                    let shape = shapes.get(shape % shapes.len()).cloned().unwrap_or_default();
+                    let head = ["s3.amazonaws.com", "ec2.amazonaws.com", ""][*head];
+                    let id = if n % 3 == 0 { format!(r#","requestID":"{n}""#) } else { String::new() };
+                    let time = if n % 4 == 0 { "" } else { r#""eventTime":"2023-07-10T11:42:24Z","# };
+                    let tail: String = shape.iter().map(|member| format!(",{member}")).collect();
+                    format!(r#"{{{time}"eventSource":"{head}","eventName":"GetObject"{id}{tail}}}"#)
+                })
+                .collect();
+            prop_assert_eq!(told(&records, Tape::of_records()), told(&records, Tape::default()));
+        }
+    }
 }

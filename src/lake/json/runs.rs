@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::{Node, Tape, Value};
 
 /// Keys whose values differ from call to call, as they stand in a record.
-const VARIABLE: [&[u8]; 9] = [
+const VARIABLE: [&[u8]; 10] = [
     b"\"eventTime\"",
     b"\"requestParameters\"",
     b"\"responseElements\"",
@@ -19,9 +19,10 @@ const VARIABLE: [&[u8]; 9] = [
     b"\"resources\"",
     b"\"sharedEventID\"",
     b"\"errorMessage\"",
+    b"\"vpcEndpointId\"",
 ];
 /// Runs kept for each place: records of a file come from few sessions and clients at a time.
-const KEPT: usize = 24;
+const KEPT: usize = 20;
 /// Longest run that is kept, in bytes: policies and the like do not repeat.
 const MAX_RUN_BYTES: usize = 4096;
 
@@ -33,6 +34,9 @@ pub(super) const START: usize = VARIABLE.len();
 pub(crate) struct Run {
     stamp: u64,
     text: String,
+    /// Where it differs from the run that was the latest when it came, and the eight bytes there: most others are told
+    /// apart by looking at these.
+    probe: (usize, [u8; 8]),
     /// The members, one after the other, without an object around them.
     tape: Tape,
     /// The run ends its record.
@@ -84,8 +88,14 @@ impl Runs {
     /// record.
     pub(super) fn find(&mut self, place: usize, rest: &[u8]) -> Option<(u64, usize, bool)> {
         let known = self.places.get_mut(place)?;
-        let at = known.iter().position(|run| rest.starts_with(run.text.as_bytes()))?;
-        if let Some(head) = known.get_mut(..=at) {
+        let at = known.iter().position(|run| {
+            let (at, bytes) = run.probe;
+            rest.get(at..).is_some_and(|rest| rest.first_chunk() == Some(&bytes))
+                && rest.starts_with(run.text.as_bytes())
+        })?;
+        if at > 0
+            && let Some(head) = known.get_mut(..=at)
+        {
             head.rotate_right(1);
         }
         known.first().map(|run| (run.stamp, run.len(), run.last))
@@ -110,11 +120,22 @@ impl Runs {
             known.pop();
         }
         let stamp = STAMP.fetch_add(1, Ordering::Relaxed);
-        known.insert(0, Box::new(Run { stamp, text: text.to_owned(), tape, last }));
+        let latest = known.first().map_or("", |run| &run.text);
+        let Some(probe) = probe(text.as_bytes(), latest.as_bytes()) else { return };
+        known.insert(0, Box::new(Run { stamp, text: text.to_owned(), probe, tape, last }));
     }
 
     /// A run that was found in the record at hand.
     pub(super) fn get(&self, place: u8, stamp: u64) -> Option<&Run> {
         self.places.get(usize::from(place))?.iter().map(Box::as_ref).find(|run| run.stamp == stamp)
     }
+}
+
+/// Where a text first differs from another, and its eight bytes there, or its last ones; none where it is too short to
+/// be worth keeping.
+fn probe(text: &[u8], other: &[u8]) -> Option<(usize, [u8; 8])> {
+    let last = text.len().checked_sub(8)?;
+    let differs = text.iter().zip(other).position(|(a, b)| a != b).unwrap_or(other.len());
+    let at = differs.min(last);
+    Some((at, *text.get(at..)?.first_chunk()?))
 }

@@ -60,7 +60,8 @@ fn plain_runs_end_where_they_should() {
 /// Records of few shapes whose parts repeat, some of them odd.
 fn records() -> Vec<String> {
     let identities = [r#"{"type":"A","n":[1,{"x":"}"}]}"#, r#"{"type":"A","n":2}"#, "null", "{}", r#""text""#];
-    let tails = [r#""readOnly":true,"tlsDetails":{"a":"b"}"#, r#""readOnly": false ,"x":1"#, "", r#""eventID":"again""#];
+    let tails =
+        [r#""readOnly":true,"tlsDetails":{"a":"b"}"#, r#""readOnly": false ,"x":1"#, "", r#""eventID":"again""#];
     let mut out = Vec::new();
     for n in 0..120 {
         let (identity, tail) = (identities[n % 5], tails[(n / 3) % 4]);

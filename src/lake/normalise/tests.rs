@@ -10,7 +10,8 @@ fn event(text: &str) -> Result<Event, String> {
     let mut tape = Tape::default();
     tape.parse(text.as_bytes(), usize::MAX).unwrap();
     let identity = tape.root(text).get("userIdentity").map(identity).unwrap_or_default();
-    normalise(&Fields::of(tape.root(text)), &|| identity.account.clone()).map(|record| record.to_event(identity.clone()))
+    normalise(&Fields::of(tape.root(text)), &|| identity.account.clone())
+        .map(|record| record.to_event(identity.clone()))
 }
 
 fn with(fields: &str) -> Event {
