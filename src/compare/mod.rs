@@ -84,6 +84,7 @@ struct Shared<'a> {
     reach: Reach<'a>,
     /// Instance profile ARN → ARN of its role.
     profiles: BTreeMap<&'a str, &'a str>,
+    data_seen: verdict::DataSeen<'a>,
 }
 
 impl<'a> Shared<'a> {
@@ -109,7 +110,8 @@ impl<'a> Shared<'a> {
                 profiles.insert(profile.as_str(), role.holder.arn.as_str());
             }
         }
-        Self { inputs, classes, eyes, holders, records: records(inputs.snapshot), own, reach, profiles }
+        let (records, data_seen) = (records(inputs.snapshot), verdict::DataSeen::of(&inputs.activity.data_seen));
+        Self { inputs, classes, eyes, holders, records, own, reach, profiles, data_seen }
     }
 }
 

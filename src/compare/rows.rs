@@ -159,7 +159,7 @@ impl Shared<'_> {
             catalog: self.inputs.catalog,
             classes: self.classes,
             eyes: self.eyes.get(&granted.account.to_string())?,
-            data_seen: &self.inputs.activity.data_seen,
+            data_seen: &self.data_seen,
             changes: self.inputs.changes,
             profiles: &self.profiles,
             reach: &self.reach,

@@ -4,7 +4,7 @@
 //! to earn "unused": its kind of call is logged, the logs cover every region and day in which it could have been
 //! made, it was granted for the whole window, and no call of doubtful outcome stands against it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::catalog::{ActionId, ActionSet, Catalog};
@@ -65,7 +65,7 @@ pub struct Bench<'a> {
     /// What the account's logs show.
     pub eyes: &'a Eyes<'a>,
     /// Resources with data events.
-    pub data_seen: &'a BTreeSet<DataResource>,
+    pub data_seen: &'a DataSeen<'a>,
     /// Changes of policies that the logs show.
     pub changes: &'a PolicyChanges,
     /// Which actions work on which resources.
@@ -199,6 +199,10 @@ impl Bench<'_> {
         let none = || self.catalog.no_actions();
         let mut split = Data { selected: none(), seen: none(), unselected: none(), unseen: data.clone() };
         let ResourceMatch::Resource(patterns) = &scope.resources else { return split };
+        let seen = self.data_seen.of_all(patterns);
+        if seen.is_empty() && !self.eyes.documented() {
+            return split;
+        }
         for id in data.iter() {
             let Some(action) = self.catalog.action(id) else { continue };
             if self.eyes.documented() && data_type(action.prefix(), action.name()).is_some() {
@@ -214,17 +218,57 @@ impl Bench<'_> {
                 continue;
             }
             let write = !self.classes.reads.contains(id);
-            let covered = patterns.iter().all(|pattern| {
-                self.data_seen.iter().any(|data| {
-                    data.service == action.prefix() && data.write == write && lies_within(pattern, &data.resource)
-                })
-            });
-            if covered {
+            if seen.contains(&(action.prefix(), write)) {
                 split.seen.insert(id);
                 split.unseen.remove(id);
             }
         }
         split
+    }
+}
+
+/// Resources with data events, to be found by what lies in them.
+#[derive(Debug, Default)]
+pub struct DataSeen<'a> {
+    /// Resource → IAM prefix of the service, and whether a write was seen.
+    by_resource: HashMap<&'a str, BTreeSet<(&'a str, bool)>>,
+}
+
+impl<'a> DataSeen<'a> {
+    /// Sorts out resources with data events.
+    #[must_use]
+    pub fn of(seen: &'a BTreeSet<DataResource>) -> Self {
+        let mut by_resource: HashMap<&str, BTreeSet<(&str, bool)>> = HashMap::new();
+        for data in seen {
+            by_resource.entry(&data.resource).or_default().insert((&data.service, data.write));
+        }
+        Self { by_resource }
+    }
+
+    /// Services, and whether it was a write, of which data events were seen on resources in which all patterns lie.
+    fn of_all(&self, patterns: &[ArnPattern]) -> BTreeSet<(&'a str, bool)> {
+        let mut rest = patterns.iter();
+        let Some(first) = rest.next() else { return BTreeSet::new() };
+        let mut seen = self.of_one(first);
+        for pattern in rest {
+            if seen.is_empty() {
+                break;
+            }
+            let other = self.of_one(pattern);
+            seen.retain(|kind| other.contains(kind));
+        }
+        seen
+    }
+
+    /// What a pattern lies in begins like it, up to a separator before its first wildcard or variable.
+    fn of_one(&self, pattern: &ArnPattern) -> BTreeSet<(&'a str, bool)> {
+        let text = pattern.to_string();
+        let literal = text.find(['*', '?', '$']).and_then(|end| text.get(..end)).unwrap_or(&text);
+        let ends = literal.match_indices(['/', ':']).map(|(at, _)| at).chain([literal.len()]);
+        ends.filter_map(|end| self.by_resource.get_key_value(literal.get(..end)?))
+            .filter(|(resource, _)| lies_within(pattern, resource))
+            .flat_map(|(_, kinds)| kinds.iter().copied())
+            .collect()
     }
 }
 
@@ -310,7 +354,7 @@ mod tests {
             catalog,
             classes: &classes,
             eyes: &eyes,
-            data_seen: &data_seen,
+            data_seen: &DataSeen::of(&data_seen),
             changes: &changes,
             reach: &reach,
             profiles: &profiles,

@@ -12,7 +12,7 @@ use super::error::LakeError;
 use super::fold::{MAX_SHAPES, collapse};
 use super::manifest::{Manifest, Part, count};
 use super::schema::PartKind;
-use super::table::{EventRow, read_events, read_fold};
+use super::table::{CallFilter, EventRow, read_events, read_fold, read_shapes_of};
 use crate::model::event::Identity;
 use crate::model::time::{Timestamp, Window};
 use crate::usage::fold::{
@@ -327,7 +327,20 @@ impl Reader {
     /// # Errors
     /// When the store cannot be read.
     pub fn shapes(&self) -> Result<BTreeMap<ShapeKey, ShapeFact>, LakeError> {
-        let mut shapes = self.folds(PartKind::Shapes, None)?.shapes;
+        self.shapes_of(&|_, _, _| true)
+    }
+
+    /// The distinct calls that are wanted, merged, in key order. `wanted` is told source, name and variant, by which
+    /// calls are kept apart: what it leaves out costs no memory, and does not change the others.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn shapes_of(&self, wanted: CallFilter<'_>) -> Result<BTreeMap<ShapeKey, ShapeFact>, LakeError> {
+        let mut folds = Folds::default();
+        for part in self.parts(PartKind::Shapes) {
+            read_shapes_of(&self.store.join(&part.name), wanted, &mut folds)?;
+        }
+        let mut shapes = folds.shapes;
         collapse(&mut shapes, MAX_SHAPES);
         Ok(shapes)
     }

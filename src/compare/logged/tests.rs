@@ -3,7 +3,7 @@
 use super::*;
 use crate::compare::observe::Eyes;
 use crate::compare::used::OwnActivity;
-use crate::compare::verdict::Bench;
+use crate::compare::verdict::{Bench, DataSeen};
 use crate::entitlements::{Entitlement, Reach, Scope as Granted};
 use crate::model::event::{EventCategory, Outcome};
 use crate::model::time::Timestamp;
@@ -94,7 +94,7 @@ fn judge_all(
     let regions = ["us-east-1".to_owned()];
     let eyes = Eyes::on(&coverage, &classes, ACCOUNT, "aws", &regions, Vec::new()).with_recording(&recording);
     let reach = Reach::new(catalog);
-    let (changes, seen, profiles) = (PolicyChanges::default(), BTreeSet::new(), BTreeMap::new());
+    let (changes, seen, profiles) = (PolicyChanges::default(), DataSeen::default(), BTreeMap::new());
     let bench = Bench {
         catalog,
         classes: &classes,

@@ -11,6 +11,7 @@ use crate::lake::error::LakeError;
 use crate::lake::fold::{Call, ChunkFolds, Noted, ShapeCell, ShapeSum, merge};
 use crate::lake::schema::PartKind;
 use crate::lake::symbols::{Sym, Symbols};
+use crate::model::event::CallVariant;
 use crate::model::time::{Day, MICROS_PER_HOUR, Timestamp};
 use crate::usage::fold::{
     CoverageKey, Folds, IssuedCredential, SessionId, ShapeFact, ShapeKey, Slots, TrailCall, UsageFact, UsageKey,
@@ -235,13 +236,21 @@ fn coverage(columns: &mut Columns, chunk: &Chunk, folds: &ChunkFolds<'_>) -> usi
     folds.coverage.len()
 }
 
+/// Which distinct calls to read: by source, name and variant.
+pub type CallFilter<'f> = &'f dyn Fn(&str, &str, &CallVariant) -> bool;
+
+/// Reads one file of distinct calls and merges those that are wanted into `folds`.
+pub(crate) fn read_shapes_of(path: &Path, wanted: CallFilter<'_>, folds: &mut Folds) -> Result<(), LakeError> {
+    read_shapes(&Table::read(path)?, wanted, folds)
+}
+
 /// Reads one file of a kind and merges it into `folds`.
 pub(crate) fn read_fold(kind: PartKind, path: &Path, folds: &mut Folds) -> Result<(), LakeError> {
     let table = Table::read(path)?;
     let mut more = Folds::default();
     match kind {
         PartKind::Usage => read_usage(&table, &mut more)?,
-        PartKind::Shapes => read_shapes(&table, &mut more)?,
+        PartKind::Shapes => read_shapes(&table, &|_, _, _| true, &mut more)?,
         PartKind::Sessions => {
             let keys = table.key("session")?;
             more.sessions = keys.into_iter().map(SessionId).zip(identities(&table)?).collect();
@@ -298,7 +307,7 @@ fn read_usage(table: &Table<'_>, folds: &mut Folds) -> Result<(), LakeError> {
     Ok(())
 }
 
-fn read_shapes(table: &Table<'_>, folds: &mut Folds) -> Result<(), LakeError> {
+fn read_shapes(table: &Table<'_>, wanted: CallFilter<'_>, folds: &mut Folds) -> Result<(), LakeError> {
     let path = table.path;
     let (session, variants) = (table.key("session")?, variants(table)?);
     let (source, name) = (table.text("source")?, table.text("name")?);
@@ -308,6 +317,9 @@ fn read_shapes(table: &Table<'_>, folds: &mut Folds) -> Result<(), LakeError> {
     let (first, last) = (table.time("first")?, table.time("last")?);
     let (example, example_time) = (table.text("example")?, table.time("example_time")?);
     for (row, variant) in variants.into_iter().enumerate() {
+        if !wanted(at(&source, row), at(&name, row), &variant) {
+            continue;
+        }
         let key = ShapeKey {
             session: SessionId(at(&session, row)),
             source: at(&source, row).to_owned(),
