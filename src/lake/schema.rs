@@ -32,7 +32,8 @@
 //!
 //! **trail_calls** (by month): `time, account, region, name, outcome, request, response, event_id`.
 //!
-//! **coverage** (by month): `account, region, hour` (start of the hour)`, category, count`.
+//! **coverage** (by month): `account, region, hour` (start of the hour)`, category, count, whole` (records from files that
+//! hold all of their source, copies included: see [`crate::usage::fold::CoverageFact`])`.
 
 use std::fmt;
 

@@ -8,5 +8,6 @@ mod digests;
 pub mod fold;
 pub mod identity;
 pub mod people;
+mod silence;
 pub mod trails;
 pub mod unseen;
