@@ -16,6 +16,7 @@ use crate::usage::coverage::{AROUND_DAYS, Coverage};
 use crate::usage::fold::{FactSource, SessionId, ShapeFact, ShapeKey};
 use crate::usage::identity::{Actor, Resolver};
 use crate::usage::people::People;
+use crate::usage::regions;
 use crate::usage::trails::Trails;
 
 use super::context::{CommandError, Context};
@@ -48,6 +49,8 @@ pub struct World {
     pub trails: Trails,
     /// Changes of policies that the logs show.
     pub changes: PolicyChanges,
+    /// Regions that recorded calls enabled, by account.
+    pub enabled: BTreeMap<String, BTreeSet<String>>,
     /// Evidence.
     pub examples: Examples,
     /// Settings.
@@ -132,6 +135,7 @@ impl World {
             coverage,
             trails,
             changes,
+            enabled: regions::enabled(&trail_calls),
             examples,
             settings,
             as_of,
@@ -155,6 +159,7 @@ impl World {
             as_of: self.as_of,
             generation: self.generation,
             changes: &self.changes,
+            enabled: &self.enabled,
             examples: &self.examples,
         }
     }

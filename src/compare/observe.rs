@@ -164,6 +164,18 @@ impl<'a> Eyes<'a> {
         }
     }
 
+    /// The same, where more regions may be in use: opt-in regions that are known to be enabled or are named.
+    #[must_use]
+    pub fn with_regions(mut self, regions: BTreeSet<String>) -> Self {
+        for region in regions {
+            let missing = self.coverage.missing_days(&self.account, &region);
+            if self.open.insert(region.clone()) && !missing.is_empty() {
+                self.missing.insert(region, missing);
+            }
+        }
+        self
+    }
+
     /// The same, with what the account's trails recorded.
     #[must_use]
     pub fn with_recording(mut self, recording: &'a Recording<'a>) -> Self {

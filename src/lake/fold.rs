@@ -47,6 +47,9 @@ const TRAIL_CALLS: [&str; 16] = [
     "UpdateTrail",
 ];
 
+/// Calls that change which regions there are to record. Source: AWS Account Management API Reference, "Actions".
+const REGION_CALLS: [&str; 2] = ["DisableRegion", "EnableRegion"];
+
 /// What a single event says beside its call.
 #[derive(Debug)]
 pub(crate) enum Noted {
@@ -62,6 +65,9 @@ pub(crate) fn noted(record: &Record<'_>) -> Option<Noted> {
     match record.source.as_ref() {
         "sts.amazonaws.com" if ISSUERS.contains(&record.name.as_ref()) => issued(record.request, record.response?),
         "cloudtrail.amazonaws.com" if TRAIL_CALLS.contains(&record.name.as_ref()) => {
+            Some(Noted::Trail { request: raw(record.request), response: raw(record.response) })
+        }
+        "account.amazonaws.com" if REGION_CALLS.contains(&record.name.as_ref()) => {
             Some(Noted::Trail { request: raw(record.request), response: raw(record.response) })
         }
         _ => None,

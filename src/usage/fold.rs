@@ -255,7 +255,8 @@ pub struct IssuedCredential {
 }
 
 /// A call that changes what CloudTrail records, with its parameters, which `--slim` leaves out elsewhere: trails and
-/// event data stores made, changed, started and stopped, and their selectors. Kept whatever became of it.
+/// event data stores made, changed, started and stopped, their selectors, and regions enabled. Kept whatever became of
+/// it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrailCall {
     /// When.

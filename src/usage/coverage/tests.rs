@@ -123,8 +123,8 @@ fn digests_prove_quiet_days_and_tell_gaps() {
     assert_eq!(with(&short, Some(true)).0, "03-02");
     // Files that a digest names are not in hand, also where there are other records.
     for (from, (log_files, in_hand), want) in [
-        ("2026-03-02T06:00:00Z", (2, 2), ""),
-        ("2026-03-02T06:00:00Z", (2, 1), "03-02"),
+        ("2026-03-02T06:30:00Z", (2, 2), ""),
+        ("2026-03-02T06:30:00Z", (2, 1), "03-02"),
         ("2026-03-01T05:30:00Z", (5, 1), "03-01"),
     ] {
         let mut spans = shown.clone();

@@ -185,7 +185,7 @@ fn trails_that_only_calls_speak_of() {
             "made and deleted among logs",
             vec![made(3), call(6, "DeleteTrail", NAMED, "")],
             0..10,
-            "yyynnnyyyy|nnnnnnnnnn",
+            "yyyyyyyyyy|nnnnnnnnnn",
         ),
         ("a call that cannot be read", vec![call(4, "StopLogging", "", "")], 0..10, "??????????"),
         ("its outcome is not known", vec![TrailCall { outcome: Outcome::Unknown, ..stop }], 0..10, "??????????"),
