@@ -168,6 +168,10 @@ pub struct IngestLogs {
     /// less
     #[arg(long)]
     pub slim: bool,
+    /// The exports given (query results, log groups, LookupEvents) hold every event of their span: they count as coverage
+    /// like trail files. Exports that were read without it are read again
+    #[arg(long)]
+    pub complete: bool,
     /// Also keep the files that this run reads, unchanged, within the store
     #[arg(long)]
     pub archive: bool,

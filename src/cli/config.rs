@@ -16,6 +16,10 @@ pub struct Config {
     /// Regions in use. Where set, a region that is neither named here nor seen in the logs needs no coverage.
     #[serde(default)]
     pub regions: Vec<String>,
+    /// Names or ARNs of the trails whose bucket was ingested. Where set, or where digests show it, what other trails
+    /// record does not matter; otherwise any trail of an account may have written the logs in hand.
+    #[serde(default)]
+    pub trails_in_hand: Vec<String>,
 }
 
 /// A configuration that cannot be used.

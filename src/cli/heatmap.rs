@@ -229,22 +229,26 @@ fn legend(size: usize) -> String {
 mod tests {
     use super::*;
     use crate::model::event::EventCategory;
-    use crate::model::time::{Timestamp, Window};
-    use crate::usage::fold::CoverageKey;
+    use crate::model::time::Window;
+    use crate::usage::fold::{CoverageFact, CoverageKey};
     use std::collections::BTreeMap;
 
     fn map(days: i64, missing: &[i64]) -> Vec<Line> {
         let window = Window::last_days("2026-11-01".parse().unwrap(), days);
         let mut cells = BTreeMap::new();
         for day in (0..days).filter(|day| !missing.contains(day)) {
-            for hour in 0..if day % 2 == 0 { 20 } else { 7 } {
+            let (until, step) = if day % 2 == 0 { (20, 1) } else { (24, 3) };
+            for hour in (0..until).step_by(step) {
                 let at = window.from.plus_days(day).plus_seconds(hour * 3600);
                 let (account, region) = ("111111111111".to_owned(), "ap-southeast-2".to_owned());
-                cells.insert(CoverageKey { account, region, hour: at.hour(), category: EventCategory::Management }, 1);
+                let category = EventCategory::Management;
+                cells.insert(CoverageKey { account, region, hour: at.hour(), category }, CoverageFact::whole(1));
             }
         }
-        let newest: Timestamp = "2026-12-01".parse().unwrap();
-        let coverage = Coverage::of(window, &cells).with_deliveries(&[], Some(newest));
+        // The logs go on after the window.
+        let last = cells.keys().next_back().unwrap().clone();
+        cells.insert(CoverageKey { hour: window.to.hour() + 3, ..last }, CoverageFact::whole(1));
+        let coverage = Coverage::of(window, &cells);
         let row = RegionCoverage {
             account: "111111111111".into(),
             region: "ap-southeast-2".into(),

@@ -12,10 +12,11 @@ use crate::model::time::{Timestamp, Window};
 use crate::usage::activity::{self, Activity};
 use crate::usage::chain::Logs;
 use crate::usage::changes::PolicyChanges;
-use crate::usage::coverage::Coverage;
+use crate::usage::coverage::{AROUND_DAYS, Coverage};
 use crate::usage::fold::{FactSource, SessionId, ShapeFact, ShapeKey};
 use crate::usage::identity::{Actor, Resolver};
 use crate::usage::people::People;
+use crate::usage::regions;
 use crate::usage::trails::Trails;
 
 use super::context::{CommandError, Context};
@@ -48,6 +49,8 @@ pub struct World {
     pub trails: Trails,
     /// Changes of policies that the logs show.
     pub changes: PolicyChanges,
+    /// Regions that recorded calls enabled, by account.
+    pub enabled: BTreeMap<String, BTreeSet<String>>,
     /// Evidence.
     pub examples: Examples,
     /// Settings.
@@ -73,17 +76,17 @@ impl World {
         let people = People::of(&snapshot);
         let sessions = reader.sessions()?;
         let issued = reader.issued()?;
-        let cells = reader.coverage(window)?;
-        let digests = reader.digest_spans()?;
-        let newest = reader.event_span().map(|span| span.to).max(digests.iter().map(|span| span.to).max());
-        let coverage = Coverage::of(window, &cells);
+        let around = Window { from: window.from.plus_days(-AROUND_DAYS), to: window.to.plus_days(AROUND_DAYS) };
+        let coverage = Coverage::of(window, &reader.coverage(around)?);
         let collected: BTreeSet<String> = coverage.accounts().map(str::to_owned).collect();
-        let coverage = coverage.with_deliveries(&digests, newest);
         let members = snapshot
             .organization
             .as_ref()
             .map(|organization| organization.accounts.iter().map(|account| account.id.to_string()).collect());
-        let trails = Trails::of(&snapshot.trails, &reader.trail_calls()?, members, &coverage);
+        let trail_calls = reader.trail_calls()?;
+        let trails = Trails::gather(&snapshot.trails, &trail_calls, members, window);
+        let coverage = coverage.with_deliveries(&reader.digest_spans()?, |digest| trails.records_management(digest));
+        let trails = trails.judged(&context.config.trails_in_hand, &coverage);
         let usage = reader.usage(window)?;
         let logs = Logs::of(reader.event_span().map(|span| span.from), &usage, collected.clone());
         let actors = Resolver::new(&snapshot, &people, &sessions, &issued).with_logs(logs).resolve_all();
@@ -116,6 +119,11 @@ impl World {
                 remedy: format!("set --as-of, for example --as-of {}", span.to.plus_days(1).day()),
             });
         }
+        gaps.extend(context.config.trails_in_hand.iter().filter(|name| !trails.knows(name)).map(|name| Gap {
+            kind: "trails".to_owned(),
+            what: format!("trail {name} of `trails_in_hand` is not known: neither its settings nor calls on it"),
+            remedy: "ingest its settings, or correct its name in jitscan.toml".to_owned(),
+        }));
         let settings = Settings {
             break_glass: context.config.break_glass.iter().map(|pattern| Glob::new(pattern)).collect(),
             regions: context.config.regions.clone(),
@@ -132,6 +140,7 @@ impl World {
             coverage,
             trails,
             changes,
+            enabled: regions::enabled(&trail_calls),
             examples,
             settings,
             as_of,
@@ -155,6 +164,7 @@ impl World {
             as_of: self.as_of,
             generation: self.generation,
             changes: &self.changes,
+            enabled: &self.enabled,
             examples: &self.examples,
         }
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::snapshot::Snapshot;
 use crate::model::trail::{Operator, Selectors};
 use crate::usage::coverage::{Coverage, SETTLING_HOURS, Tally};
-use crate::usage::trails::{Question, Recorded, Span, State, is_whole_service, recorded};
+use crate::usage::trails::{Question, Recorded, Span, State, is_whole_service};
 
 use super::assessment::{Gap, ManagementEvents, RegionCoverage};
 use super::logged::{Logged, Recording};
@@ -73,7 +73,7 @@ fn summary(logged: &Logged<'_>, region: &str) -> Said {
     }
     let whole = |read| {
         let question = Question::management(read);
-        spans.iter().map(|span| answer(span, &question)).fold(Recorded::Yes, Recorded::and)
+        spans.iter().map(|span| span.records(&question)).fold(Recorded::Yes, Recorded::and)
     };
     let management = match (whole(true), whole(false)) {
         (Recorded::Yes, Recorded::Yes) => ManagementEvents::All,
@@ -89,7 +89,7 @@ fn summary(logged: &Logged<'_>, region: &str) -> Said {
             let out = [true, false].into_iter().any(|read| {
                 let generic = Question::management(read);
                 let named = Question { source: Some(&source), ..generic };
-                answer(span, &generic) != Recorded::No && answer(span, &named) == Recorded::No
+                span.records(&generic) != Recorded::No && span.records(&named) == Recorded::No
             });
             if out {
                 said.excluded.insert(source);
@@ -102,16 +102,6 @@ fn summary(logged: &Logged<'_>, region: &str) -> Said {
         }
     }
     said
-}
-
-/// Whether any trail recorded it in a span.
-fn answer(span: &Span<'_>, question: &Question<'_>) -> Recorded {
-    let states = span.states.iter().map(|(_, state)| match state {
-        State::On { selectors, .. } => recorded(selectors, question),
-        State::Off(_) => Recorded::No,
-        State::Unclear(_) => Recorded::Maybe,
-    });
-    states.fold(Recorded::No, Recorded::or)
 }
 
 /// The event sources that selectors single out.
@@ -187,12 +177,67 @@ pub(super) fn gaps(recording: &Recording<'_>, accounts: &BTreeSet<String>) -> Ve
         ));
     }
     gaps.extend(trail_gaps(recording, accounts));
+    gaps.extend(file_gaps(recording));
     if let Some(span) = recording.coverage().settling() {
         gaps.push(gap(
             "settling",
             format!("the last {SETTLING_HOURS} hours of the logs, {span}, may still be delivered"),
             "ingest again later, or set --as-of to an earlier time",
         ));
+    }
+    gaps
+}
+
+/// What is not known of files and digests.
+fn file_gaps(recording: &Recording<'_>) -> Vec<Gap> {
+    let (coverage, mut gaps) = (recording.coverage(), Vec::new());
+    let exported = coverage.exported();
+    if exported > 0 {
+        gaps.push(gap(
+            "exports",
+            format!(
+                "{exported} events came from exports only, which do not say what their query left out: their hours are \
+                 not covered"
+            ),
+            "ingest the trail's own files, or, where the exports hold every event of their span, ingest them with \
+             --complete",
+        ));
+    }
+    let placeless = coverage.placeless();
+    if placeless > 0 {
+        gaps.push(gap("exports", format!("{placeless} events name no account or no region: they cover nothing"), ""));
+    }
+    let mut unproven: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (account, trail) in coverage.unproven() {
+        unproven.entry(trail).or_default().insert(account);
+    }
+    for (trail, accounts) in unproven {
+        let (count, first) = (accounts.len(), accounts.first().copied().unwrap_or_default());
+        let whose = if count == 1 { first.to_owned() } else { format!("{count} accounts") };
+        let name = if trail.is_empty() { "an unnamed trail".to_owned() } else { format!("trail {trail}") };
+        gaps.push(gap(
+            "trails",
+            format!(
+                "digests of {name} for {whose} prove no quiet hours: nobody knows whether it records management events"
+            ),
+            "ingest its settings, or the log files that its digests name",
+        ));
+    }
+    let unread = recording.trails().unread();
+    for call in unread.iter().take(MOST_NAMES) {
+        let (name, time, account, region) = (&call.name, call.time, &call.account, &call.region);
+        gaps.push(gap(
+            "trails",
+            format!(
+                "a call {name} of {time} in {account} {region} does not say on which trail: all of them are unclear from \
+                 then on"
+            ),
+            "ingest the trail file that holds it, or the settings of the trails as they were after it",
+        ));
+    }
+    if unread.len() > MOST_NAMES {
+        let more = unread.len() - MOST_NAMES;
+        gaps.push(gap("trails", format!("{more} more calls that change trails do not say on which"), ""));
     }
     gaps
 }
@@ -212,7 +257,7 @@ fn trail_gaps(recording: &Recording<'_>, accounts: &BTreeSet<String>) -> Vec<Gap
                 unseen.insert((trail.name.clone(), trail.account.clone(), trail.home.clone()));
             }
         }
-        let regions = trails.homes().into_iter().chain([""]);
+        let regions = trails.special(account).into_iter().chain([""]);
         for (trail, state) in regions.flat_map(|region| trails.spans(account, region)).flat_map(|span| span.states) {
             if let State::Unclear(why) = state {
                 unclear.insert((trail.name.clone(), why));
@@ -231,9 +276,10 @@ fn trail_gaps(recording: &Recording<'_>, accounts: &BTreeSet<String>) -> Vec<Gap
             "trails",
             format!(
                 "changes of trail {name} may have gone unseen: its settings were not collected within the window, or \
-                 the logs of {account} in {home} are not whole; data events that it selects prove nothing"
+                 the logs of {account} (and of whoever may change it) in {home} are not whole or leave out such \
+                 changes; nothing that rests on it is called unused"
             ),
-            "collect its settings every day, and ingest all logs of its home region",
+            "collect its settings every day, and ingest all logs of its home region with write management events",
         )
     });
     unclear.chain(unseen).collect()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::catalog::{ActionId, ActionSet, Catalog, LogClass};
 use crate::model::event::EventCategory;
-use crate::model::time::Window;
+use crate::model::time::{Day, Window};
 use crate::model::trail::{Operator, Selectors};
 use crate::policy::ArnPattern;
 use crate::usage::coverage::Coverage;
@@ -113,7 +113,7 @@ impl<'a> Recording<'a> {
     ) -> Self {
         let mut selectors: BTreeSet<&Selectors> = BTreeSet::new();
         for account in accounts {
-            for region in trails.homes().into_iter().chain([ELSEWHERE]) {
+            for region in trails.special(account).into_iter().chain([ELSEWHERE]) {
                 for (_, state) in trails.spans(account, region).into_iter().flat_map(|span| span.states) {
                     if let State::On { selectors: on, .. } = state {
                         selectors.insert(on);
@@ -141,26 +141,44 @@ impl<'a> Recording<'a> {
     /// What the trails of an account recorded.
     #[must_use]
     pub fn account(&self, account: &str) -> Logged<'a> {
-        let trails = self.trails.of_account(account);
-        let homes: BTreeSet<&str> = trails.iter().map(|trail| trail.home.as_str()).collect();
-        let regions = homes.iter().map(|home| ((*home).to_owned(), Arc::new(self.region(account, home)))).collect();
-        let coverage = self.coverage;
-        let any = |seen: fn(&Coverage, &str, &str) -> u64| {
-            coverage.regions(account).any(|region| seen(coverage, account, region) > 0)
+        let special = self.trails.special(account).into_iter();
+        let regions = special.map(|region| (region.to_owned(), Arc::new(self.region(account, region)))).collect();
+        let documented = self.trails.documented(account);
+        let data = if documented { self.data_shown(account) } else { BTreeMap::new() };
+        Logged { documented, data, elsewhere: Arc::new(self.region(account, ELSEWHERE)), regions }
+    }
+
+    /// What shows, region by region, that data events are in hand: a record on a day, or digests of a trail.
+    fn data_shown(&self, account: &str) -> BTreeMap<String, DataShown<'a>> {
+        let (coverage, trails) = (self.coverage, self.trails.of_account(account));
+        let days: Vec<Day> = coverage.window().days().collect();
+        let shown = |shown: &dyn Fn(&Day) -> bool| {
+            let count = days.iter().filter(|day| shown(day)).count();
+            Recorded::of(count == days.len()).or(if count > 0 { Recorded::Maybe } else { Recorded::No })
         };
-        let proven = trails
-            .iter()
-            .filter(|trail| trail.changes_seen && self.trails.membership_known(trail, account))
-            .map(|trail| trail.arn.as_str())
-            .collect();
-        Logged {
-            documented: self.trails.documented(account),
-            // Files of one trail hold its management and its data events.
-            data_in_hand: any(Coverage::data_events) || (trails.len() == 1 && any(Coverage::hours)),
-            proven,
-            elsewhere: Arc::new(self.region(account, ELSEWHERE)),
-            regions,
-        }
+        let of_region = |region: &str| {
+            let blind: BTreeSet<Day> = coverage.blind_days(account, region).into_iter().collect();
+            let mut by_trail: BTreeMap<&'a str, Recorded> = BTreeMap::new();
+            for trail in &trails {
+                let key = trail.key();
+                let digests = shown(&|day| coverage.digested(account, region, &key, *day));
+                // Files of one trail hold its management and its data events.
+                let files = if trails.len() == 1 && self.records_management(account, region) {
+                    shown(&|day| !blind.contains(day))
+                } else {
+                    Recorded::No
+                };
+                by_trail.insert(&trail.arn, digests.or(files));
+            }
+            DataShown { records: shown(&|day| coverage.has_data(account, region, *day)), by_trail }
+        };
+        coverage.regions(account).map(|region| (region.to_owned(), of_region(region))).collect()
+    }
+
+    /// Whether the trails of an account recorded management events of a region through the whole window.
+    fn records_management(&self, account: &str, region: &str) -> bool {
+        let any = Question::any(EventCategory::Management);
+        self.trails.spans(account, region).iter().all(|span| span.records(&any) != Recorded::No)
     }
 
     fn region(&self, account: &str, region: &str) -> Region<'a> {
@@ -178,8 +196,27 @@ impl<'a> Recording<'a> {
         Region { shades: shades.collect(), spans }
     }
 
-    /// What no trail recorded in a span, with the words for why.
+    /// What the logs in hand did not record in a span, with the words for why.
     fn left_out(&self, span: &Span<'_>) -> Vec<(ActionSet, String)> {
+        let mut writers = span.writers(EventCategory::Management).peekable();
+        if !span.in_hand && writers.peek().is_some() {
+            // Any of them may have written the logs in hand, so what one left out is not in them for sure.
+            let mut rest = self.classes.management.clone();
+            let mut out = Vec::new();
+            for (mut set, why) in writers.flat_map(|(trail, state)| self.parts(trail, state)) {
+                set.intersect_with(&rest);
+                rest.subtract(&set);
+                if !set.is_empty() {
+                    out.push((set, why));
+                }
+            }
+            return out;
+        }
+        self.left_out_by_all(span)
+    }
+
+    /// What none of the trails recorded.
+    fn left_out_by_all(&self, span: &Span<'_>) -> Vec<(ActionSet, String)> {
         let mut groups = vec![(self.classes.management.clone(), String::new())];
         for (trail, state) in &span.states {
             let parts = self.parts(trail, state);
@@ -250,13 +287,21 @@ struct Region<'a> {
     shades: Vec<(ActionSet, String)>,
 }
 
+/// What shows that data events of a region are in hand: on all days of the window (yes), on some, on none.
+#[derive(Debug)]
+struct DataShown<'a> {
+    /// Data events of whole files.
+    records: Recorded,
+    /// What shows that the files of a trail are in hand, by its ARN.
+    by_trail: BTreeMap<&'a str, Recorded>,
+}
+
 /// What the trails of one account recorded.
 #[derive(Debug, Default)]
 pub struct Logged<'a> {
     documented: bool,
-    data_in_hand: bool,
-    /// ARNs of the trails of which no change went unseen and that surely cover the account.
-    proven: BTreeSet<&'a str>,
+    /// By region.
+    data: BTreeMap<String, DataShown<'a>>,
     regions: BTreeMap<String, Arc<Region<'a>>>,
     elsewhere: Arc<Region<'a>>,
 }
@@ -304,22 +349,37 @@ impl<'a> Logged<'a> {
     }
 
     /// Whether data events of the calls were surely recorded in all of the regions through the whole window, into
-    /// logs that are in hand.
+    /// logs that are in hand. Maybe: into logs of which some are.
     #[must_use]
-    pub fn records(&self, question: &Question<'_>, regions: &BTreeSet<String>) -> bool {
-        self.data_in_hand
-            && self.over(regions).into_iter().all(|region| {
-                !region.spans.is_empty()
-                    && region.spans.iter().all(|span| {
-                        span.states.iter().any(|(trail, state)| match state {
-                            State::On { selectors, .. } => {
-                                self.proven.contains(trail.arn.as_str())
-                                    && recorded(selectors, question) == Recorded::Yes
-                            }
-                            State::Off(_) | State::Unclear(_) => false,
-                        })
-                    })
+    pub fn records(&self, question: &Question<'_>, regions: &BTreeSet<String>) -> Recorded {
+        let recorded_in = |region: &String| {
+            let spans = self.spans(region);
+            !spans.is_empty() && spans.iter().all(|span| span.records(question) == Recorded::Yes)
+        };
+        if !self.documented || regions.is_empty() || !regions.iter().all(recorded_in) {
+            return Recorded::No;
+        }
+        let shown = regions.iter().map(|region| self.shown(question, region));
+        let (mut all, mut any) = (Recorded::Yes, Recorded::No);
+        for one in shown {
+            (all, any) = (all.and(one), any.or(one));
+        }
+        if all == Recorded::Yes { all } else { any.and(Recorded::Maybe) }
+    }
+
+    /// Whether files that would hold data events of the calls in a region are in hand.
+    fn shown(&self, question: &Question<'_>, region: &str) -> Recorded {
+        let Some(shown) = self.data.get(region) else { return Recorded::No };
+        let selects = |arn: &str| {
+            self.spans(region).iter().all(|span| {
+                span.states.iter().any(|(trail, state)| {
+                    trail.arn == arn
+                        && matches!(state, State::On { selectors, .. } if recorded(selectors, question) == Recorded::Yes)
+                })
             })
+        };
+        let own = shown.by_trail.iter().filter(|(arn, _)| selects(arn)).map(|(_, shown)| *shown);
+        own.fold(shown.records, Recorded::or)
     }
 
     /// The trails' states over the window in one region.
@@ -330,7 +390,8 @@ impl<'a> Logged<'a> {
 }
 
 impl Recording<'_> {
-    /// Whether the account's trails surely recorded data events of an action on everything that a pattern names.
+    /// Whether the account's trails surely recorded data events of an action on everything that a pattern names: see
+    /// [`Logged::records`].
     #[must_use]
     pub fn records_data(
         &self,
@@ -338,14 +399,14 @@ impl Recording<'_> {
         action: ActionId,
         pattern: &ArnPattern,
         regions: &BTreeSet<String>,
-    ) -> bool {
-        let Some(known) = self.catalog.action(action) else { return false };
-        let Some(kind) = data_type(known.prefix(), known.name()) else { return false };
+    ) -> Recorded {
+        let Some(known) = self.catalog.action(action) else { return Recorded::No };
+        let Some(kind) = data_type(known.prefix(), known.name()) else { return Recorded::No };
         // A batch of deletions is recorded on the bucket, whatever the keys.
         let bucket =
             (known.prefix() == "s3" && known.name().starts_with("DeleteObject")).then(|| whole_bucket(pattern));
         let scope = Scope(bucket.as_ref().unwrap_or(pattern));
-        self.calls.of_action(action, LogClass::Data).all(|(source, name)| {
+        let answers = self.calls.of_action(action, LogClass::Data).map(|(source, name)| {
             let question = Question {
                 category: EventCategory::Data,
                 read_only: Some(self.classes.reads.contains(action)),
@@ -355,7 +416,8 @@ impl Recording<'_> {
                 resources: Some(&scope),
             };
             logged.records(&question, regions)
-        })
+        });
+        answers.fold(Recorded::Yes, Recorded::and)
     }
 }
 

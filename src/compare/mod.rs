@@ -68,6 +68,8 @@ pub struct Inputs<'a> {
     pub generation: u64,
     /// Changes of policies that the logs show.
     pub changes: &'a PolicyChanges,
+    /// Regions that recorded calls enabled, by account.
+    pub enabled: &'a BTreeMap<String, BTreeSet<String>>,
     /// Event id of an example of (principal ARN, action), oldest first; evidence, not arithmetic.
     pub examples: &'a BTreeMap<(String, crate::catalog::ActionId), Vec<String>>,
 }
@@ -95,8 +97,15 @@ impl<'a> Shared<'a> {
             eyes.entry(account.clone()).or_insert_with(|| {
                 let limits = regions::limits(inputs.snapshot.organization.as_ref(), principal.account, inputs.catalog);
                 let partition = principal.arn.partition();
-                Eyes::on(inputs.coverage, classes, &account, partition, &inputs.settings.regions, limits)
-                    .with_recording(recording)
+                let eyes = Eyes::on(inputs.coverage, classes, &account, partition, &inputs.settings.regions, limits);
+                let also = if inputs.settings.regions.is_empty() {
+                    let iam = inputs.snapshot.accounts.get(&principal.account);
+                    let named = iam.map(|iam| regions::named(iam, &account)).unwrap_or_default();
+                    inputs.enabled.get(&account).into_iter().flatten().cloned().chain(named).collect()
+                } else {
+                    BTreeSet::new()
+                };
+                eyes.with_regions(also).with_recording(recording)
             });
         }
         let keys: Vec<(&str, &str)> =
@@ -273,7 +282,10 @@ fn gaps(inputs: &Inputs<'_>, coverage: &[RegionCoverage]) -> BTreeSet<Gap> {
             {
                 add(
                     "regions",
-                    format!("nothing says which regions {account} uses, so every region counts as usable"),
+                    format!(
+                        "nothing says which regions {account} uses, so every default region counts as usable, and of \
+                         opt-in regions those that logs, calls or ARNs name"
+                    ),
                     "name the regions in use as `regions` in jitscan.toml, or ingest the organisation's policies",
                 );
             }

@@ -7,6 +7,7 @@ use crate::catalog::{ActionId, ActionSet, Catalog, LogClass, Provenance};
 use crate::model::time::Day;
 use crate::policy::ArnPattern;
 use crate::usage::coverage::{Coverage, DEFAULT_REGIONS, show_days};
+use crate::usage::trails::Recorded;
 
 use super::logged::{Logged, Recording};
 
@@ -163,6 +164,18 @@ impl<'a> Eyes<'a> {
         }
     }
 
+    /// The same, where more regions may be in use: opt-in regions that are known to be enabled or are named.
+    #[must_use]
+    pub fn with_regions(mut self, regions: BTreeSet<String>) -> Self {
+        for region in regions {
+            let missing = self.coverage.missing_days(&self.account, &region);
+            if self.open.insert(region.clone()) && !missing.is_empty() {
+                self.missing.insert(region, missing);
+            }
+        }
+        self
+    }
+
     /// The same, with what the account's trails recorded.
     #[must_use]
     pub fn with_recording(mut self, recording: &'a Recording<'a>) -> Self {
@@ -178,13 +191,19 @@ impl<'a> Eyes<'a> {
     }
 
     /// Whether the trails surely recorded data events of an action on everything that the patterns name, wherever it
-    /// lies (`only`: the regions that they name), through the whole window.
+    /// lies (`only`: the regions that they name), through the whole window. Maybe: not all of these logs are known to be in
+    /// hand.
     #[must_use]
-    pub fn data_recorded(&self, action: ActionId, patterns: &[ArnPattern], only: Option<&BTreeSet<String>>) -> bool {
+    pub fn data_recorded(
+        &self,
+        action: ActionId,
+        patterns: &[ArnPattern],
+        only: Option<&BTreeSet<String>>,
+    ) -> Recorded {
         let regions = only.unwrap_or(&self.open);
-        self.recording.is_some_and(|recording| {
-            patterns.iter().all(|pattern| recording.records_data(&self.logged, action, pattern, regions))
-        })
+        let Some(recording) = self.recording else { return Recorded::No };
+        let answers = patterns.iter().map(|pattern| recording.records_data(&self.logged, action, pattern, regions));
+        answers.fold(Recorded::Yes, Recorded::and)
     }
 
     /// What cannot be seen of `actions`, if they can only be exercised in `only` (none: anywhere).
@@ -221,6 +240,10 @@ impl<'a> Eyes<'a> {
             return;
         }
         blind.left_out.extend(self.logged.left_out(actions, regions));
+        if let Some(span) = self.coverage.settling() {
+            blind.actions.union_with(actions);
+            reasons.insert(format!("the last hours of the logs, {span}, may still be delivered"));
+        }
         let mut never = Vec::new();
         let all = self.coverage.window().days().count();
         for region in regions {
@@ -236,7 +259,13 @@ impl<'a> Eyes<'a> {
             if missing.len() == all {
                 never.push(region.as_str());
             } else {
-                reasons.insert(format!("no logs of {} in {region} on {}", self.account, show_days(&missing)));
+                let some = missing.iter().any(|day| self.coverage.tally(&self.account, region, *day).covered > 0);
+                let (account, days) = (&self.account, show_days(&missing));
+                reasons.insert(if some {
+                    format!("the logs of {account} in {region} are not whole on {days}")
+                } else {
+                    format!("no logs of {account} in {region} on {days}")
+                });
             }
         }
         match never.as_slice() {
@@ -268,22 +297,30 @@ mod tests {
     use super::*;
     use crate::model::event::EventCategory;
     use crate::model::time::{Timestamp, Window};
-    use crate::usage::fold::CoverageKey;
+    use crate::usage::fold::{CoverageFact, CoverageKey};
 
     const ACCOUNT: &str = "111111111111";
 
+    /// Logs of every hour of the days, and of the days around the window.
     fn coverage(days: &[(&str, &str)]) -> Coverage {
+        let around = days.iter().flat_map(|(region, _)| [(*region, "2026-02-28"), (*region, "2026-03-03")]);
         let cells = days
             .iter()
-            .map(|(region, day)| {
-                let hour = day.parse::<Timestamp>().unwrap().hour();
-                let key = CoverageKey {
-                    account: ACCOUNT.into(),
-                    region: (*region).into(),
-                    hour,
-                    category: EventCategory::Management,
-                };
-                (key, 1)
+            .copied()
+            .chain(around)
+            .flat_map(|(region, day)| {
+                let first = day.parse::<Timestamp>().unwrap().hour();
+                (first..first + 24)
+                    .map(|hour| {
+                        let key = CoverageKey {
+                            account: ACCOUNT.into(),
+                            region: region.into(),
+                            hour,
+                            category: EventCategory::Management,
+                        };
+                        (key, CoverageFact::whole(1))
+                    })
+                    .collect::<Vec<_>>()
             })
             .collect();
         Coverage::of(Window::last_days("2026-03-03".parse().unwrap(), 2), &cells)

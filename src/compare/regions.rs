@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::catalog::Catalog;
 use crate::model::arn::AccountId;
-use crate::model::snapshot::Organization;
+use crate::model::snapshot::{AccountIam, Organization};
 use crate::policy::{Condition, DocumentKind, Effect, Operator, PolicyDocument, Qualifier, Statement, compile};
 
 use super::observe::RegionLimit;
@@ -41,6 +41,34 @@ fn limit(statement: &Statement, catalog: &Catalog) -> Option<RegionLimit> {
     Some(RegionLimit { actions, regions: condition.values.iter().cloned().collect() })
 }
 
+/// Regions that ARNs in the IAM data of an account name, for it or for any account: who names a region may use it, also
+/// one that is not on by default.
+#[must_use]
+pub fn named(iam: &AccountIam, account: &str) -> BTreeSet<String> {
+    in_arns(&serde_json::to_string(iam).unwrap_or_default(), account)
+}
+
+fn in_arns(text: &str, account: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for (at, _) in text.match_indices("arn:aws") {
+        let mut parts = text.get(at..).unwrap_or_default().split(':').skip(3);
+        let (Some(region), Some(owner)) = (parts.next(), parts.next()) else { continue };
+        if is_region(region) && (owner.is_empty() || owner.contains(['*', '?', '$']) || owner == account) {
+            found.insert(region.to_owned());
+        }
+    }
+    found
+}
+
+/// `us-east-1`, `us-gov-west-1` and the like.
+fn is_region(text: &str) -> bool {
+    let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    text.len() <= 32
+        && text.bytes().all(known)
+        && text.matches('-').count() >= 2
+        && text.bytes().next_back().is_some_and(|b| b.is_ascii_digit())
+}
+
 fn names_regions(condition: &Condition) -> bool {
     condition.operator == Operator::StringNotEquals
         && condition.qualifier == Qualifier::None
@@ -56,6 +84,15 @@ mod tests {
         let text = format!(r#"{{"Version":"2012-10-17","Statement":[{statement}]}}"#);
         let document = PolicyDocument::parse(&text, DocumentKind::ServiceControl).unwrap();
         document.statements.iter().filter_map(|statement| limit(statement, Catalog::get())).collect()
+    }
+
+    #[test]
+    fn regions_that_arns_name() {
+        let text = r#"{"a":"arn:aws:sqs:me-south-1:111111111111:q","b":["arn:aws:sqs:af-south-1:*:q","arn:aws:s3:::b"],
+            "c":"{\"Resource\":\"arn:aws:sqs:il-central-1:111111111111:q\"}","d":"arn:aws:sqs:ap-east-1:222222222222:q",
+            "e":"arn:aws:sqs:*:111111111111:q","f":"arn:aws:sqs:eu-west-*:111111111111:q","g":"arn:aws"}"#;
+        let found = in_arns(text, "111111111111");
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["af-south-1", "il-central-1", "me-south-1"]);
     }
 
     #[test]

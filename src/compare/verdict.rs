@@ -13,6 +13,7 @@ use crate::model::time::{Timestamp, Window};
 use crate::policy::{ArnPattern, ResourceMatch};
 use crate::usage::activity::DataResource;
 use crate::usage::changes::PolicyChanges;
+use crate::usage::trails::Recorded;
 
 use super::logged::{data_type, may_be_of_another_type};
 use super::observe::{Classes, Eyes};
@@ -208,13 +209,11 @@ impl Bench<'_> {
             if self.eyes.documented() && data_type(action.prefix(), action.name()).is_some() {
                 split.unseen.remove(id);
                 let other = patterns.iter().any(|pattern| may_be_of_another_type(action.prefix(), pattern));
-                if !self.eyes.data_recorded(id, patterns, regions) {
-                    split.unselected.insert(id);
-                } else if other {
-                    split.seen.insert(id);
-                } else {
-                    split.selected.insert(id);
-                }
+                match self.eyes.data_recorded(id, patterns, regions) {
+                    Recorded::No => split.unselected.insert(id),
+                    Recorded::Yes if !other => split.selected.insert(id),
+                    Recorded::Yes | Recorded::Maybe => split.seen.insert(id),
+                };
                 continue;
             }
             let write = !self.classes.reads.contains(id);

@@ -120,6 +120,7 @@ pub fn generate(options: DemoOptions, sink: &mut dyn Sink) -> Result<Demo, DemoE
     script::plant(&mut emitter, end)?;
     script::act_on_grants(&mut emitter, &grants, end)?;
     script::routine(&mut emitter, seed, end, days)?;
+    script::backups(&mut emitter, end, days)?;
     let counts = trail::write(&mut emitter, seed, end, sink)?;
 
     for (alias, account) in world.logged_accounts() {

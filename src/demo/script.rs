@@ -1,7 +1,7 @@
 //! What happens in the ninety days: planted acts, the activity of grants, and routine that the seed moves about.
 
 use serde::Deserialize;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use super::DemoError;
 use super::calls::Call;
@@ -202,6 +202,50 @@ pub(super) fn routine(emitter: &mut Emitter<'_>, seed: u64, end: Timestamp, days
     }
     Ok(())
 }
+
+/// Hours between backups: the logs of no account and region fall silent for longer.
+const BACKUP_HOURS: i64 = 4;
+/// Hours of logs before and after the window: what lies there shows that silence at its ends is silence.
+const AROUND_HOURS: i64 = 8;
+
+/// Backups that AWS makes by itself, in every account and region, day and night. Source: "Logging AWS Backup API calls
+/// with CloudTrail", AWS Backup Developer Guide.
+pub(super) fn backups(emitter: &mut Emitter<'_>, end: Timestamp, days: u32) -> Result<(), DemoError> {
+    let places: Vec<(String, String)> = emitter
+        .world
+        .logged_accounts()
+        .flat_map(|(alias, _)| emitter.world.org.regions.iter().map(move |region| (alias.to_owned(), region.clone())))
+        .collect();
+    let hours = -i64::from(days) * 24 - AROUND_HOURS..AROUND_HOURS;
+    for (account, region) in places {
+        for hour in hours.clone().filter(|hour| hour.rem_euclid(BACKUP_HOURS) == 0) {
+            let identity = json!({"accountId": emitter.world.account(&account)?, "invokedBy": BACKUP});
+            let Value::Object(identity) = identity else { continue };
+            let parts = Parts {
+                source: BACKUP.to_owned(),
+                name: "BackupJobCompleted".to_owned(),
+                region: region.clone(),
+                read_only: false,
+                request: Value::Null,
+                response: Value::Null,
+                extra: Value::Null,
+                resources: Value::Null,
+                error: None,
+                event_type: "AwsServiceEvent",
+                data: false,
+                shared: None,
+                from_service: true,
+                console: false,
+            };
+            let time = end.plus_seconds(hour * 3_600 + 11 * 60);
+            emitter.record(&account, identity, (BACKUP, BACKUP), time, parts, false)?;
+        }
+    }
+    Ok(())
+}
+
+/// The service that makes backups.
+const BACKUP: &str = "backup.amazonaws.com";
 
 fn machine(
     emitter: &mut Emitter<'_>,

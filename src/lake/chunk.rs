@@ -90,6 +90,29 @@ pub(crate) struct Row {
     pub length: u64,
 }
 
+/// What is known of how a file came to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Somebody asked for some events: what was left out is not known.
+    #[default]
+    Export,
+    /// The same, and the user says that nothing was left out.
+    Declared,
+    /// It holds all that was delivered: a trail's file, a digest, a file of Security Lake.
+    Whole,
+}
+
+impl Origin {
+    /// Stable text used in the manifest.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Export => "export",
+            Self::Declared => "declared",
+            Self::Whole => "whole",
+        }
+    }
+}
+
 /// A file, or a part of a large one, of which a chunk holds the events.
 #[derive(Debug)]
 pub(crate) struct ChunkFile {
@@ -100,6 +123,7 @@ pub(crate) struct ChunkFile {
     /// None while more of the file is to come: its events are committed, the file is not yet ticked off.
     pub end: Option<FileEnd>,
     pub bad: Vec<Bad>,
+    pub origin: Origin,
     /// Counts of the parts committed before.
     pub before: Counts,
     /// No part of this file was committed in this run.
@@ -183,6 +207,8 @@ pub(crate) struct Chunk {
     pub noted: Vec<(u32, Noted)>,
     /// Request and response are left out.
     slim: bool,
+    /// The user says that exports are complete.
+    declared: bool,
     bad_bytes: usize,
     texts: String,
     target_keys: Symbols,
@@ -205,6 +231,29 @@ impl Chunk {
         chunk
     }
 
+    /// The same, of exports of which the user says (`declared`) that they hold every event of their span.
+    pub(crate) fn declared(mut self, declared: bool) -> Self {
+        self.declared = declared;
+        self
+    }
+
+    /// Notes how the file begun last came to be. `whole`: by its form it holds all that was delivered.
+    pub(crate) fn set_origin(&mut self, whole: bool) {
+        let origin = match (whole, self.declared) {
+            (true, _) => Origin::Whole,
+            (false, true) => Origin::Declared,
+            (false, false) => Origin::Export,
+        };
+        if let Some(file) = self.files.last_mut() {
+            file.origin = origin;
+        }
+    }
+
+    /// Whether what a file holds is all of its source.
+    pub(crate) fn is_whole(&self, file: u32) -> bool {
+        self.files.get(file as usize).is_some_and(|file| file.origin != Origin::Export)
+    }
+
     /// Bytes that the chunk holds, roughly.
     pub(crate) fn bytes(&self) -> usize {
         self.texts.len()
@@ -223,7 +272,16 @@ impl Chunk {
     /// Goes on with a file of which parts are committed.
     pub(crate) fn resume(&mut self, found: &Found, job: usize, before: Counts, fresh: bool) {
         let path = path_text(&found.path);
-        self.files.push(ChunkFile { found: found.clone(), path, job, end: None, bad: Vec::new(), before, fresh });
+        self.files.push(ChunkFile {
+            found: found.clone(),
+            path,
+            job,
+            end: None,
+            bad: Vec::new(),
+            origin: Origin::default(),
+            before,
+            fresh,
+        });
     }
 
     /// Ends the file begun last.

@@ -108,7 +108,8 @@ pub(crate) fn query(kind: PartKind, from: &str) -> String {
              FROM {from} GROUP BY ALL ORDER BY ALL"
         ),
         PartKind::Coverage => format!(
-            "SELECT account, region, hour, category, sum(count)::BIGINT AS count FROM {from} GROUP BY ALL ORDER BY ALL"
+            "SELECT account, region, hour, category, sum(count)::BIGINT AS count, sum(whole)::BIGINT AS whole
+             FROM {from} GROUP BY ALL ORDER BY ALL"
         ),
         PartKind::Sessions | PartKind::Issued | PartKind::TrailCalls => {
             format!("SELECT DISTINCT * FROM {from} ORDER BY ALL")

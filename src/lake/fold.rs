@@ -11,7 +11,7 @@ use super::normalise::Record;
 use super::symbols::{Numbered, Sym, Symbols};
 use crate::model::event::{CallVariant, EventCategory, Outcome, is_call};
 use crate::model::time::{Day, Timestamp};
-use crate::usage::fold::{Folds, SessionId, ShapeFact, ShapeKey, UsageFact};
+use crate::usage::fold::{CoverageFact, Folds, SessionId, ShapeFact, ShapeKey, UsageFact};
 
 /// Longest user agent kept in a condition context, in bytes: some clients send kilobytes.
 const MAX_USER_AGENT: usize = 256;
@@ -47,6 +47,9 @@ const TRAIL_CALLS: [&str; 16] = [
     "UpdateTrail",
 ];
 
+/// Calls that change which regions there are to record. Source: AWS Account Management API Reference, "Actions".
+const REGION_CALLS: [&str; 2] = ["DisableRegion", "EnableRegion"];
+
 /// What a single event says beside its call.
 #[derive(Debug)]
 pub(crate) enum Noted {
@@ -62,6 +65,9 @@ pub(crate) fn noted(record: &Record<'_>) -> Option<Noted> {
     match record.source.as_ref() {
         "sts.amazonaws.com" if ISSUERS.contains(&record.name.as_ref()) => issued(record.request, record.response?),
         "cloudtrail.amazonaws.com" if TRAIL_CALLS.contains(&record.name.as_ref()) => {
+            Some(Noted::Trail { request: raw(record.request), response: raw(record.response) })
+        }
+        "account.amazonaws.com" if REGION_CALLS.contains(&record.name.as_ref()) => {
             Some(Noted::Trail { request: raw(record.request), response: raw(record.response) })
         }
         _ => None,
@@ -85,6 +91,11 @@ fn issued(request: Option<Value<'_>>, response: Value<'_>) -> Option<Noted> {
         .unwrap_or_default(),
         role_arn: text(request, &[&["roleArn"], &["targetPrincipal"]]).unwrap_or_default(),
     })
+}
+
+/// Where an event belongs.
+pub(crate) fn place(row: &Row) -> Place {
+    (row.account, row.region, row.time.hour(), row.category)
 }
 
 /// What calls of a fold have in common.
@@ -153,6 +164,11 @@ impl ShapeSum<'_> {
     }
 }
 
+/// An hour of an account and region, by kind of events.
+pub(crate) type Place = (Sym, Sym, i32, EventCategory);
+/// What some events of one chunk say of hours.
+pub(crate) type Covered = BTreeMap<Place, CoverageFact>;
+
 /// The facts of some events of one chunk.
 #[derive(Debug, Default)]
 pub(crate) struct ChunkFolds<'c> {
@@ -166,7 +182,7 @@ pub(crate) struct ChunkFolds<'c> {
     pub context_lists: Symbols,
     /// Sessions of these events, in the order of the chunk.
     pub sessions: Vec<u32>,
-    pub coverage: BTreeMap<(Sym, Sym, i32, EventCategory), u64>,
+    pub coverage: Covered,
     /// Shapes of session × calls with more than [`MAX_SHAPES`] of them; they take the place of cells.
     pub cut: BTreeMap<ShapeKey, ShapeFact>,
     /// Calls whose shapes were cut.
@@ -178,13 +194,14 @@ impl<'c> ChunkFolds<'c> {
     pub(crate) fn of(chunk: &'c Chunk, rows: &[&'c Row]) -> Self {
         let mut folds = Self::default();
         let mut sessions = vec![false; chunk.sessions()];
-        let mut cell = None;
+        let mut cell: Option<(Place, CoverageFact)> = None;
         for row in rows {
             // Rows come by account and time, so that an hour's stand together.
-            let place = (row.account, row.region, row.time.hour(), row.category);
+            let place = place(row);
+            let own = CoverageFact { count: 1, whole: u64::from(chunk.is_whole(row.file)) };
             match &mut cell {
-                Some((known, count)) if *known == place => *count += 1,
-                _ => folds.cover(cell.replace((place, 1))),
+                Some((known, sum)) if *known == place => sum.merge(&own),
+                _ => folds.cover(cell.replace((place, own))),
             }
             if row.category == EventCategory::Insight {
                 continue;
@@ -202,10 +219,15 @@ impl<'c> ChunkFolds<'c> {
         folds
     }
 
-    fn cover(&mut self, cell: Option<((Sym, Sym, i32, EventCategory), u64)>) {
-        if let Some((place, count)) = cell {
-            *self.coverage.entry(place).or_default() += count;
+    fn cover(&mut self, cell: Option<(Place, CoverageFact)>) {
+        if let Some((place, fact)) = cell {
+            self.coverage.entry(place).or_default().merge(&fact);
         }
+    }
+
+    /// Adds what copies of stored events say of hours.
+    pub(crate) fn cover_copies(&mut self, copies: Covered) {
+        copies.into_iter().for_each(|cell| self.cover(Some(cell)));
     }
 
     fn add(&mut self, chunk: &Chunk, row: &'c Row) {
@@ -361,8 +383,8 @@ pub fn merge(folds: &mut Folds, other: Folds) {
     }
     folds.issued.extend(other.issued);
     folds.trail_calls.extend(other.trail_calls);
-    for (key, count) in other.coverage {
-        *folds.coverage.entry(key).or_default() += count;
+    for (key, fact) in other.coverage {
+        folds.coverage.entry(key).or_default().merge(&fact);
     }
 }
 

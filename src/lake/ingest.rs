@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::chunk::Chunk;
+use super::chunk::{Chunk, Origin};
 use super::compact::Effort;
 use super::error::LakeError;
 use super::source::find::{Found, Listing, find};
@@ -40,6 +40,8 @@ pub struct IngestOptions {
     pub slim: bool,
     /// Keep the files that are read, unchanged, within the store.
     pub archive: bool,
+    /// The exports given hold every event of their span: they count as coverage like trail files.
+    pub complete: bool,
     /// Set to end early: the batch in hand is discarded, what was committed stays.
     pub stop: Arc<AtomicBool>,
     /// The time written into the generations.
@@ -61,6 +63,7 @@ impl IngestOptions {
             compact_over: 64,
             slim: false,
             archive: false,
+            complete: false,
             stop: Arc::new(AtomicBool::new(false)),
             now,
             fault: None,
@@ -261,9 +264,11 @@ impl<'o> Run<'o> {
             });
             for found in listing.files {
                 let before = known.get(&path_text(&found.path));
-                let same = before.is_some_and(|(size, mtime, _)| (*size, *mtime) == (found.size, found.mtime));
+                // What was read as an export is read again where it is now declared complete.
+                let before = before.filter(|known| !(options.complete && known.export));
+                let same = before.is_some_and(|known| (known.size, known.mtime) == (found.size, found.mtime));
                 if !same && planned.insert(found.path.clone()) {
-                    run.jobs.push(Job { found, source, known_hash: before.map(|(_, _, hash)| hash.clone()) });
+                    run.jobs.push(Job { found, source, known_hash: before.map(|known| known.hash.clone()) });
                 }
             }
         }
@@ -344,9 +349,13 @@ impl<'o> Run<'o> {
         large.into_iter().filter_map(|at| jobs.get(at)).try_for_each(|job| self.read_large(job, writer))
     }
 
+    fn chunk(&self) -> Chunk {
+        Chunk::new(self.options.slim).declared(self.options.complete)
+    }
+
     /// Reads files into one chunk until there are none left.
     fn fill(&self, jobs: &[Job], next: &AtomicUsize) -> (Chunk, Vec<(usize, Outcome)>) {
-        let mut chunk = Chunk::new(self.options.slim);
+        let mut chunk = self.chunk();
         let mut outcomes = Vec::new();
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
@@ -406,7 +415,7 @@ impl<'o> Run<'o> {
     /// A file that does not fit in memory: its events are committed in parts, the file with the last one. After an
     /// interruption it is read again, and what is there already is known by its ids.
     fn read_large(&mut self, job: &Job, writer: &mut Writer) -> Result<(), LakeError> {
-        let mut chunk = Chunk::new(self.options.slim);
+        let mut chunk = self.chunk();
         chunk.begin(&job.found, 0);
         let mut parts = Parts { writer, options: self.options, found: &job.found, before: Counts::default() };
         match read(&job.found, job.known_hash.as_deref(), &mut chunk, &mut parts) {
@@ -465,10 +474,13 @@ struct Parts<'w> {
 impl Parts<'_> {
     /// Commits what the chunk holds and empties it.
     fn flush(&mut self, chunk: &mut Chunk) -> Result<(), LakeError> {
-        let full = std::mem::replace(chunk, Chunk::new(self.options.slim));
+        let next = Chunk::new(self.options.slim).declared(self.options.complete);
+        let full = std::mem::replace(chunk, next);
         let counts = self.writer.commit(std::slice::from_ref(&full), self.options.now)?;
         counts.iter().flatten().for_each(|own| self.before.add(own));
         chunk.resume(self.found, 0, self.before, false);
+        let whole = full.files.last().is_some_and(|file| file.origin == Origin::Whole);
+        chunk.set_origin(whole);
         Ok(())
     }
 }

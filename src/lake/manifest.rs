@@ -22,10 +22,12 @@ CREATE TABLE IF NOT EXISTS files (
     path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime INTEGER NOT NULL, hash TEXT NOT NULL, kind TEXT NOT NULL,
     account TEXT NOT NULL, region TEXT NOT NULL, delivered INTEGER, read INTEGER NOT NULL, stored INTEGER NOT NULL,
     duplicates INTEGER NOT NULL, conflicts INTEGER NOT NULL, quarantined INTEGER NOT NULL,
-    first INTEGER, last INTEGER, status TEXT NOT NULL, generation INTEGER NOT NULL) WITHOUT ROWID;
+    first INTEGER, last INTEGER, status TEXT NOT NULL, origin TEXT NOT NULL, management INTEGER NOT NULL,
+    generation INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS digests (
     path TEXT PRIMARY KEY, account TEXT NOT NULL, region TEXT NOT NULL, trail TEXT NOT NULL,
-    first INTEGER NOT NULL, last INTEGER NOT NULL, log_files INTEGER NOT NULL) WITHOUT ROWID;
+    first INTEGER NOT NULL, last INTEGER NOT NULL, log_files INTEGER NOT NULL,
+    names BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS quarantine (
     id INTEGER PRIMARY KEY, file TEXT NOT NULL, offset INTEGER NOT NULL, length INTEGER NOT NULL,
     reason TEXT NOT NULL, hash TEXT NOT NULL, raw BLOB, generation INTEGER NOT NULL);
@@ -68,6 +70,18 @@ pub(crate) struct Part {
     pub last: i64,
     pub fold_version: u32,
     pub generation: i64,
+}
+
+/// What is known of a file that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KnownFile {
+    pub size: u64,
+    /// Modification time in nanoseconds.
+    pub mtime: i64,
+    /// BLAKE3 of its bytes.
+    pub hash: String,
+    /// It was read as an export that nobody declared complete.
+    pub export: bool,
 }
 
 /// The open manifest.
@@ -206,12 +220,17 @@ impl Manifest {
         read().map_err(self.fail())
     }
 
-    /// Size, modification time (ns) and hash of every file that was read, by path.
-    pub(crate) fn known_files(&self) -> Result<BTreeMap<String, (u64, i64, String)>, LakeError> {
+    /// Every file that was read, by path.
+    pub(crate) fn known_files(&self) -> Result<BTreeMap<String, KnownFile>, LakeError> {
         let read = || {
-            let mut statement = self.connection.prepare("SELECT path, size, mtime, hash FROM files")?;
-            let rows = statement.query_map([], |row| Ok((row.get(0)?, (count(row, 1)?, row.get(2)?, row.get(3)?))))?;
-            rows.collect::<rusqlite::Result<BTreeMap<String, (u64, i64, String)>>>()
+            let mut statement =
+                self.connection.prepare("SELECT path, size, mtime, hash, origin = 'export' FROM files")?;
+            let rows = statement.query_map([], |row| {
+                let known =
+                    KnownFile { size: count(row, 1)?, mtime: row.get(2)?, hash: row.get(3)?, export: row.get(4)? };
+                Ok((row.get(0)?, known))
+            })?;
+            rows.collect::<rusqlite::Result<BTreeMap<String, KnownFile>>>()
         };
         read().map_err(self.fail())
     }

@@ -43,4 +43,4 @@ pub use table::EventRow;
 pub use writer::{PutDocument, Writer};
 
 /// Format of the store. An older program refuses a newer store.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;

@@ -8,14 +8,14 @@ use hashbrown::HashMap;
 use super::chunk::{Chunk, Row};
 use super::disk;
 use super::error::LakeError;
-use super::fold::{ChunkFolds, Noted};
+use super::fold::{ChunkFolds, Covered, Noted, Place, place};
 use super::ids::Class;
 use super::manifest::Part;
 use super::schema::PartKind;
 use super::symbols::Sym;
 use super::table::{events_bytes, fold_bytes};
-use crate::model::time::{Day, Timestamp};
-use crate::usage::fold::FOLD_VERSION;
+use crate::model::time::{Day, MICROS_PER_HOUR, Timestamp};
+use crate::usage::fold::{CoverageFact, FOLD_VERSION};
 
 /// Writes the files of one chunk of a commit.
 #[derive(Debug)]
@@ -30,7 +30,12 @@ impl PartWriter<'_> {
     /// Every kind of file of the rows that are no duplicates, by month.
     pub(crate) fn write(&self, chunk: &Chunk, classes: &[Class]) -> Result<Vec<Part>, LakeError> {
         let mut parts = Vec::new();
-        for (month, indices) in &by_month(chunk, classes) {
+        let mut copies = copies(chunk, classes);
+        let mut months = by_month(chunk, classes);
+        for month in copies.keys() {
+            months.entry(month.clone()).or_default();
+        }
+        for (month, indices) in &months {
             let noted: Vec<(&Row, &Noted)> = chunk
                 .noted
                 .iter()
@@ -41,13 +46,18 @@ impl PartWriter<'_> {
                 })
                 .collect();
             let rows = sorted(chunk, indices);
-            let first = rows.iter().map(|row| row.time).min().unwrap_or_default();
-            let last = rows.iter().map(|row| row.time).max().unwrap_or_default();
-            let folds = ChunkFolds::of(chunk, &rows);
+            let mut folds = ChunkFolds::of(chunk, &rows);
+            let copied = copies.remove(month).unwrap_or_default();
+            let hour = |hour: i32| Timestamp::from_micros(i64::from(hour) * MICROS_PER_HOUR);
+            let times = || rows.iter().map(|row| row.time).chain(copied.keys().map(|(_, _, at, _)| hour(*at)));
+            let first = times().min().unwrap_or_default();
+            let last = times().max().unwrap_or_default();
+            folds.cover_copies(copied);
             for kind in PartKind::ALL {
                 let name = self.name(kind, month);
                 let path = self.store.join(&name);
                 let made = match kind {
+                    PartKind::Events if rows.is_empty() => None,
                     PartKind::Events => Some((events_bytes(chunk, &rows, &path)?, rows.len())),
                     _ => fold_bytes(kind, chunk, &folds, &noted, &path)?,
                 };
@@ -135,6 +145,31 @@ fn by_month(chunk: &Chunk, classes: &[Class]) -> BTreeMap<String, Vec<u32>> {
     for (day, rows) in days.into_iter().chain(run) {
         months.entry(month(day)).or_default().extend(rows);
     }
+    months
+}
+
+/// What copies of stored events say of hours, by month: an event first known from an export counts as coverage once its
+/// trail file was read.
+fn copies(chunk: &Chunk, classes: &[Class]) -> BTreeMap<String, Covered> {
+    let mut months: BTreeMap<String, Covered> = BTreeMap::new();
+    let mut run: Option<(Place, u64)> = None;
+    let mut add = |cell: Option<(Place, u64)>| {
+        let Some((place, whole)) = cell else { return };
+        let day = Timestamp::from_micros(i64::from(place.2) * MICROS_PER_HOUR).day();
+        let fact = CoverageFact { count: 0, whole };
+        months.entry(month(day)).or_default().entry(place).or_default().merge(&fact);
+    };
+    for (row, class) in chunk.rows.iter().zip(classes) {
+        if *class != Class::Duplicate || !chunk.is_whole(row.file) {
+            continue;
+        }
+        let place = place(row);
+        match &mut run {
+            Some((known, sum)) if *known == place => *sum += 1,
+            _ => add(run.replace((place, 1))),
+        }
+    }
+    add(run);
     months
 }
 

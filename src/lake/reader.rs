@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use hashbrown::HashMap;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::disk;
@@ -12,11 +13,13 @@ use super::error::LakeError;
 use super::fold::{MAX_SHAPES, collapse};
 use super::manifest::{Manifest, Part, count};
 use super::schema::PartKind;
+use super::source::layout::file_key;
 use super::table::{CallFilter, EventRow, read_events, read_fold, read_shapes_of};
 use crate::model::event::Identity;
 use crate::model::time::{Timestamp, Window};
 use crate::usage::fold::{
-    CoverageKey, DigestSpan, FactSource, Folds, IssuedCredential, SessionId, ShapeFact, ShapeKey, TrailCall, UsageRow,
+    CoverageFact, CoverageKey, DigestSpan, FactSource, Folds, IssuedCredential, SessionId, ShapeFact, ShapeKey,
+    TrailCall, UsageRow,
 };
 
 /// A complete state of the store.
@@ -61,6 +64,9 @@ pub struct FileRow {
     pub last: Option<Timestamp>,
     /// False where the file ends in the middle.
     pub complete: bool,
+    /// `whole`: it holds all that was delivered; `export`: what was left out is not known; `declared`: an export that the
+    /// user said to be complete.
+    pub origin: String,
 }
 
 /// A stretch of a file that was set aside.
@@ -201,7 +207,7 @@ impl Reader {
     pub fn files(&self) -> Result<Vec<FileRow>, LakeError> {
         self.query(
             "SELECT path, size, hash, kind, account, region, delivered, read, stored, duplicates, conflicts,
-             quarantined, first, last, status FROM files ORDER BY path",
+             quarantined, first, last, status, origin FROM files ORDER BY path",
             |row| {
                 let time =
                     |index| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(index)?.map(Timestamp::from_micros));
@@ -221,6 +227,7 @@ impl Reader {
                     first: time(12)?,
                     last: time(13)?,
                     complete: row.get::<_, String>(14)? == "complete",
+                    origin: row.get(15)?,
                 })
             },
         )
@@ -346,6 +353,19 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// The log files that were read to their end and of which nothing was set aside, by the key of their names, and how
+    /// many management events they hold.
+    fn known_logs(&self) -> Result<HashMap<u64, u64>, LakeError> {
+        let rows = self.query(
+            "SELECT path, management FROM files
+             WHERE kind <> 'digest' AND status = 'complete' AND quarantined = 0 AND origin = 'whole'",
+            |row| Ok((file_key(&row.get::<_, String>(0)?), count(row, 1)?)),
+        )?;
+        Ok(rows.into_iter().collect())
+    }
+}
+
 /// A file that is gone or cut short is told at once and by its name, whoever would have read it.
 fn check_length(store: &Path, part: &Part) -> Result<(), LakeError> {
     let path = store.join(&part.name);
@@ -381,7 +401,7 @@ impl FactSource for Reader {
         Ok(self.folds(PartKind::Issued, None)?.issued.into_iter().collect())
     }
 
-    fn coverage(&self, window: Window) -> Result<BTreeMap<CoverageKey, u64>, LakeError> {
+    fn coverage(&self, window: Window) -> Result<BTreeMap<CoverageKey, CoverageFact>, LakeError> {
         let mut coverage = self.folds(PartKind::Coverage, Some(window))?.coverage;
         coverage.retain(|key, _| key.hour >= window.from.hour() && key.hour < window.to.plus_seconds(3599).hour());
         Ok(coverage)
@@ -392,18 +412,33 @@ impl FactSource for Reader {
     }
 
     fn digest_spans(&self) -> Result<Vec<DigestSpan>, LakeError> {
-        self.query(
-            "SELECT DISTINCT account, region, trail, first, last, log_files FROM digests ORDER BY 1, 2, 3, 4, 5, 6",
+        let mut spans = self.query(
+            "SELECT DISTINCT account, region, trail, first, last, log_files, names FROM digests
+             ORDER BY 1, 2, 3, 4, 5, 6, 7",
             |row| {
-                Ok(DigestSpan {
+                let span = DigestSpan {
                     account: row.get(0)?,
                     region: row.get(1)?,
                     trail: row.get(2)?,
                     from: Timestamp::from_micros(row.get(3)?),
                     to: Timestamp::from_micros(row.get(4)?),
                     log_files: count(row, 5)?,
-                })
+                    in_hand: 0,
+                    management: 0,
+                };
+                Ok((span, row.get::<_, Vec<u8>>(6)?))
             },
-        )
+        )?;
+        if spans.iter().any(|(_, names)| !names.is_empty()) {
+            let known = self.known_logs()?;
+            for (span, names) in &mut spans {
+                for management in names.as_chunks::<8>().0.iter().filter_map(|key| known.get(&u64::from_be_bytes(*key)))
+                {
+                    span.in_hand += 1;
+                    span.management += management;
+                }
+            }
+        }
+        Ok(spans.into_iter().map(|(span, _)| span).collect())
     }
 }

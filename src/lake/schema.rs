@@ -30,9 +30,10 @@
 //!
 //! **issued** (by month): `access_key, session_principal_id, role_arn, session` (who called)`, time, event_id`.
 //!
-//! **trail_calls** (by month): `time, account, region, name, outcome, request, response, event_id`.
+//! **trail_calls** (by month), also those that enable regions: `time, account, region, name, outcome, request, response, event_id`.
 //!
-//! **coverage** (by month): `account, region, hour` (start of the hour)`, category, count`.
+//! **coverage** (by month): `account, region, hour` (start of the hour)`, category, count, whole` (records from files that
+//! hold all of their source, copies included: see [`crate::usage::fold::CoverageFact`])`.
 
 use std::fmt;
 

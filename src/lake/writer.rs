@@ -21,8 +21,10 @@ use super::packs::read_run;
 use super::parts::PartWriter;
 use super::source::find::Found;
 use super::source::layout::path_text;
+use super::source::read::Digest;
 use super::symbols::{Sym, Symbols};
 use super::table::hex;
+use crate::model::event::EventCategory;
 use crate::model::time::Timestamp;
 
 /// zstd level for quarantined records and documents.
@@ -38,6 +40,8 @@ pub(crate) struct Counts {
     pub quarantined: u64,
     pub first: Option<Timestamp>,
     pub last: Option<Timestamp>,
+    /// Of those read, management events.
+    pub management: u64,
     /// The file changed while it was read.
     pub changing: bool,
 }
@@ -51,6 +55,7 @@ impl Counts {
         self.quarantined += other.quarantined;
         self.first = [self.first, other.first].into_iter().flatten().min();
         self.last = [self.last, other.last].into_iter().flatten().max();
+        self.management += other.management;
         self.changing |= other.changing;
     }
 }
@@ -206,7 +211,7 @@ impl Writer {
             .iter()
             .filter_map(|(file, own)| {
                 let end = file.end.as_ref().filter(|_| !own.changing)?;
-                let last = [file.before.last, own.last, end.digest.as_ref().map(|span| span.to)];
+                let last = [file.before.last, own.last, end.digest.as_ref().map(|digest| digest.span.to)];
                 let last = last.into_iter().flatten().max().or(file.found.layout.delivered);
                 Some(Original { path: &file.found.path, hash: &end.hash, last })
             })
@@ -464,10 +469,11 @@ fn insert_file(tx: &Transaction<'_>, file: &ChunkFile, own: &Counts, generation:
         return Ok(());
     };
     tx.prepare_cached("DELETE FROM digests WHERE path = ?1")?.execute([path])?;
-    if let Some(span) = &end.digest {
+    if let Some(Digest { span, files }) = &end.digest {
+        let names: Vec<u8> = files.iter().flat_map(|key| key.to_be_bytes()).collect();
         tx.prepare_cached(
-            "INSERT INTO digests (path, account, region, trail, first, last, log_files)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO digests (path, account, region, trail, first, last, log_files, names)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?
         .execute(params![
             path,
@@ -476,7 +482,8 @@ fn insert_file(tx: &Transaction<'_>, file: &ChunkFile, own: &Counts, generation:
             span.trail,
             span.from.micros(),
             span.to.micros(),
-            signed(span.log_files)
+            signed(span.log_files),
+            names
         ])?;
     }
     let mut sum = file.before;
@@ -484,8 +491,8 @@ fn insert_file(tx: &Transaction<'_>, file: &ChunkFile, own: &Counts, generation:
     let layout = &file.found.layout;
     tx.prepare_cached(
         "INSERT OR REPLACE INTO files (path, size, mtime, hash, kind, account, region, delivered, read, stored,
-         duplicates, conflicts, quarantined, first, last, status, generation)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+         duplicates, conflicts, quarantined, first, last, status, origin, management, generation)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
     )?
     .execute(params![
         path,
@@ -509,6 +516,8 @@ fn insert_file(tx: &Transaction<'_>, file: &ChunkFile, own: &Counts, generation:
             (false, true) => "complete",
             (false, false) => "incomplete",
         },
+        file.origin.as_str(),
+        signed(sum.management),
         generation
     ])?;
     Ok(())
@@ -524,6 +533,7 @@ fn counts_of(chunk: &Chunk, classes: &[Class]) -> Vec<Counts> {
         let Some(own) = counts.get_mut(row.file as usize) else { continue };
         let time = Some(row.time);
         own.read += 1;
+        own.management += u64::from(row.category == EventCategory::Management);
         own.first = [own.first, time].into_iter().flatten().min();
         own.last = own.last.max(time);
         own.duplicates += u64::from(*class == Class::Duplicate);

@@ -61,7 +61,8 @@ const ISSUED: &str = "access_key VARCHAR, session_principal_id VARCHAR, role_arn
      time TIMESTAMP, event_id VARCHAR";
 const TRAIL_CALLS: &str = "time TIMESTAMP, account VARCHAR, region VARCHAR, name VARCHAR, outcome VARCHAR, \
      request VARCHAR, response VARCHAR, event_id VARCHAR";
-const COVERAGE: &str = "account VARCHAR, region VARCHAR, hour TIMESTAMP, category VARCHAR, count BIGINT";
+const COVERAGE: &str = "account VARCHAR, region VARCHAR, hour TIMESTAMP, category VARCHAR, count BIGINT, \
+     whole BIGINT";
 
 impl LakeFiles {
     /// (view, columns, files) of every kind.

@@ -1,17 +1,21 @@
 //! What the logs can speak for, from the log files themselves: hours and days of each account and region.
 //!
-//! A day counts as covered where at least one record of that account and region lies in it, or where digests speak for
-//! all of it. An hour without files proves nothing by itself: CloudTrail writes no empty log files, but it writes a
-//! digest every hour, also where nothing was delivered. Between digests an hour without one is a gap, and its day is
-//! not covered.
+//! Only files that hold all of their source count: a trail's files, Security Lake, and exports that the user declared
+//! complete. Of other exports nobody knows what their query left out.
+//!
+//! A day counts as covered where at least one management event of that account and region lies in it and none of its
+//! hours is one that the logs ought to have and do not, or where digests speak for all of it. An hour without files
+//! proves nothing by itself: CloudTrail writes no empty log files, but it writes a digest every hour, also where nothing
+//! was delivered. Between digests an hour without one is a gap. Without digests, `usage::silence` says which hours may
+//! have been quiet.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::event::EventCategory;
-use crate::model::time::{Day, MICROS_PER_HOUR, Timestamp, Window};
+use crate::model::time::{Day, Timestamp, Window};
 
-use super::digests;
-use super::fold::{CoverageKey, DigestSpan};
+use super::fold::{CoverageFact, CoverageKey, DigestSpan};
+use super::{digests, silence};
 
 /// Hours before the newest delivery that are not yet complete. CloudTrail delivers within 5 minutes on average and does
 /// not guarantee it ("How CloudTrail works", AWS CloudTrail User Guide); calls that were refused have been seen missing
@@ -41,18 +45,24 @@ pub const DEFAULT_REGIONS: [&str; 17] = [
     "us-west-2",
 ];
 
-/// Hours of the window in which one account and region has management events.
+/// What is known of one account and region.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Seen {
+    /// Something of it lies in the window.
+    present: bool,
+    /// Hours with management events from whole files, also those around the window.
     hours: BTreeSet<i32>,
-    days: BTreeSet<Day>,
+    /// Hours with data events from whole files.
+    data: BTreeSet<i32>,
     data_events: u64,
-    /// Hours with records of any kind: files came.
-    any: BTreeSet<i32>,
     /// Hours without records for which digests speak.
     empty: BTreeSet<i32>,
     /// Hours between digests for which none speaks, or whose files are not in hand.
     missing: BTreeSet<i32>,
+    /// Hours of which nothing shows that the logs would have recorded something.
+    dark: BTreeSet<i32>,
+    /// Hours for which the digests of a trail speak, and all the files that they name are in hand.
+    by_trail: BTreeMap<String, BTreeSet<i32>>,
 }
 
 /// What the logs say of an hour, or of the hours of a day.
@@ -62,7 +72,7 @@ pub struct Tally {
     pub covered: u64,
     /// Hours without, for which digests speak.
     pub empty: u64,
-    /// Hours that are missing between digests.
+    /// Hours that are missing between digests, or whose files are not in hand.
     pub missing: u64,
     /// Hours of the window.
     pub total: u64,
@@ -77,59 +87,114 @@ pub struct Coverage {
     seen: BTreeMap<String, BTreeMap<String, Seen>>,
     /// Hours that may still be delivered: from the first on, before the second.
     settling: (i32, i32),
+    /// The first hour after the newest record of a whole file.
+    newest: Option<i32>,
+    exported: u64,
+    placeless: u64,
+    unproven: BTreeSet<(String, String)>,
+    in_hand: BTreeSet<(String, String)>,
 }
 
+/// How far around the window cells are worth reading: what lies there shows that silence at its ends is silence.
+pub const AROUND_DAYS: i64 = 7;
+
 impl Coverage {
-    /// Reads the cells of a lake; cells outside the window do not count.
+    /// Reads the cells of a lake. Those outside the window tell only how the logs went on.
     #[must_use]
-    pub fn of(window: Window, cells: &BTreeMap<CoverageKey, u64>) -> Self {
-        let mut seen: BTreeMap<String, BTreeMap<String, Seen>> = BTreeMap::new();
-        for (key, events) in cells {
-            let start = Timestamp::from_micros(i64::from(key.hour).saturating_mul(MICROS_PER_HOUR));
-            let end = start.plus_seconds(3600);
-            if end <= window.from || start >= window.to {
+    pub fn of(window: Window, cells: &BTreeMap<CoverageKey, CoverageFact>) -> Self {
+        let mut out = Self {
+            window,
+            seen: BTreeMap::new(),
+            settling: (0, 0),
+            newest: None,
+            exported: 0,
+            placeless: 0,
+            unproven: BTreeSet::new(),
+            in_hand: BTreeSet::new(),
+        };
+        let (first, last) = out.hour_range();
+        for (key, fact) in cells {
+            let inside = (first..last).contains(&key.hour);
+            if key.account.is_empty() || key.region.is_empty() {
+                out.placeless += if inside { fact.count } else { 0 };
                 continue;
             }
-            let region = seen.entry(key.account.clone()).or_default().entry(key.region.clone()).or_default();
-            region.any.insert(key.hour);
-            match key.category {
-                EventCategory::Management => {
-                    region.hours.insert(key.hour);
-                    region.days.insert(start.day());
-                }
-                EventCategory::Data => region.data_events += events,
-                EventCategory::NetworkActivity | EventCategory::Insight => {}
+            let seen = out.seen.entry(key.account.clone()).or_default().entry(key.region.clone()).or_default();
+            seen.present |= inside;
+            if inside && key.category == EventCategory::Data {
+                seen.data_events += fact.count;
             }
+            if fact.whole == 0 {
+                out.exported += if inside { fact.count } else { 0 };
+                continue;
+            }
+            out.newest = out.newest.max(Some(key.hour.saturating_add(1)));
+            match key.category {
+                EventCategory::Management => seen.hours.insert(key.hour),
+                EventCategory::Data => seen.data.insert(key.hour),
+                EventCategory::NetworkActivity | EventCategory::Insight => false,
+            };
         }
-        Self { window, seen, settling: (0, 0) }
+        out.settle(out.newest);
+        out.look();
+        out
     }
 
-    /// Adds what digests speak for, and the end of the newest record or digest of the lake.
+    /// Adds what digests speak for. `records` says of a digest whether its trail is known to have recorded management
+    /// events then; none where nobody knows.
     #[must_use]
-    pub fn with_deliveries(mut self, spans: &[DigestSpan], newest: Option<Timestamp>) -> Self {
-        if let Some(newest) = newest {
-            // Both a span of events and a digest end just after what they hold.
-            let end = Timestamp::from_micros(newest.micros().saturating_sub(1)).hour().saturating_add(1);
-            let (first, last) = self.hour_range();
-            self.settling = (end.saturating_sub(SETTLING_HOURS).max(first), end.min(last));
-        }
-        let mut by_region: BTreeMap<(&str, &str), Vec<&DigestSpan>> = BTreeMap::new();
+    pub fn with_deliveries(mut self, spans: &[DigestSpan], records: impl Fn(&DigestSpan) -> Option<bool>) -> Self {
+        // A digest ends just after what it speaks for.
+        let ends = spans.iter().map(|span| Timestamp::from_micros(span.to.micros().saturating_sub(1)).hour() + 1);
+        self.settle(self.newest.max(ends.max()));
+        let evidence = digests::evidence(spans);
+        let mut by_region: BTreeMap<(&str, &str), Vec<(&DigestSpan, Option<bool>)>> = BTreeMap::new();
+        let mut by_trail: BTreeMap<(&str, &str), Vec<&DigestSpan>> = BTreeMap::new();
         for span in spans.iter().filter(|span| span.from < span.to) {
-            by_region.entry((&span.account, &span.region)).or_default().push(span);
+            let said = records(span).or_else(|| digests::shown(&evidence, span));
+            by_region.entry((&span.account, &span.region)).or_default().push((span, said));
+            by_trail.entry((&span.account, &span.trail)).or_default().push(span);
         }
+        let window = self.window;
+        let inside = |span: &DigestSpan| span.to > window.from && span.from < window.to;
         let (range, settling) = (self.hour_range(), self.settling);
         for ((account, region), spans) in by_region {
             // A digest of a quiet region is all that is known of it.
-            if !spans.iter().any(|span| span.to > self.window.from && span.from < self.window.to) {
+            if !spans.iter().any(|(span, _)| inside(span)) {
                 continue;
             }
+            let unknown = spans.iter().filter(|(span, said)| said.is_none() && inside(span));
+            self.unproven.extend(unknown.map(|(span, _)| (account.to_owned(), span.trail.clone())));
             let seen = self.seen.entry(account.to_owned()).or_default().entry(region.to_owned()).or_default();
-            let told = digests::tell(range, &spans, &seen.any);
+            seen.present = true;
+            let told = digests::tell(range, &spans);
+            seen.by_trail = told.by_trail;
             seen.empty = told.empty.difference(&seen.hours).copied().collect();
             seen.missing = told.missing.difference(&seen.hours).copied().collect();
+            // Records of one file say nothing of another that is not here.
+            seen.missing.extend(told.lost);
             seen.missing.retain(|hour| !(settling.0..settling.1).contains(hour));
         }
+        let in_hand = by_trail.into_iter().filter(|(_, spans)| digests::all_in_hand(window, spans));
+        self.in_hand = in_hand.map(|((account, trail), _)| (account.to_owned(), trail.to_owned())).collect();
+        self.look();
         self
+    }
+
+    fn settle(&mut self, end: Option<i32>) {
+        if let Some(end) = end {
+            let (first, last) = self.hour_range();
+            self.settling = (end.saturating_sub(SETTLING_HOURS).max(first), end.min(last));
+        }
+    }
+
+    /// Finds the hours of which nothing is known.
+    fn look(&mut self) {
+        let range = self.hour_range();
+        for seen in self.seen.values_mut().flat_map(BTreeMap::values_mut) {
+            let known: BTreeSet<i32> = seen.hours.union(&seen.empty).copied().collect();
+            seen.dark = silence::dark(range, &known);
+        }
     }
 
     /// The first hour that the window touches, and the first after them.
@@ -142,13 +207,17 @@ impl Coverage {
         self.seen.get(account)?.get(region)
     }
 
+    /// The hours of a day that lie in the window.
+    fn hours_of(&self, day: Day) -> std::ops::Range<i32> {
+        let (first, last) = self.hour_range();
+        let start = day.start().hour();
+        start.max(first)..start.saturating_add(24).min(last)
+    }
+
     /// What is known of the hours of a day that lie in the window.
     #[must_use]
     pub fn tally(&self, account: &str, region: &str, day: Day) -> Tally {
-        let (first, last) = self.hour_range();
-        let start = day.start().hour();
-        let hours = start.max(first)..start.saturating_add(24).min(last);
-        self.count(self.of_region(account, region), hours)
+        self.count(self.of_region(account, region), self.hours_of(day))
     }
 
     /// What is known of the hours of the window.
@@ -182,16 +251,53 @@ impl Coverage {
         (from < to).then(|| Window { from: at(from), to: at(to) })
     }
 
-    /// Whether an hour that lies wholly within the span has management events of the account in any region.
+    /// Events of the window in hours of which only exports tell.
     #[must_use]
-    pub fn seen_within(&self, account: &str, span: Window) -> bool {
-        let first = span.from.plus_seconds(3_599).hour();
-        let end = span.to.hour();
-        first < end
-            && self
-                .seen
-                .get(account)
-                .is_some_and(|regions| regions.values().any(|seen| seen.hours.range(first..end).next().is_some()))
+    pub const fn exported(&self) -> u64 {
+        self.exported
+    }
+
+    /// Events of the window that name no account or no region.
+    #[must_use]
+    pub const fn placeless(&self) -> u64 {
+        self.placeless
+    }
+
+    /// Accounts and trails whose digests prove nothing, for nobody knows whether they record management events.
+    pub fn unproven(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.unproven.iter().map(|(account, trail)| (account.as_str(), trail.as_str()))
+    }
+
+    /// Whether digests show that the files of a trail of an account are in hand, all of the window's. `trail` is its name
+    /// and home region, as in [`DigestSpan::trail`].
+    #[must_use]
+    pub fn in_hand(&self, account: &str, trail: &str) -> bool {
+        self.in_hand.contains(&(account.to_owned(), trail.to_owned()))
+    }
+
+    /// Whether every hour of the window's part of a day is one for which the digests of a trail speak, with all of their
+    /// files in hand.
+    #[must_use]
+    pub fn digested(&self, account: &str, region: &str, trail: &str, day: Day) -> bool {
+        let hours = self.of_region(account, region).and_then(|seen| seen.by_trail.get(trail));
+        hours.is_some_and(|hours| self.hours_of(day).all(|hour| hours.contains(&hour)))
+    }
+
+    /// Whether data events of whole files lie in the window's part of a day.
+    #[must_use]
+    pub fn has_data(&self, account: &str, region: &str, day: Day) -> bool {
+        let hours = self.hours_of(day);
+        !hours.is_empty() && self.of_region(account, region).is_some_and(|seen| seen.data.range(hours).next().is_some())
+    }
+
+    /// Of the whole hours of a span, how many have management events or are proven empty, and how many there are.
+    #[must_use]
+    pub fn known_within(&self, account: &str, region: &str, first: i32, end: i32) -> (u64, u64) {
+        if first >= end {
+            return (0, 0);
+        }
+        let Tally { covered, empty, total, .. } = self.count(self.of_region(account, region), first..end);
+        (covered + empty, total)
     }
 
     /// The window.
@@ -202,40 +308,64 @@ impl Coverage {
 
     /// Accounts with any record in the window.
     pub fn accounts(&self) -> impl Iterator<Item = &str> {
-        self.seen.keys().map(String::as_str)
+        let present = |regions: &BTreeMap<String, Seen>| regions.values().any(|seen| seen.present);
+        self.seen.iter().filter(move |(_, regions)| present(regions)).map(|(account, _)| account.as_str())
     }
 
     /// Regions of an account with any record in the window.
     pub fn regions(&self, account: &str) -> impl Iterator<Item = &str> {
-        self.seen.get(account).into_iter().flat_map(BTreeMap::keys).map(String::as_str)
+        let regions = self.seen.get(account).into_iter().flatten();
+        regions.filter(|(_, seen)| seen.present).map(|(region, _)| region.as_str())
     }
 
     /// Days of the window for which the logs of the account and region do not speak: without a management event and
-    /// without digests for all of it, or with an hour that is missing between digests.
+    /// without digests for all of it; or with an hour that is missing between digests, whose files are not in hand, or
+    /// that lies where the region is not known to have been recorded.
     #[must_use]
     pub fn missing_days(&self, account: &str, region: &str) -> Vec<Day> {
         let Some(seen) = self.of_region(account, region) else { return self.window.days().collect() };
+        let (from, to) = self.settling;
         let covered = |day: &Day| {
-            if seen.empty.is_empty() && seen.missing.is_empty() {
-                return seen.days.contains(day);
+            let hours = self.hours_of(*day);
+            if hours.is_empty() {
+                return true;
             }
             let Tally { covered, empty, missing, total, settling } = self.tally(account, region, *day);
-            let proven = empty > 0 && covered + empty + settling >= total;
-            missing == 0 && (seen.days.contains(day) || proven)
+            let dark = seen.dark.range(hours).any(|hour| !(from..to).contains(hour));
+            missing == 0 && !dark && (covered > 0 || covered + empty + settling >= total)
         };
         self.window.days().filter(|day| !covered(day)).collect()
+    }
+
+    /// The days of the window with hours that may still be delivered.
+    #[must_use]
+    pub fn settling_days(&self) -> Vec<Day> {
+        let (from, to) = self.settling;
+        let settling = |day: &Day| self.hours_of(*day).any(|hour| (from..to).contains(&hour));
+        self.window.days().filter(settling).collect()
+    }
+
+    /// Days of the window of which nothing can be said that rests on silence: those that are missing, and those whose last
+    /// hours may still be delivered.
+    #[must_use]
+    pub fn blind_days(&self, account: &str, region: &str) -> Vec<Day> {
+        let mut days = self.missing_days(account, region);
+        days.extend(self.settling_days());
+        days.sort_unstable();
+        days.dedup();
+        days
     }
 
     /// Hours of the window with a management event of the account and region.
     #[must_use]
     pub fn hours(&self, account: &str, region: &str) -> u64 {
-        self.seen.get(account).and_then(|regions| regions.get(region)).map_or(0, |seen| seen.hours.len() as u64)
+        self.tally_all(account, region).covered
     }
 
     /// Data events of the account and region in the window.
     #[must_use]
     pub fn data_events(&self, account: &str, region: &str) -> u64 {
-        self.seen.get(account).and_then(|regions| regions.get(region)).map_or(0, |seen| seen.data_events)
+        self.of_region(account, region).map_or(0, |seen| seen.data_events)
     }
 
     /// Hours that the window touches.
@@ -270,124 +400,4 @@ pub fn show_days(days: &[Day]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(region: &str, at: &str, category: EventCategory) -> CoverageKey {
-        CoverageKey {
-            account: "111111111111".into(),
-            region: region.into(),
-            hour: at.parse::<Timestamp>().unwrap().hour(),
-            category,
-        }
-    }
-
-    #[test]
-    fn days_hours_and_what_is_missing() {
-        let window = Window::last_days("2026-03-04".parse().unwrap(), 3);
-        let cells = BTreeMap::from([
-            (key("us-east-1", "2026-03-01T05:00:00Z", EventCategory::Management), 3),
-            (key("us-east-1", "2026-03-03T23:00:00Z", EventCategory::Management), 1),
-            (key("us-east-1", "2026-03-02T23:00:00Z", EventCategory::Data), 7),
-            (key("us-east-1", "2026-03-04T00:00:00Z", EventCategory::Management), 1),
-            (key("eu-west-1", "2026-02-28T23:00:00Z", EventCategory::Management), 1),
-        ]);
-        let coverage = Coverage::of(window, &cells);
-        let missing = coverage.missing_days("111111111111", "us-east-1");
-        assert_eq!(missing.iter().map(Day::to_string).collect::<Vec<_>>(), ["2026-03-02"]);
-        assert_eq!(coverage.hours("111111111111", "us-east-1"), 2);
-        assert_eq!(coverage.hours_total(), 72);
-        assert_eq!(coverage.data_events("111111111111", "us-east-1"), 7);
-        assert_eq!(coverage.missing_days("111111111111", "eu-west-1").len(), 3);
-        assert_eq!(coverage.regions("111111111111").collect::<Vec<_>>(), ["us-east-1"]);
-    }
-
-    #[test]
-    fn digests_prove_quiet_days_and_tell_gaps() {
-        let window = Window::last_days("2026-03-04".parse().unwrap(), 3);
-        let cells = BTreeMap::from([
-            (key("us-east-1", "2026-03-01T05:00:00Z", EventCategory::Management), 3),
-            (key("us-east-1", "2026-03-03T02:00:00Z", EventCategory::Management), 3),
-        ]);
-        let span = |from: &str, hours: i64, log_files| {
-            let from: Timestamp = from.parse().unwrap();
-            let to = from.plus_seconds(hours * 3600);
-            DigestSpan {
-                account: "111111111111".into(),
-                region: "us-east-1".into(),
-                trail: String::new(),
-                from,
-                to,
-                log_files,
-            }
-        };
-        let newest = Some("2026-03-04T00:10:00Z".parse().unwrap());
-        let missing = |spans: &[DigestSpan]| {
-            let coverage = Coverage::of(window, &cells).with_deliveries(spans, newest);
-            let days = coverage.missing_days("111111111111", "us-east-1");
-            (days.iter().map(Day::to_string).collect::<Vec<_>>().join(" "), coverage)
-        };
-        assert_eq!(missing(&[]).0, "2026-03-02");
-        // Digests over the quiet day, and a little beyond it, for what comes late.
-        let (days, coverage) = missing(&[span("2026-03-01T22:30:00Z", 27, 0)]);
-        assert_eq!(days, "");
-        let day = "2026-03-02".parse::<Timestamp>().unwrap().day();
-        assert_eq!(
-            coverage.tally("111111111111", "us-east-1", day),
-            Tally { empty: 24, total: 24, ..Tally::default() }
-        );
-        assert_eq!(coverage.tally_all("111111111111", "us-east-1").settling, 1);
-        // The last hour of the day is not proven: late deliveries would lie in the next digest.
-        assert_eq!(missing(&[span("2026-03-01T22:30:00Z", 25, 0)]).0, "2026-03-02");
-        // A digest is missing in between, on a day with records.
-        let holed = [span("2026-03-01T00:00:00Z", 9, 1), span("2026-03-01T10:00:00Z", 40, 0)];
-        let (days, coverage) = missing(&holed);
-        assert_eq!((days.as_str(), coverage.tally_all("111111111111", "us-east-1").missing), ("2026-03-01", 1));
-        // A digest names files of which nothing is in hand.
-        assert_eq!(missing(&[span("2026-03-01T22:00:00Z", 8, 0), span("2026-03-02T06:00:00Z", 1, 2)]).0, "2026-03-02");
-        // A region of which there are digests only is covered where they speak.
-        let quiet = DigestSpan { region: "eu-west-3".into(), ..span("2026-02-28T20:00:00Z", 100, 0) };
-        let coverage = Coverage::of(window, &cells).with_deliveries(&[quiet], newest);
-        assert!(coverage.missing_days("111111111111", "eu-west-3").is_empty());
-        assert_eq!(coverage.regions("111111111111").collect::<Vec<_>>(), ["eu-west-3", "us-east-1"]);
-    }
-
-    #[test]
-    fn the_last_hours_settle() {
-        let window = Window::last_days("2026-03-04".parse().unwrap(), 3);
-        let settling = |newest: &str| {
-            let newest = Some(newest.parse().unwrap());
-            let coverage = Coverage::of(window, &BTreeMap::new()).with_deliveries(&[], newest);
-            coverage.settling().map(|span| span.to_string()).unwrap_or_default()
-        };
-        assert_eq!(settling("2026-03-03T23:50:00Z"), "2026-03-03T22:00:00Z to 2026-03-04T00:00:00Z");
-        assert_eq!(settling("2026-03-02T10:00:00Z"), "2026-03-02T08:00:00Z to 2026-03-02T10:00:00Z");
-        for settled in ["2026-03-04T02:00:00Z", "2026-02-01T00:00:00Z"] {
-            assert_eq!(settling(settled), "", "{settled}");
-        }
-    }
-
-    #[test]
-    fn an_hour_within_a_span() {
-        let window = Window::last_days("2026-03-04".parse().unwrap(), 3);
-        let cells = BTreeMap::from([(key("us-east-1", "2026-03-02T05:00:00Z", EventCategory::Management), 3)]);
-        let coverage = Coverage::of(window, &cells);
-        for (from, to, want) in [
-            ("2026-03-02T05:00:00Z", "2026-03-02T06:00:00Z", true),
-            ("2026-03-02T04:30:00Z", "2026-03-03T00:00:00Z", true),
-            ("2026-03-02T05:00:01Z", "2026-03-03T00:00:00Z", false),
-            ("2026-03-02T04:00:00Z", "2026-03-02T05:59:00Z", false),
-        ] {
-            let span = Window { from: from.parse().unwrap(), to: to.parse().unwrap() };
-            assert_eq!(coverage.seen_within("111111111111", span), want, "{span}");
-        }
-    }
-
-    #[test]
-    fn runs_of_days() {
-        let day = |text: &str| text.parse::<Timestamp>().unwrap().day();
-        let days = [day("2026-01-01"), day("2026-01-02"), day("2026-01-05")];
-        assert_eq!(show_days(&days), "2026-01-01..2026-01-02, 2026-01-05 (3 days)");
-        assert_eq!(show_days(&days[..1]), "2026-01-01 (1 day)");
-    }
-}
+mod tests;

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::time::{MICROS_PER_HOUR, Timestamp};
+use crate::model::time::{MICROS_PER_HOUR, Timestamp, Window};
 
 use super::fold::DigestSpan;
 
@@ -13,29 +13,84 @@ use super::fold::DigestSpan;
 /// Guide). An hour is proven empty only by digests that reach so far beyond its end.
 const LATE_SECONDS: i64 = 15 * 60;
 
+/// How long before the first and after the last management event in its files a trail of which nobody knows the settings
+/// is taken to record such events, in seconds. Any account has some every day in some region.
+const SHOWN_SECONDS: i64 = 24 * 3600;
+
+/// The first and the last time at which the files of a trail in hand hold management events, by account and trail.
+pub(super) type Evidence<'d> = BTreeMap<(&'d str, &'d str), (Timestamp, Timestamp)>;
+
+/// What the files of trails show of their recording management events.
+pub(super) fn evidence(spans: &[DigestSpan]) -> Evidence<'_> {
+    let mut found: Evidence<'_> = BTreeMap::new();
+    for span in spans.iter().filter(|span| span.management > 0) {
+        let (from, to) = found.entry((&span.account, &span.trail)).or_insert((span.from, span.to));
+        *from = span.from.min(*from);
+        *to = span.to.max(*to);
+    }
+    found
+}
+
+/// Whether the files of a trail show that it recorded management events at the time of one of its digests; none where
+/// they show nothing.
+pub(super) fn shown(evidence: &Evidence<'_>, span: &DigestSpan) -> Option<bool> {
+    let (from, to) = evidence.get(&(span.account.as_str(), span.trail.as_str()))?;
+    let near = from.plus_seconds(-SHOWN_SECONDS) <= span.from && span.to <= to.plus_seconds(SHOWN_SECONDS);
+    near.then_some(true)
+}
+
+/// Whether a trail's files of a window are all in hand, by its digests of one account.
+pub(super) fn all_in_hand(window: Window, spans: &[&DigestSpan]) -> bool {
+    let inside = || spans.iter().filter(|span| span.to > window.from && span.from < window.to);
+    inside().any(|span| span.in_hand > 0)
+        && inside().all(|span| span.in_hand == span.log_files)
+        && inside().any(|span| span.from <= window.from)
+        && inside().any(|span| span.to >= window.to)
+}
+
 /// Hours since the epoch, of a range of hours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Told {
-    /// Nothing was delivered that belongs to them. Some may have records all the same, from before or after a digest.
+    /// No management event was delivered that belongs to them. Some may have records all the same, from before or after a
+    /// digest.
     pub empty: BTreeSet<i32>,
-    /// They lie between digests and none speaks for all of them, or one names files of which nothing is in hand.
+    /// They lie between digests and none speaks for all of them.
     pub missing: BTreeSet<i32>,
+    /// Digests name files of them that are not in hand.
+    pub lost: BTreeSet<i32>,
+    /// Hours for which a trail's digests speak, with all of their files in hand.
+    pub by_trail: BTreeMap<String, BTreeSet<i32>>,
 }
 
-/// Reads the digests of one account and region. `any` are the hours with records of any kind.
+/// Reads the digests of one account and region, each with whether its trail recorded management events then; none where
+/// nobody knows.
 ///
-/// Every trail has digests of its own, and what it records is not known here: an hour is empty only where all trails
-/// say so whose digests reach around it, and missing where one of them misses it.
-pub(super) fn tell(range: (i32, i32), spans: &[&DigestSpan], any: &BTreeSet<i32>) -> Told {
-    let mut trails: BTreeMap<&str, Vec<&DigestSpan>> = BTreeMap::new();
-    for span in spans {
-        trails.entry(span.trail.as_str()).or_default().push(span);
+/// Every trail has digests of its own: an hour is empty only where all trails say so whose digests reach around it and
+/// that may record management events, and missing where one of them misses it. A trail of which nobody knows what it
+/// records can make an hour missing, and none empty.
+pub(super) fn tell(range: (i32, i32), spans: &[(&DigestSpan, Option<bool>)]) -> Told {
+    let mut trails: BTreeMap<&str, Vec<(&DigestSpan, Option<bool>)>> = BTreeMap::new();
+    for (span, said) in spans {
+        trails.entry(span.trail.as_str()).or_default().push((span, *said));
     }
-    let each: Vec<(Told, (i32, i32))> = trails.values().map(|own| (tell_one(range, own, any), around(own))).collect();
     let mut all = Told::default();
-    for (told, _) in &each {
+    let mut each: Vec<(Hours, (i32, i32))> = Vec::new();
+    for (trail, own) in trails {
+        let whole: Vec<(&DigestSpan, bool)> = own.iter().map(|(span, _)| (*span, true)).collect();
+        all.by_trail.insert(trail.to_owned(), tell_one(range, &whole).empty);
+        let own: Vec<(&DigestSpan, bool)> = own
+            .into_iter()
+            .filter(|(_, said)| *said != Some(false))
+            .map(|(span, said)| (span, said == Some(true)))
+            .collect();
+        if own.is_empty() {
+            continue;
+        }
+        let told = tell_one(range, &own);
         all.missing.extend(&told.missing);
+        all.lost.extend(&told.lost);
         all.empty.extend(&told.empty);
+        each.push((told, around(&own)));
     }
     let agreed =
         |hour: &i32| each.iter().all(|(told, (from, to))| told.empty.contains(hour) || hour < from || hour >= to);
@@ -43,48 +98,62 @@ pub(super) fn tell(range: (i32, i32), spans: &[&DigestSpan], any: &BTreeSet<i32>
     all
 }
 
+/// What the digests of one trail say.
+#[derive(Default)]
+struct Hours {
+    empty: BTreeSet<i32>,
+    missing: BTreeSet<i32>,
+    lost: BTreeSet<i32>,
+}
+
 /// The hours that the digests of a trail reach around, as a range.
-fn around(spans: &[&DigestSpan]) -> (i32, i32) {
-    let from = spans.iter().map(|span| span.from.hour()).min().unwrap_or(0);
-    let to = spans.iter().map(|span| before(span.to).hour()).max().unwrap_or(0);
+fn around(spans: &[(&DigestSpan, bool)]) -> (i32, i32) {
+    let from = spans.iter().map(|(span, _)| span.from.hour()).min().unwrap_or(0);
+    let to = spans.iter().map(|(span, _)| before(span.to).hour()).max().unwrap_or(0);
     (from, to)
 }
 
-/// Reads the digests of one trail.
-fn tell_one((first, last): (i32, i32), spans: &[&DigestSpan], any: &BTreeSet<i32>) -> Told {
-    let mut told = Told::default();
-    let mut good: Vec<(i64, i64)> = Vec::new();
-    for span in spans {
-        if span.log_files == 0 || in_hand(span, any) {
-            good.push((span.from.micros(), span.to.micros()));
+/// Reads the digests of one trail, each with whether it can prove an hour empty.
+fn tell_one((first, last): (i32, i32), spans: &[(&DigestSpan, bool)]) -> Hours {
+    let mut told = Hours::default();
+    let (mut whole, mut proving): (Vec<(i64, i64)>, Vec<(i64, i64)>) = (Vec::new(), Vec::new());
+    for (span, proves) in spans {
+        let own = (span.from.micros(), span.to.micros());
+        if span.log_files == span.in_hand {
+            whole.push(own);
+            proving.extend(proves.then_some(own));
         } else {
             // The calls of its files were made at most so long before it began.
             let from = span.from.plus_seconds(-LATE_SECONDS).hour().max(first);
-            told.missing.extend(from..before(span.to).hour().saturating_add(1).min(last));
+            told.lost.extend(from..before(span.to).hour().saturating_add(1).min(last));
         }
     }
-    good.sort_unstable();
-    let joined = joined(&good);
-    let begin = spans.iter().map(|span| span.from.micros()).min();
-    let end = spans.iter().map(|span| span.to.micros()).max();
+    let [whole, proving] = [whole, proving].map(|mut spans| {
+        spans.sort_unstable();
+        joined(&spans)
+    });
+    let reach = |joined: &[(i64, i64)], from: i64| {
+        let at = joined.partition_point(|(start, _)| *start <= from);
+        at.checked_sub(1).and_then(|at| joined.get(at)).map_or(i64::MIN, |(_, end)| *end)
+    };
+    let begin = spans.iter().map(|(span, _)| span.from.micros()).min();
+    let end = spans.iter().map(|(span, _)| span.to.micros()).max();
     for hour in first..last {
         let (from, to) = (i64::from(hour) * MICROS_PER_HOUR, (i64::from(hour) + 1) * MICROS_PER_HOUR);
-        let at = joined.partition_point(|(start, _)| *start <= from);
-        let reach = at.checked_sub(1).and_then(|at| joined.get(at)).map_or(i64::MIN, |(_, end)| *end);
         let late = to.saturating_add(LATE_SECONDS * 1_000_000);
-        if reach >= late && !told.missing.contains(&hour) {
+        if told.lost.contains(&hour) {
+            continue;
+        }
+        if reach(&proving, from) >= late {
             told.empty.insert(hour);
-        } else if reach < to && begin.is_some_and(|begin| begin <= from) && end.is_some_and(|end| to <= end) {
+        } else if reach(&whole, from) < to
+            && begin.is_some_and(|begin| begin <= from)
+            && end.is_some_and(|end| to <= end)
+        {
             told.missing.insert(hour);
         }
     }
     told
-}
-
-/// Whether records are in hand that the files of a digest may hold: CloudTrail writes no empty log files.
-fn in_hand(span: &DigestSpan, any: &BTreeSet<i32>) -> bool {
-    let hours = span.from.plus_seconds(-LATE_SECONDS).hour()..=before(span.to).hour();
-    hours.start() <= hours.end() && any.range(hours).next().is_some()
 }
 
 fn before(at: Timestamp) -> Timestamp {
@@ -116,33 +185,38 @@ mod tests {
             from: Timestamp::from_seconds(from * 60),
             to: Timestamp::from_seconds(to * 60),
             log_files,
+            in_hand: 0,
+            management: 0,
         };
-        let shown = |spans: &[DigestSpan], any: &[i32]| {
-            let spans: Vec<&DigestSpan> = spans.iter().collect();
-            let told = tell((0, 8), &spans, &any.iter().copied().collect());
+        let here = |from: i64, to: i64| DigestSpan { in_hand: 1, ..span(from, to, 1) };
+        let shown = |spans: &[DigestSpan]| {
+            let spans: Vec<(&DigestSpan, Option<bool>)> = spans.iter().map(|span| (span, Some(true))).collect();
+            let told = tell((0, 8), &spans);
             (0..8)
-                .map(|hour| match (told.empty.contains(&hour), told.missing.contains(&hour)) {
-                    (true, false) => 'e',
-                    (false, true) => '!',
-                    (false, false) => '.',
-                    (true, true) => '?',
+                .map(|hour| {
+                    match (told.empty.contains(&hour), told.missing.contains(&hour) || told.lost.contains(&hour)) {
+                        (true, false) => 'e',
+                        (false, true) => '!',
+                        (false, false) => '.',
+                        (true, true) => '?',
+                    }
                 })
                 .collect::<String>()
         };
-        for (spans, any, want) in [
-            (vec![], vec![], "........"),
-            (vec![span(60, 120, 0)], vec![], "........"),
-            (vec![span(60, 135, 0)], vec![], ".e......"),
-            (vec![span(0, 480, 0)], vec![], "eeeeeee."),
+        for (spans, want) in [
+            (vec![], "........"),
+            (vec![span(60, 120, 0)], "........"),
+            (vec![span(60, 135, 0)], ".e......"),
+            (vec![span(0, 480, 0)], "eeeeeee."),
             // Not aligned to the hour: 23 minutes past, each touching the next.
-            (vec![span(-37, 23, 0), span(23, 83, 0), span(83, 143, 0)], vec![], "ee......"),
+            (vec![span(-37, 23, 0), span(23, 83, 0), span(83, 143, 0)], "ee......"),
             // One is missing.
-            (vec![span(0, 120, 0), span(180, 300, 0)], vec![], "e.!e...."),
+            (vec![span(0, 120, 0), span(180, 300, 0)], "e.!e...."),
             // One names files, and they are in hand, or not.
-            (vec![span(0, 120, 0), span(120, 180, 1), span(180, 300, 0)], vec![2], "eeee...."),
-            (vec![span(0, 120, 0), span(120, 180, 1), span(180, 300, 0)], vec![], "e!!e...."),
+            (vec![span(0, 120, 0), here(120, 180), span(180, 300, 0)], "eeee...."),
+            (vec![span(0, 120, 0), span(120, 180, 1), span(180, 300, 0)], "e!!e...."),
         ] {
-            assert_eq!(shown(&spans, &any), want, "{spans:?}");
+            assert_eq!(shown(&spans), want, "{spans:?}");
         }
     }
 
@@ -155,11 +229,19 @@ mod tests {
             from: Timestamp::from_seconds(from * 3600),
             to: Timestamp::from_seconds(to * 3600),
             log_files: 0,
+            in_hand: 0,
+            management: 0,
         };
         let spans = [span("a", 0, 8), span("b", 2, 3), span("b", 4, 6)];
-        let told = tell((0, 8), &spans.iter().collect::<Vec<_>>(), &BTreeSet::new());
+        let told = tell((0, 8), &spans.iter().map(|span| (span, Some(true))).collect::<Vec<_>>());
         // The second trail misses hour 3, does not yet reach beyond hour 2 there, and ends within hour 5.
         assert_eq!(told.empty.into_iter().collect::<Vec<_>>(), [0, 1, 4, 5, 6]);
         assert_eq!(told.missing.into_iter().collect::<Vec<_>>(), [3]);
+        // One that records no management events has no say; of one that nobody knows, silence proves nothing.
+        for (second, empty, missing) in [(Some(false), 7, 0), (None, 4, 1)] {
+            let said = |span: &DigestSpan| if span.trail == "b" { second } else { Some(true) };
+            let told = tell((0, 8), &spans.iter().map(|span| (span, said(span))).collect::<Vec<_>>());
+            assert_eq!((told.empty.len(), told.missing.len()), (empty, missing), "{second:?}");
+        }
     }
 }

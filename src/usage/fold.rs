@@ -10,7 +10,7 @@ use crate::model::event::{CallVariant, EventCategory, Identity, Outcome};
 use crate::model::time::{Day, SLOTS_PER_DAY, Timestamp, Window};
 
 /// Version of the normaliser and of the fold keys; every stored fold carries it.
-pub const FOLD_VERSION: u32 = 1;
+pub const FOLD_VERSION: u32 = 2;
 
 /// Key of a session: a hash of its [`Identity`] as recorded, stable across runs and machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -255,7 +255,8 @@ pub struct IssuedCredential {
 }
 
 /// A call that changes what CloudTrail records, with its parameters, which `--slim` leaves out elsewhere: trails and
-/// event data stores made, changed, started and stopped, and their selectors. Kept whatever became of it.
+/// event data stores made, changed, started and stopped, their selectors, and regions enabled. Kept whatever became of
+/// it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrailCall {
     /// When.
@@ -293,6 +294,10 @@ pub struct DigestSpan {
     pub to: Timestamp,
     /// How many log files it names.
     pub log_files: u64,
+    /// Of these, how many are in hand to their end. Where it is less, what the others hold is not known.
+    pub in_hand: u64,
+    /// Management events in the files that are in hand: the trail records such events.
+    pub management: u64,
 }
 
 /// An hour of one account and region of which the logs hold something.
@@ -308,6 +313,31 @@ pub struct CoverageKey {
     pub category: EventCategory,
 }
 
+/// What the logs hold of an hour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CoverageFact {
+    /// Events stored.
+    pub count: u64,
+    /// Records read from files that hold all that their source delivered: trail files, Security Lake, and exports that
+    /// the user declared complete. Copies of stored events count, too. Where it is 0, only exports tell of the hour, and
+    /// what their query left out is not known: it proves nothing.
+    pub whole: u64,
+}
+
+impl CoverageFact {
+    /// Events that came from files that hold all of their source.
+    #[must_use]
+    pub const fn whole(count: u64) -> Self {
+        Self { count, whole: count }
+    }
+
+    /// Adds what another part of the logs holds of the same hour.
+    pub const fn merge(&mut self, other: &Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.whole = self.whole.saturating_add(other.whole);
+    }
+}
+
 /// The folds of some events.
 #[derive(Clone, Debug, Default)]
 pub struct Folds {
@@ -320,7 +350,7 @@ pub struct Folds {
     /// Credentials handed out.
     pub issued: std::collections::BTreeSet<IssuedCredential>,
     /// Hours with events, and how many.
-    pub coverage: BTreeMap<CoverageKey, u64>,
+    pub coverage: BTreeMap<CoverageKey, CoverageFact>,
     /// Calls that change what is recorded.
     pub trail_calls: std::collections::BTreeSet<TrailCall>,
 }
@@ -352,7 +382,7 @@ pub trait FactSource {
     ///
     /// # Errors
     /// When the store cannot be read.
-    fn coverage(&self, window: Window) -> Result<BTreeMap<CoverageKey, u64>, Self::Error>;
+    fn coverage(&self, window: Window) -> Result<BTreeMap<CoverageKey, CoverageFact>, Self::Error>;
 
     /// Every call that changes what is recorded, whenever it was, in order of time.
     ///

@@ -8,5 +8,7 @@ mod digests;
 pub mod fold;
 pub mod identity;
 pub mod people;
+pub mod regions;
+mod silence;
 pub mod trails;
 pub mod unseen;

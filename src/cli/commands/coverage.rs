@@ -15,7 +15,7 @@ use crate::model::table::{Cell, Column, ColumnKind, Table};
 use crate::usage::coverage::show_days;
 
 /// Kinds of gaps that this command's meta carries: those about logs.
-const GAPS: [&str; 2] = ["settling", "trails"];
+const GAPS: [&str; 3] = ["exports", "settling", "trails"];
 
 /// Columns.
 #[must_use]

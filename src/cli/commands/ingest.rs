@@ -61,6 +61,7 @@ fn cloudtrail(context: &Context<'_>, args: &IngestLogs) -> Result<Status, Comman
     options.wait = args.wait;
     options.slim = args.slim;
     options.archive = args.archive;
+    options.complete = args.complete;
     options.stop = std::sync::Arc::clone(&context.stop);
     let bar = Bar::new(context.shows_progress());
     let report = ingest_cloudtrail(&context.global.store, &args.paths, &options, &bar)?;

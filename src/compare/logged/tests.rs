@@ -10,7 +10,7 @@ use crate::model::time::Timestamp;
 use crate::model::trail::TrailState;
 use crate::policy::ResourceMatch;
 use crate::usage::changes::PolicyChanges;
-use crate::usage::fold::{CoverageKey, TrailCall};
+use crate::usage::fold::{CoverageFact, CoverageKey, TrailCall};
 
 const ACCOUNT: &str = "111111111111";
 const ARN: &str = "arn:aws:cloudtrail:us-east-1:111111111111:trail/main";
@@ -24,20 +24,21 @@ fn window() -> Window {
     Window { from: at("2026-03-01"), to: at("2026-03-05") }
 }
 
-/// Records on every day in us-east-1; `data` adds a data event.
-fn coverage(data: bool) -> Coverage {
-    let mut cells: BTreeMap<CoverageKey, u64> = BTreeMap::new();
-    for day in window().days() {
+/// Records in every hour in us-east-1, and on some days after the window; `data` adds data events on so many days.
+fn coverage(data: usize) -> Coverage {
+    let mut cells: BTreeMap<CoverageKey, CoverageFact> = BTreeMap::new();
+    let first = window().from.hour();
+    for (hour, at) in (first..first + 24 * 5).zip(0usize..) {
         let key = CoverageKey {
             account: ACCOUNT.into(),
             region: "us-east-1".into(),
-            hour: day.start().hour(),
+            hour,
             category: EventCategory::Management,
         };
-        if data {
-            cells.insert(CoverageKey { category: EventCategory::Data, ..key.clone() }, 1);
+        if at % 24 == 5 && at / 24 < data {
+            cells.insert(CoverageKey { category: EventCategory::Data, ..key.clone() }, CoverageFact::whole(1));
         }
-        cells.insert(key, 1);
+        cells.insert(key, CoverageFact::whole(1));
     }
     Coverage::of(window(), &cells)
 }
@@ -74,7 +75,7 @@ fn put(time: &str, selector: &str) -> TrailCall {
 type Grant<'g> = (&'g [&'g str], &'g [&'g str]);
 
 /// The verdict on each action of one grant: see [`judge_all`].
-fn judge(states: &[TrailState], calls: &[TrailCall], data: bool, grant: Grant<'_>) -> BTreeMap<String, String> {
+fn judge(states: &[TrailState], calls: &[TrailCall], data: usize, grant: Grant<'_>) -> BTreeMap<String, String> {
     judge_all(states, calls, data, &[grant]).remove(0)
 }
 
@@ -82,13 +83,24 @@ fn judge(states: &[TrailState], calls: &[TrailCall], data: bool, grant: Grant<'_
 fn judge_all(
     states: &[TrailState],
     calls: &[TrailCall],
-    data: bool,
+    data: usize,
     grants: &[Grant<'_>],
+) -> Vec<BTreeMap<String, String>> {
+    judge_in_hand(states, calls, data, grants, &[])
+}
+
+/// The same, where the user says whose files are in hand.
+fn judge_in_hand(
+    states: &[TrailState],
+    calls: &[TrailCall],
+    data: usize,
+    grants: &[Grant<'_>],
+    in_hand: &[String],
 ) -> Vec<BTreeMap<String, String>> {
     let catalog = Catalog::get();
     let classes = Classes::of(catalog);
     let coverage = coverage(data);
-    let trails = Trails::of(states, calls, None, &coverage);
+    let trails = Trails::gather(states, calls, None, window()).judged(in_hand, &coverage);
     let accounts = BTreeSet::from([ACCOUNT.to_owned()]);
     let recording = Recording::of(&trails, &coverage, catalog, &classes, &accounts);
     let regions = ["us-east-1".to_owned()];
@@ -141,7 +153,12 @@ const ACTIONS: [&str; 5] =
 
 /// One verdict for each of [`ACTIONS`].
 fn management(states: &[TrailState], calls: &[TrailCall]) -> [String; 5] {
-    let found = judge(states, calls, false, (&ACTIONS, &["*"]));
+    let found = judge(states, calls, 0, (&ACTIONS, &["*"]));
+    ACTIONS.map(|action| found[action].clone())
+}
+
+fn management_of(states: &[TrailState], in_hand: &[String]) -> [String; 5] {
+    let found = judge_in_hand(states, &[], 0, &[(&ACTIONS, &["*"])], in_hand).remove(0);
     ACTIONS.map(|action| found[action].clone())
 }
 
@@ -168,15 +185,30 @@ fn what_selectors_leave_out_is_unobservable() {
             {"Field":"eventSource","NotEquals":["kms.amazonaws.com"]}]}]}"#,
     );
     assert_eq!(management(&[advanced], &[]), no_kms);
-    let none = whole("recorded no management events");
-    assert_eq!(management(&basic(r#""IncludeManagementEvents":false"#), &[]), [(); 5].map(|()| none.clone()));
     let off = TrailState { logging: Some(false), ..trail(ARN, r#"{"EventSelectors":[{}]}"#) };
     assert_eq!(management(&[off], &[]), [(); 5].map(|()| whole("was stopped")));
-    // Another trail records what the first leaves out.
-    let mut both = basic(r#""ReadWriteType":"WriteOnly""#);
-    both.push(trail(&ARN.replace("main", "second"), r#"{"EventSelectors":[{"ReadWriteType":"ReadOnly"}]}"#));
-    let found = management(&both, &[]);
-    assert_eq!([&found[0], &found[1]], ["unused", "unused"]);
+    // Of one that records no changes nobody knows what else it was set to.
+    let unseen = whole("may have been changed unseen");
+    assert_eq!(management(&basic(r#""IncludeManagementEvents":false"#), &[]), [(); 5].map(|()| unseen.clone()));
+    assert_eq!(management(&basic(r#""ReadWriteType":"ReadOnly""#), &[]), [(); 5].map(|()| unseen.clone()));
+}
+
+#[test]
+fn any_trail_may_have_written_the_logs() {
+    let no_kms = r#""ExcludeManagementEventSources":["kms.amazonaws.com"]"#;
+    let mut both = basic(no_kms);
+    both.push(trail(&ARN.replace("main", "second"), r#"{"EventSelectors":[{}]}"#));
+    let kms = "trail main left out kms.amazonaws.com in the whole window";
+    assert_eq!(management(&both, &[]), ["unused", "unused", kms, kms, "unused"]);
+    // The user says whose files are here.
+    for (name, want) in [("second", "unused"), ("main", kms), (ARN, kms)] {
+        assert_eq!(management_of(&both, &[name.to_owned()])[2], want, "{name}");
+    }
+    // One that records no management events did not write those that are here.
+    let data = r#"{"EventSelectors":[{"IncludeManagementEvents":false,"DataResources":[{"Type":"AWS::S3::Object","Values":["arn:aws:s3"]}]}]}"#;
+    let mut both = basic("");
+    both.push(trail(&ARN.replace("main", "data"), data));
+    assert_eq!(management(&both, &[]), ["unused"; 5]);
 }
 
 #[test]
@@ -202,7 +234,7 @@ fn data_events_where_they_were_selected() {
     let checks = |states: &[TrailState], cases: &[(&str, &str, &str)]| {
         let grants: Vec<([&str; 1], [&str; 1])> = cases.iter().map(|(a, r, _)| ([*a], [*r])).collect();
         let grants: Vec<Grant<'_>> = grants.iter().map(|(a, r)| (&a[..], &r[..])).collect();
-        for (found, (action, resource, want)) in judge_all(states, &[], false, &grants).iter().zip(cases) {
+        for (found, (action, resource, want)) in judge_all(states, &[], 0, &grants).iter().zip(cases) {
             assert_eq!(found[*action], *want, "{action} {resource}");
         }
     };
@@ -252,12 +284,12 @@ fn data_events_where_they_were_selected() {
     checks(&basic(""), &[("s3:GetObject", "arn:aws:s3:::a/*", unselected)]);
     checks(&[], &[("s3:GetObject", "arn:aws:s3:::a/*", unseen)]);
     let reads = basic(&format!(
-        r#""ReadWriteType":"ReadOnly",{DATA}[{{"Type":"AWS::S3::Object","Values":["arn:aws:s3:::a/"]}}]"#
+        r#""ReadWriteType":"WriteOnly"}},{{"ReadWriteType":"ReadOnly",{DATA}[{{"Type":"AWS::S3::Object","Values":["arn:aws:s3:::a/"]}}]"#
     ));
     checks(&reads, &[("s3:GetObject", "arn:aws:s3:::a/*", "unused"), ("s3:PutObject", "arn:aws:s3:::a/*", unselected)]);
     // Selected only since the middle of the window.
     let late = put("2026-03-03", &format!(r#"{DATA}[{{"Type":"AWS::S3::Object","Values":["arn:aws:s3"]}}]"#));
-    let found = judge(&s3("arn:aws:s3"), &[late], true, (&["s3:GetObject"], &["arn:aws:s3:::a/*"]));
+    let found = judge(&s3("arn:aws:s3"), &[late], 4, (&["s3:GetObject"], &["arn:aws:s3:::a/*"]));
     assert_eq!(found["s3:GetObject"], unselected);
 }
 
@@ -266,9 +298,16 @@ fn data_events_prove_nothing_where_their_trail_may_write_elsewhere() {
     let s3 = r#"{"EventSelectors":[{"IncludeManagementEvents":false,"DataResources":[{"Type":"AWS::S3::Object","Values":["arn:aws:s3"]}]}]}"#;
     let mut both = basic("");
     both.push(trail(&ARN.replace("main", "data"), s3));
-    let verdict = |data| judge(&both, &[], data, (&["s3:GetObject"], &["arn:aws:s3:::a/*"]))["s3:GetObject"].clone();
-    assert_eq!(verdict(true), "unused");
-    assert!(verdict(false).starts_with("no trail is known"), "no data event is in hand");
+    let verdict =
+        |data: usize| judge(&both, &[], data, (&["s3:GetObject"], &["arn:aws:s3:::a/*"]))["s3:GetObject"].clone();
+    assert_eq!(verdict(4), "unused");
+    assert_eq!(verdict(1), "low", "of three days nothing is in hand");
+    assert!(verdict(0).starts_with("no trail is known"), "no data event is in hand");
+    // One that records other buckets may have written what is in hand.
+    let other = r#"{"EventSelectors":[{"DataResources":[{"Type":"AWS::S3::Object","Values":["arn:aws:s3:::b/"]}]}]}"#;
+    both.push(trail(&ARN.replace("main", "other"), other));
+    let found = judge(&both, &[], 4, (&["s3:GetObject"], &["arn:aws:s3:::a/*"]));
+    assert!(found["s3:GetObject"].starts_with("no trail is known"), "{found:?}");
 }
 
 #[test]
@@ -300,7 +339,7 @@ fn advanced_selectors_of_data_events() {
         (r#",{"Field":"eventName","Equals":["GetObject"]}"#, "arn:aws:s3:::b/k", false),
         (r#",{"Field":"userIdentity.arn","NotStartsWith":["arn:aws:sts::1:"]}"#, "arn:aws:s3:::b/k", false),
     ] {
-        let found = judge(&fields(more), &[], true, (&["s3:GetObject"], &[resource]));
+        let found = judge(&fields(more), &[], 4, (&["s3:GetObject"], &[resource]));
         assert_eq!(found["s3:GetObject"] == "unused", unused, "{more} {resource}: {found:?}");
     }
 }
@@ -313,7 +352,7 @@ fn one_region_and_no_global_services() {
     let found = management(&[elsewhere], &[]);
     assert_eq!(found[1], "trail main recorded its home region only in the whole window");
     let no_global = TrailState { global_events: Some(false), ..single };
-    let found = judge(&[no_global], &[], false, (&["iam:CreateUser", "ec2:RunInstances"], &["*"]));
+    let found = judge(&[no_global], &[], 0, (&["iam:CreateUser", "ec2:RunInstances"], &["*"]));
     assert_eq!(found["iam:CreateUser"], "trail main left out global services in the whole window");
     assert_eq!(found["ec2:RunInstances"], "unused");
 }

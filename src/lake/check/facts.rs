@@ -22,8 +22,9 @@ const SLOT: &str = "(((epoch_us(time) % 86400000000) + 86400000000) % 8640000000
 struct Side {
     /// Columns of the key, as the events have them and as the facts do.
     key: [&'static str; 2],
-    /// Which events count.
+    /// Which events count, and which facts: those of copies only tell where the copies came from.
     events: &'static str,
+    facts: &'static str,
     /// The group: an expression on events and one on facts.
     day: [&'static str; 2],
     /// First and last time, on events and on facts.
@@ -44,6 +45,7 @@ fn side(kind: PartKind) -> Option<Side> {
                  shared",
             ],
             events: IS_CALL,
+            facts: "true",
             day: [DAY, "day"],
             times: ["min(time), max(time)", "min(first), max(last)"],
             slots: true,
@@ -55,6 +57,7 @@ fn side(kind: PartKind) -> Option<Side> {
                 "session, source, name, version_id, tags, roles, refused, outcome, account, region, shared",
             ],
             events: IS_CALL,
+            facts: "true",
             day: ["''", "''"],
             times: ["min(time), max(time)", "min(first), max(last)"],
             slots: false,
@@ -63,6 +66,7 @@ fn side(kind: PartKind) -> Option<Side> {
         PartKind::Coverage => Side {
             key: ["account, region, date_trunc('hour', time), category", "account, region, hour, category"],
             events: "true",
+            facts: "count > 0",
             day: [DAY, "strftime(hour, '%Y-%m-%d')"],
             times: ["NULL, NULL", "NULL, NULL"],
             slots: false,
@@ -92,11 +96,12 @@ impl Side {
                  FROM {events} WHERE {} GROUP BY d, a),
              f AS (SELECT {fact_day} AS d, account AS a, sum(count)::HUGEINT AS n,
                  sum(hash({fact_key})::HUGEINT * count) AS h, [{fact_times}] AS t{of_fact}
-                 FROM {facts} GROUP BY d, a)
+                 FROM {facts} WHERE {} GROUP BY d, a)
              SELECT coalesce(e.d, f.d) AS day, coalesce(e.a, f.a) AS account, coalesce(e.n, 0) AS of_events,
                  coalesce(f.n, 0) AS of_facts
              FROM e FULL JOIN f ON e.d = f.d AND e.a = f.a WHERE e IS DISTINCT FROM f ORDER BY ALL LIMIT {}",
             self.events,
+            self.facts,
             MOST_NAMED + 1
         )
     }

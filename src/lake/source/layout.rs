@@ -71,6 +71,26 @@ pub(crate) struct Layout {
     pub named: bool,
 }
 
+/// What a log file is known by, whatever folder it lies in: its name up to `.json`, for it may have been unpacked. The
+/// names end in sixteen random letters. Source: "CloudTrail log file name format", CloudTrail User Guide.
+pub(crate) fn file_key(path: &str) -> u64 {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let stem = name.split(".json").next().unwrap_or(name);
+    let mut first = [0u8; 8];
+    for (to, from) in first.iter_mut().zip(blake3::hash(stem.as_bytes()).as_bytes()) {
+        *to = *from;
+    }
+    u64::from_be_bytes(first)
+}
+
+/// Whether a path lies in Security Lake's folders, which hold all of a source. Source: "Amazon Security Lake: source
+/// identification", Amazon Security Lake User Guide: `…/region=…/accountId=…/eventDay=…/`.
+pub(crate) fn in_security_lake(path: &Path) -> bool {
+    let folders: Vec<String> =
+        path.components().filter_map(|c| c.as_os_str().to_str()).map(str::to_ascii_lowercase).collect();
+    ["region=", "accountid=", "eventday="].iter().all(|key| folders.iter().any(|folder| folder.starts_with(key)))
+}
+
 /// Reads a path.
 pub(crate) fn layout(path: &Path) -> Layout {
     let mut out = Layout::default();

@@ -9,7 +9,7 @@ use libdeflater::Decompressor;
 
 use super::find::Found;
 use super::forms::{self, Detected, Form, FormError, Item};
-use super::layout::FileKind;
+use super::layout::{FileKind, file_key, in_security_lake};
 use crate::lake::chunk::Chunk;
 use crate::lake::json::{Tape, Value};
 use crate::lake::split::{Ending, MAX_RECORD_BYTES, Piece, Splitter};
@@ -43,7 +43,16 @@ pub(crate) struct FileEnd {
     /// The hash is the one that was known: nothing was read.
     pub unchanged: bool,
     /// What a digest speaks for.
-    pub digest: Option<DigestSpan>,
+    pub digest: Option<Digest>,
+}
+
+/// A digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Digest {
+    /// What it speaks for.
+    pub span: DigestSpan,
+    /// Keys of the log files that it names: see [`file_key`].
+    pub files: Vec<u64>,
 }
 
 /// Why reading stopped: the file, or what its events go to.
@@ -75,6 +84,7 @@ pub(crate) fn read<S: Room>(
     if known == Some(hash.as_str()) {
         return Ok(end(found.layout.kind, true, true));
     }
+    chunk.set_origin(found.layout.named);
     if found.layout.kind == FileKind::Digest {
         let text = if bytes.starts_with(&GZIP) { inflate(&bytes).unwrap_or_default() } else { bytes };
         return Ok(FileEnd { digest: digest_span(found, &text), ..end(FileKind::Digest, true, false) });
@@ -85,6 +95,7 @@ pub(crate) fn read<S: Room>(
         Some(text) => match forms::detect(&found.path, &text) {
             Some(form) => state.form(form, found, &mut text.as_slice())?,
             None => {
+                state.look(found, &text);
                 let tape = REUSED.with_borrow_mut(|reused| reused.tape.take());
                 let mut splitter = Splitter::whole(text, None).with_tape(tape);
                 let ending = state.pieces(&mut splitter).map_err(ReadError::Full)?;
@@ -94,7 +105,9 @@ pub(crate) fn read<S: Room>(
         },
         None => {
             let mut gzip = flate2::read::MultiGzDecoder::new(bytes.as_slice());
-            match forms::detect(&found.path, &forms::head_of(&bytes)) {
+            let head = forms::head_of(&bytes);
+            state.look(found, &head);
+            match forms::detect(&found.path, &head) {
                 Some(form) => state.form(form, found, &mut gzip)?,
                 None => state.run(Splitter::streaming(gzip)).map_err(ReadError::Full)?.1 == Ending::Whole,
             }
@@ -108,6 +121,7 @@ fn stream<S: Room>(found: &Found, chunk: &mut Chunk, room: &mut S) -> Result<Fil
     let mut magic = [0u8; 3];
     let head = file.read(&mut magic).map_err(ReadError::File)?;
     let mut source = Hashing { inner: File::open(&found.path).map_err(ReadError::File)?, hash: blake3::Hasher::new() };
+    chunk.set_origin(found.layout.named);
     if found.layout.kind == FileKind::Digest {
         std::io::copy(&mut source, &mut std::io::sink()).map_err(ReadError::File)?;
         let hash = source.hash.finalize().to_hex().to_string();
@@ -117,6 +131,7 @@ fn stream<S: Room>(found: &Found, chunk: &mut Chunk, room: &mut S) -> Result<Fil
     if let Some(form) = forms::detect_file(&found.path) {
         return state.stream_form(form, found, source, head == 3 && magic == GZIP);
     }
+    state.look(found, &forms::head_of_file(&found.path));
     let (mut source, ending) = if head == 3 && magic == GZIP {
         let gzip = flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(1 << 20, source));
         let (rest, ending) = state.run(Splitter::streaming(gzip)).map_err(ReadError::Full)?;
@@ -192,35 +207,52 @@ fn give_back((text, tape): (Vec<u8>, Tape)) {
 }
 
 /// What a digest file at its place speaks for; none where it is no digest.
-fn digest_span(found: &Found, text: &[u8]) -> Option<DigestSpan> {
+fn digest_span(found: &Found, text: &[u8]) -> Option<Digest> {
     let text = std::str::from_utf8(text).ok()?;
     let mut tape = Tape::default();
     tape.parse(text.as_bytes(), usize::MAX).ok()?;
-    span(tape.root(text), &found.layout.region)
+    let name = found.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    if is_backfill(name) { None } else { span(tape.root(text), &found.layout.region) }
 }
 
-/// The trail of a digest, from `ACCOUNT_CloudTrail-Digest_REGION_TRAIL_HOMEREGION_TIME[_backfill].json.gz`; a trail's
+/// The trail of a digest, from `ACCOUNT_CloudTrail-Digest_REGION_TRAIL_HOMEREGION_TIME.json.gz`; a trail's
 /// name may hold underscores.
 fn trail_of(key: &str) -> String {
     let name = key.rsplit('/').next().unwrap_or(key);
-    let stem = name.split(".json").next().unwrap_or(name).trim_end_matches("_backfill");
+    let stem = name.split(".json").next().unwrap_or(name);
     let rest = stem.splitn(4, '_').nth(3).unwrap_or("");
     rest.rsplit_once('_').map(|(trail, _time)| trail.to_owned()).unwrap_or_default()
 }
 
-/// The span of a digest. Its region stands in its object key only.
-fn span(digest: Value<'_>, region: &str) -> Option<DigestSpan> {
+/// Whether a digest tells of files that were delivered again, later: then it says nothing of what ordinary delivery
+/// left out in its span. Source: "CloudTrail digest file structure", AWS CloudTrail User Guide (backfill digest files).
+fn is_backfill(key: &str) -> bool {
+    let name = key.rsplit('/').next().unwrap_or(key);
+    name.split(".json").next().is_some_and(|stem| stem.ends_with("_backfill"))
+}
+
+/// The span of a digest and the files that it names. Its region stands in its object key only.
+fn span(digest: Value<'_>, region: &str) -> Option<Digest> {
     let text = |key: &str| digest.get(key).map(Value::lenient).unwrap_or_default();
     let key = text("digestS3Object");
+    if is_backfill(&key) {
+        return None;
+    }
+    let named = |file: Value<'_>| file.get("s3Object").map(|key| file_key(&key.lenient())).unwrap_or_default();
+    let files: Vec<u64> = digest.get("logFiles").map_or_else(Vec::new, |files| files.elements().map(named).collect());
     let layout = super::layout::layout(Path::new(key.as_ref()));
-    Some(DigestSpan {
+    let span = DigestSpan {
         account: text("awsAccountId").into_owned(),
         trail: trail_of(&key),
         region: if layout.region.is_empty() { region.to_owned() } else { layout.region },
         from: text("digestStartTime").parse().ok()?,
         to: text("digestEndTime").parse().ok()?,
-        log_files: digest.get("logFiles").map_or(0, |files| files.elements().count() as u64),
-    })
+        log_files: files.len() as u64,
+        // Which of them are in hand is known when the store is read.
+        in_hand: 0,
+        management: 0,
+    };
+    Some(Digest { span, files })
 }
 
 struct State<'s, S> {
@@ -228,12 +260,17 @@ struct State<'s, S> {
     room: &'s mut S,
     kind: FileKind,
     region: String,
-    digest: Option<DigestSpan>,
+    digest: Option<Digest>,
 }
 
 impl<'s, S: Room> State<'s, S> {
     fn new(found: &Found, chunk: &'s mut Chunk, room: &'s mut S) -> Self {
         Self { chunk, room, kind: found.layout.kind, region: found.layout.region.clone(), digest: None }
+    }
+
+    /// Notes whether the file is one that a trail delivered.
+    fn look(&mut self, found: &Found, head: &[u8]) {
+        self.chunk.set_origin(found.layout.named || forms::is_trail_file(head));
     }
 
     fn run<R: Read>(&mut self, mut splitter: Splitter<R>) -> Result<(Option<R>, Ending), S::Error> {
@@ -254,6 +291,7 @@ impl<'s, S: Room> State<'s, S> {
     /// Reads a form from its decompressed bytes; true where the file ends as it should.
     fn form(&mut self, form: Detected, found: &Found, source: &mut dyn Read) -> Result<bool, ReadError<S::Error>> {
         let mut tape = Tape::default();
+        self.chunk.set_origin(form.form == Form::Parquet && in_security_lake(&found.path));
         let read = forms::read(form, &found.path, source, &mut |item| {
             match item {
                 Item::Bad { offset, length, reason, raw } => self.bad(offset, length, reason, raw),
@@ -318,6 +356,12 @@ impl<'s, S: Room> State<'s, S> {
 /// Reads a file to its end in memory, for tests of single files.
 #[cfg(test)]
 pub(crate) fn read_all(path: &Path) -> (usize, Vec<Bad>, FileEnd) {
+    let (rows, bad, end, _) = read_declared(path, false);
+    (rows, bad, end)
+}
+
+#[cfg(test)]
+fn read_declared(path: &Path, declared: bool) -> (usize, Vec<Bad>, FileEnd, crate::lake::chunk::Origin) {
     struct Always;
     impl Room for Always {
         type Error = std::convert::Infallible;
@@ -326,10 +370,11 @@ pub(crate) fn read_all(path: &Path) -> (usize, Vec<Bad>, FileEnd) {
         }
     }
     let found = super::find::find(path).unwrap().files.remove(0);
-    let mut chunk = Chunk::new(false);
+    let mut chunk = Chunk::new(false).declared(declared);
     chunk.begin(&found, 0);
     let Ok(end) = read(&found, None, &mut chunk, &mut Always) else { panic!("cannot read {}", path.display()) };
-    (chunk.rows.len(), chunk.files.remove(0).bad, end)
+    let file = chunk.files.remove(0);
+    (chunk.rows.len(), file.bad, end, file.origin)
 }
 
 #[cfg(test)]
@@ -337,6 +382,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+    use crate::lake::chunk::Origin;
 
     fn record(id: usize) -> String {
         format!(
@@ -385,10 +431,6 @@ mod tests {
         for (name, want) in [
             ("111122223333_CloudTrail-Digest_eu-west-1_audit_us-east-1_20240102T000102Z.json.gz", "audit_us-east-1"),
             ("111122223333_CloudTrail-Digest_eu-west-1_a_b-c_us-east-1_20240102T000102Z.json.gz", "a_b-c_us-east-1"),
-            (
-                "111122223333_CloudTrail-Digest_eu-west-1_audit_us-east-1_20240102T000102Z_backfill.json.gz",
-                "audit_us-east-1",
-            ),
             ("digest.json", ""),
         ] {
             assert_eq!(trail_of(&key(name)), want);
@@ -403,6 +445,56 @@ mod tests {
             .unwrap();
         let (rows, bad, end) = read_all(&path);
         assert_eq!((rows, bad.len(), end.kind), (0, 0, FileKind::Digest));
+    }
+
+    #[test]
+    fn backfill_digests_speak_for_no_hour() {
+        let folder = tempfile::tempdir().unwrap();
+        let stem = "111122223333_CloudTrail-Digest_eu-west-1_audit_us-east-1_20240102T000102Z";
+        for (name, key, speaks) in [("", "", true), ("_backfill", "", false), ("", "_backfill", false)] {
+            let path = folder.path().join(format!("{stem}{name}.json"));
+            let digest = format!(
+                r#"{{"awsAccountId":"1","digestStartTime":"2024-01-01T23:00:00Z","digestEndTime":"2024-01-02T00:00:00Z","digestS3Object":"p/{stem}{key}.json.gz","logFiles":[{{"s3Object":"p/x.json.gz"}},{{}}]}}"#
+            );
+            std::fs::write(&path, digest).unwrap();
+            let (.., end) = read_all(&path);
+            assert_eq!((end.kind, end.digest.is_some()), (FileKind::Digest, speaks), "{name} {key}");
+            if let Some(digest) = end.digest {
+                assert_eq!((digest.span.trail.as_str(), digest.span.log_files), ("audit_us-east-1", 2));
+                assert_eq!(digest.files[0], file_key("/elsewhere/x.json"));
+            }
+        }
+    }
+
+    #[test]
+    fn files_of_trails_are_told_from_exports() {
+        let folder = tempfile::tempdir().unwrap();
+        let named = "111122223333_CloudTrail_eu-west-1_20240102T0000Z_abcdefghijklmnop.json";
+        let lines = format!("{}\n{}\n", record(0), record(1));
+        let answer = format!(r#"{{"Events":[{{"CloudTrailEvent":{:?}}}]}}"#, record(0));
+        for (name, text, whole) in [
+            ("a.json", format!(r#"{{"Records":[{}]}}"#, record(0)), true),
+            ("b.json", format!("\u{feff} {{\"more\":{{\"a\":[1]}}, \"Records\" : [{}]}}", record(0)), true),
+            ("c.json", format!("[{}]", record(0)), false),
+            ("d.json", lines.clone(), false),
+            (named, lines, true),
+            ("e.json", answer.clone(), false),
+            (&named.replace("abc", "xyz"), answer, false),
+            ("f.json", record(0).replacen('{', r#"{"eventVersion":"1","Records":[],"#, 1), false),
+        ] {
+            let path = folder.path().join(name);
+            for zipped in [false, true] {
+                std::fs::write(&path, if zipped { gz(&text) } else { text.clone().into_bytes() }).unwrap();
+                for declared in [false, true] {
+                    let origin = match (whole, declared) {
+                        (true, _) => Origin::Whole,
+                        (false, true) => Origin::Declared,
+                        (false, false) => Origin::Export,
+                    };
+                    assert_eq!(read_declared(&path, declared).3, origin, "{name} {zipped} {declared}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -14,7 +14,8 @@ use crate::lake::symbols::{Sym, Symbols};
 use crate::model::event::CallVariant;
 use crate::model::time::{Day, MICROS_PER_HOUR, Timestamp};
 use crate::usage::fold::{
-    CoverageKey, Folds, IssuedCredential, SessionId, ShapeFact, ShapeKey, Slots, TrailCall, UsageFact, UsageKey,
+    CoverageFact, CoverageKey, Folds, IssuedCredential, SessionId, ShapeFact, ShapeKey, Slots, TrailCall, UsageFact,
+    UsageKey,
 };
 
 /// One kind of a chunk's folds as a Parquet file, and its rows; none where it has none.
@@ -232,7 +233,8 @@ fn coverage(columns: &mut Columns, chunk: &Chunk, folds: &ChunkFolds<'_>) -> usi
     let hour = |hour: i32| Timestamp::from_micros(i64::from(hour) * MICROS_PER_HOUR);
     columns.time("hour", keys().map(|(_, _, at, _)| hour(*at)));
     columns.text("category", keys().map(|(.., category)| category.as_str()));
-    columns.count("count", folds.coverage.values().copied());
+    columns.count("count", folds.coverage.values().map(|fact| fact.count));
+    columns.count("whole", folds.coverage.values().map(|fact| fact.whole));
     folds.coverage.len()
 }
 
@@ -388,7 +390,7 @@ fn read_trail_calls(table: &Table<'_>, folds: &mut Folds) -> Result<(), LakeErro
 
 fn read_coverage(table: &Table<'_>, folds: &mut Folds) -> Result<(), LakeError> {
     let (account, region, kind) = (table.text("account")?, table.text("region")?, table.text("category")?);
-    let (hour, count) = (table.time("hour")?, table.count("count")?);
+    let (hour, count, whole) = (table.time("hour")?, table.count("count")?, table.count("whole")?);
     for row in 0..table.height() {
         let key = CoverageKey {
             account: at(&account, row).to_owned(),
@@ -396,7 +398,8 @@ fn read_coverage(table: &Table<'_>, folds: &mut Folds) -> Result<(), LakeError> 
             hour: at(&hour, row).hour(),
             category: category(table.path, at(&kind, row))?,
         };
-        *folds.coverage.entry(key).or_default() += at(&count, row);
+        let fact = CoverageFact { count: at(&count, row), whole: at(&whole, row) };
+        folds.coverage.entry(key).or_default().merge(&fact);
     }
     Ok(())
 }

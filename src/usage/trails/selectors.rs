@@ -93,6 +93,12 @@ impl std::fmt::Debug for Question<'_> {
 }
 
 impl Question<'_> {
+    /// All events of a kind.
+    #[must_use]
+    pub const fn any(category: EventCategory) -> Self {
+        Self { category, read_only: None, source: None, name: None, resource_type: None, resources: None }
+    }
+
     /// A management call of any source and name that no selector singles out.
     #[must_use]
     pub const fn management(read_only: bool) -> Self {

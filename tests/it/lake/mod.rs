@@ -11,6 +11,7 @@ mod forms;
 mod prune;
 mod real;
 mod speed;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -61,6 +62,7 @@ pub struct Contents {
     pub shapes: BTreeMap<ShapeKey, ShapeFact>,
     pub sessions: BTreeMap<SessionId, jitscan::model::event::Identity>,
     pub issued: Vec<IssuedCredential>,
+    /// Events stored; records of whole files depend on how often they came.
     pub coverage: BTreeMap<CoverageKey, u64>,
 }
 
@@ -83,7 +85,13 @@ pub fn contents(store: &Path) -> Contents {
         shapes: reader.shapes().unwrap(),
         sessions: reader.sessions().unwrap(),
         issued: reader.issued().unwrap(),
-        coverage: reader.coverage(all_time()).unwrap(),
+        coverage: reader
+            .coverage(all_time())
+            .unwrap()
+            .into_iter()
+            .map(|(key, fact)| (key, fact.count))
+            .filter(|(_, count)| *count > 0)
+            .collect(),
     }
 }
 

@@ -27,6 +27,28 @@ pub(crate) fn head_of(bytes: &[u8]) -> Vec<u8> {
     if bytes.starts_with(&GZIP) { inflate(bytes) } else { bytes.get(..HEAD_BYTES).unwrap_or(bytes).to_vec() }
 }
 
+/// Whether a file holds what a trail delivered: an object whose `Records` come before anything of a record. Lists and
+/// lines of records are somebody's selection. `head` are its first decompressed bytes.
+pub(crate) fn is_trail_file(head: &[u8]) -> bool {
+    let head = head.get(..HEAD_BYTES).unwrap_or(head);
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
+    let mut found = false;
+    if head.first() == Some(&b'{') {
+        members(head, |key, value| {
+            found = key == b"Records" && value.starts_with(b"[");
+            !found && !RECORD_KEYS.contains(&key)
+        });
+    }
+    found
+}
+
+/// The first decompressed bytes of a file on disk; none where it cannot be read.
+pub(crate) fn head_of_file(path: &Path) -> Vec<u8> {
+    let mut raw = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(HEAD_BYTES as u64).read_to_end(&mut raw));
+    if read.is_ok() { head_of(&raw) } else { Vec::new() }
+}
+
 /// What a file on disk is, from its first bytes; none also where it cannot be read.
 pub(crate) fn detect_file(path: &Path) -> Option<Detected> {
     let mut raw = Vec::new();
@@ -78,29 +100,50 @@ fn object(path: &Path, head: &[u8]) -> Option<Form> {
     if path.file_name().is_some_and(|name| name == "result_sign.json") {
         return Some(Form::Empty);
     }
-    let mut at = 1;
-    loop {
-        at += head.get(at..)?.iter().position(|b| !b.is_ascii_whitespace() && *b != b',')?;
-        let Extent::Done(length) = extent(head.get(at..)?) else { return None };
-        let key = head.get(at..at + length)?.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-        at += length;
-        at += head.get(at..)?.iter().position(|b| !b.is_ascii_whitespace() && *b != b':')?;
-        let value = head.get(at..)?;
-        match key {
-            b"Records" | b"eventVersion" | b"userIdentity" | b"eventTime" | b"eventSource" | b"eventName"
-            | b"eventID" => return None,
-            b"eventversion" | b"useridentity" | b"eventtime" | b"eventsource" | b"eventname" => {
-                return Some(Form::ColumnLines);
-            }
+    let mut form = None;
+    members(head, |key, value| {
+        form = match key {
+            _ if key == b"Records" || RECORD_KEYS.contains(&key) => None,
+            b"eventversion" | b"useridentity" | b"eventtime" | b"eventsource" | b"eventname" => Some(Form::ColumnLines),
             b"CloudTrailEvent" | b"EventId" | b"messageType" | b"logGroup" | b"subscriptionFilters" => {
-                return Some(Form::Container);
+                Some(Form::Container)
             }
-            _ if is_list_key(key) && value.starts_with(b"[") => return Some(Form::Container),
-            _ => {}
+            _ if is_list_key(key) && value.starts_with(b"[") => Some(Form::Container),
+            _ => return true,
+        };
+        false
+    });
+    form
+}
+
+/// Keys of a record.
+const RECORD_KEYS: [&[u8]; 6] =
+    [b"eventVersion", b"userIdentity", b"eventTime", b"eventSource", b"eventName", b"eventID"];
+
+/// Calls `each` with the keys of an object that starts a file, and the bytes from their values on, until it says that
+/// it has seen enough or the bytes end.
+fn members<'h>(head: &'h [u8], mut each: impl FnMut(&'h [u8], &'h [u8]) -> bool) {
+    let mut at = 1;
+    let skip = |at: usize, mark: u8| {
+        let rest = head.get(at..)?;
+        rest.iter().position(|b| !b.is_ascii_whitespace() && *b != mark).map(|more| at + more)
+    };
+    let length = |at: usize| match extent(head.get(at..)?) {
+        Extent::Done(length) => Some(length),
+        _ => None,
+    };
+    let mut next = || -> Option<bool> {
+        at = skip(at, b',')?;
+        let end = at + length(at)?;
+        let key = head.get(at..end)?.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+        at = skip(end, b':')?;
+        let go_on = each(key, head.get(at..)?);
+        if go_on {
+            at += length(at)?;
         }
-        let Extent::Done(length) = extent(value) else { return None };
-        at += length;
-    }
+        Some(go_on)
+    };
+    while next() == Some(true) {}
 }
 
 /// A bare list: of what `--query` leaves of an answer, or of records.

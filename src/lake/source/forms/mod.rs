@@ -38,7 +38,7 @@ use std::path::Path;
 
 use crate::lake::split::MAX_RECORD_BYTES;
 
-pub(crate) use detect::{detect, detect_file, head_of, is_table};
+pub(crate) use detect::{detect, detect_file, head_of, head_of_file, is_table, is_trail_file};
 use input::Input;
 
 /// A container of records that is no trail file.
