@@ -13,6 +13,7 @@ use super::error::LakeError;
 use super::ids::ENTRY_BYTES;
 use super::ingest::FaultPoint;
 use super::manifest::{Manifest, Pack, Part, insert_part};
+use super::merge;
 use super::parts::part_name;
 use super::schema::PartKind;
 use super::sql::{Spill, Sql, files};
@@ -86,34 +87,6 @@ fn sizes(manifest: &Manifest) -> Result<BTreeMap<(usize, &'static str), [u64; 3]
         add(PartKind::ALL.len(), "ids", pack.bytes / ENTRY_BYTES as u64, pack.bytes);
     }
     Ok(sizes)
-}
-
-/// How rows of a kind with the same key become one. The columns are those of `lake::schema`.
-pub(crate) fn query(kind: PartKind, from: &str) -> String {
-    match kind {
-        PartKind::Events => {
-            format!("SELECT * FROM {from} ORDER BY account, time, event_id, content_core, content_whole")
-        }
-        PartKind::Usage => format!(
-            "SELECT session, source, name, version_id, tags, roles, refused, category, resource, outcome, account,
-             region, day, shared, sum(count)::BIGINT AS count, min(first) AS first, max(last) AS last,
-             bit_or(slots_0) AS slots_0, bit_or(slots_1) AS slots_1, bit_or(slots_2) AS slots_2,
-             bit_or(slots_3) AS slots_3, bit_or(slots_4) AS slots_4
-             FROM {from} GROUP BY ALL ORDER BY ALL"
-        ),
-        PartKind::Shapes => format!(
-            "SELECT session, source, name, version_id, tags, roles, refused, resources, outcome, account, region,
-             context, shared, inexact, sum(count)::BIGINT AS count, min(first) AS first, max(last) AS last,
-             arg_min(example, (example_time, example)) AS example, min(example_time) AS example_time
-             FROM {from} GROUP BY ALL ORDER BY ALL"
-        ),
-        PartKind::Coverage => format!(
-            "SELECT account, region, hour, category, sum(count)::BIGINT AS count FROM {from} GROUP BY ALL ORDER BY ALL"
-        ),
-        PartKind::Sessions | PartKind::Issued | PartKind::TrailCalls => {
-            format!("SELECT DISTINCT * FROM {from} ORDER BY ALL")
-        }
-    }
 }
 
 /// Compares parts with what the manifest says of them.
@@ -226,18 +199,7 @@ impl Writer {
         let name = part_name(kind, month, at, generation);
         let path = self.store().join(&name);
         let from = files(self.store(), parts.iter().map(|part| part.name.as_str()))?;
-        let rows = sql.copy(&query(kind, &from), &path)?;
-        let counted = match kind {
-            PartKind::Usage | PartKind::Shapes | PartKind::Coverage => "sum(count)",
-            PartKind::Events => "count(*)",
-            PartKind::Sessions | PartKind::Issued | PartKind::TrailCalls => "0",
-        };
-        let count = |of: &str| sql.integers(&format!("SELECT ({counted})::BIGINT FROM {of} LIMIT 1"), &path);
-        let ([old], [new]) = (count(&from)?, count(&files(self.store(), std::iter::once(name.as_str()))?)?);
-        if old != new {
-            let reason = format!("merging gave {new} {kind} of {old}: nothing was replaced");
-            return Err(LakeError::Damaged { path, reason });
-        }
+        let rows = merge::copy(sql, kind, &from, &path)?;
         let (hash, bytes) = disk::hash_file(&path)?;
         Ok(Part {
             kind: kind.as_str().to_owned(),

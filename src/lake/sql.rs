@@ -84,6 +84,15 @@ impl Sql {
         }
     }
 
+    /// The names of the columns of rows.
+    ///
+    /// # Errors
+    /// When they cannot be looked at.
+    pub(crate) fn columns(&self, from: &str, of: &Path) -> Result<Vec<String>, LakeError> {
+        let rows = self.texts(&format!("SELECT column_name FROM (DESCRIBE SELECT * FROM {from})"), of)?;
+        Ok(rows.into_iter().filter_map(|row| row.into_iter().next()).collect())
+    }
+
     /// Runs a statement that returns nothing.
     ///
     /// # Errors
@@ -151,13 +160,25 @@ fn failed(path: &Path, error: &duckdb::Error) -> LakeError {
     LakeError::Table { path: path.to_owned(), reason }
 }
 
+/// What `read_parquet` is told of the store's own files. Their columns are those that stand in them: DuckDB would take
+/// folders such as `region=eu-west-1`, above the store, for columns of that name, and put them in place of those.
+const READ: &str = "union_by_name = true, hive_partitioning = false";
+
 /// A list of files for `read_parquet`.
 ///
 /// # Errors
 /// A path that DuckDB cannot name.
 pub(crate) fn files<'p>(store: &Path, names: impl Iterator<Item = &'p str>) -> Result<String, LakeError> {
     let quoted: Vec<String> = names.map(|name| text(&store.join(name))).collect::<Result<_, _>>()?;
-    Ok(format!("read_parquet([{}], union_by_name = true)", quoted.join(", ")))
+    Ok(format!("read_parquet([{}], {READ})", quoted.join(", ")))
+}
+
+/// One file for `read_parquet`.
+///
+/// # Errors
+/// A path that DuckDB cannot name.
+pub(crate) fn file(path: &Path) -> Result<String, LakeError> {
+    Ok(format!("read_parquet({}, {READ})", text(path)?))
 }
 
 /// A path as a SQL string. DuckDB takes wildcards in paths for patterns.

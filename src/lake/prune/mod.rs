@@ -12,11 +12,12 @@ use std::path::Path;
 
 use rusqlite::params;
 
-use super::compact::{MERGE_FILES, query, verify};
+use super::compact::{MERGE_FILES, verify};
 use super::disk;
 use super::error::LakeError;
 use super::ingest::FaultPoint;
 use super::manifest::{Manifest, Pack, Part, insert_part, signed};
+use super::merge;
 use super::parts::part_name;
 use super::reader::Reader;
 use super::schema::PartKind;
@@ -207,7 +208,7 @@ impl Cutter<'_> {
     fn copy(&mut self, kind: PartKind, month: &str, from: &str, of: &[Part]) -> Result<u64, LakeError> {
         let name = self.name(kind, month);
         let path = self.store.join(&name);
-        let rows = self.sql.copy(&query(kind, from), &path)?;
+        let rows = merge::copy(self.sql, kind, from, &path)?;
         if rows == 0 {
             std::fs::remove_file(&path).map_err(|e| LakeError::io("remove", &path, e))?;
             return Ok(0);

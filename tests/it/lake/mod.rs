@@ -8,6 +8,7 @@ mod check;
 mod crash;
 mod faults;
 mod forms;
+mod places;
 mod prune;
 mod real;
 mod speed;
