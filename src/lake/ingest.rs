@@ -1,13 +1,13 @@
 //! Reads CloudTrail logs into a store: what is new, in batches, each batch one generation.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::chunk::Chunk;
+use super::chunk::{Chunk, MAX_CHUNK_BYTES};
 use super::compact::Effort;
 use super::error::LakeError;
 use super::source::find::{Found, Listing, find};
@@ -20,6 +20,8 @@ use crate::model::time::Timestamp;
 const GZIP_RATIO: u64 = 12;
 /// Text of a batch that is worth a further chunk: every chunk becomes files of its own.
 const MIN_CHUNK_BYTES: u64 = 8 << 20;
+/// Bytes that a chunk gains before the others of its batch are told.
+const TELL_BYTES: usize = 64 << 10;
 
 /// How to ingest.
 #[derive(Clone, Debug)]
@@ -232,6 +234,8 @@ enum Outcome {
     Unchanged,
     /// It has to be read in parts.
     Large,
+    /// There was no room left beside the files before it.
+    Later,
     Read,
 }
 
@@ -276,8 +280,8 @@ impl<'o> Run<'o> {
     }
 
     fn read_all(&mut self, writer: &mut Writer) -> Result<(), LakeError> {
-        let mut jobs = std::mem::take(&mut self.jobs).into_iter().peekable();
-        while let Some(job) = jobs.next() {
+        let mut jobs: VecDeque<Job> = std::mem::take(&mut self.jobs).into();
+        while let Some(job) = jobs.pop_front() {
             if self.stopped() {
                 self.report.interrupted = true;
                 return Ok(());
@@ -289,15 +293,16 @@ impl<'o> Run<'o> {
             let mut bytes = job.text_bytes();
             let mut batch = vec![job];
             while batch.len() < self.options.batch_files
-                && let Some(next) = jobs.next_if(|next| {
-                    next.text_bytes() <= self.options.large_bytes
-                        && bytes + next.text_bytes() <= self.options.batch_bytes
-                })
+                && let Some(next) = jobs.front().map(Job::text_bytes)
+                && next <= self.options.large_bytes
+                && bytes + next <= self.options.batch_bytes
             {
-                bytes += next.text_bytes();
-                batch.push(next);
+                bytes += next;
+                batch.extend(jobs.pop_front());
             }
-            self.read_batch(batch, writer)?;
+            for later in self.read_batch(batch, writer)?.into_iter().rev() {
+                jobs.push_front(later);
+            }
             if self.report.interrupted {
                 return Ok(());
             }
@@ -305,14 +310,16 @@ impl<'o> Run<'o> {
         Ok(())
     }
 
-    fn read_batch(&mut self, jobs: Vec<Job>, writer: &mut Writer) -> Result<(), LakeError> {
+    /// Reads files and commits them; returns those for which there was no room. There is for the first.
+    fn read_batch(&mut self, jobs: Vec<Job>, writer: &mut Writer) -> Result<Vec<Job>, LakeError> {
         let next = AtomicUsize::new(0);
         let bytes: u64 = jobs.iter().map(Job::text_bytes).sum();
         let chunks = (bytes / MIN_CHUNK_BYTES).clamp(1, rayon::current_num_threads() as u64) as usize;
+        let budget = Budget::new(self.options);
         let read: Vec<(Chunk, Vec<(usize, Outcome)>)> =
-            (0..chunks).into_par_iter().with_max_len(1).map(|_| self.fill(&jobs, &next)).collect();
+            (0..chunks).into_par_iter().with_max_len(1).map(|_| self.fill(&jobs, &next, &budget)).collect();
         let mut chunks = Vec::with_capacity(read.len());
-        let (mut touched, mut large) = (Vec::new(), Vec::new());
+        let (mut touched, mut large, mut later) = (Vec::new(), Vec::new(), BTreeSet::new());
         for (chunk, outcomes) in read {
             for (at, outcome) in outcomes {
                 let Some(job) = jobs.get(at) else { continue };
@@ -321,13 +328,14 @@ impl<'o> Run<'o> {
                     Outcome::Lost(reason) => self.lose(job, reason),
                     Outcome::Unchanged => touched.push((job.found.clone(), job.known_hash.clone().unwrap_or_default())),
                     Outcome::Large => large.push(at),
+                    Outcome::Later => drop(later.insert(at)),
                     Outcome::Read => {}
                 }
             }
             chunks.push(chunk);
         }
         if self.report.interrupted {
-            return Ok(());
+            return Ok(Vec::new());
         }
         if !touched.is_empty() {
             writer.touch(&touched)?;
@@ -341,14 +349,18 @@ impl<'o> Run<'o> {
         }
         drop(chunks);
         large.sort_unstable();
-        large.into_iter().filter_map(|at| jobs.get(at)).try_for_each(|job| self.read_large(job, writer))
+        large.into_iter().filter_map(|at| jobs.get(at)).try_for_each(|job| self.read_large(job, writer))?;
+        let taken = next.into_inner();
+        let left = jobs.into_iter().enumerate().filter(|(at, _)| *at >= taken || later.contains(at));
+        Ok(left.map(|(_, job)| job).collect())
     }
 
-    /// Reads files into one chunk until there are none left.
-    fn fill(&self, jobs: &[Job], next: &AtomicUsize) -> (Chunk, Vec<(usize, Outcome)>) {
+    /// Reads files into one chunk until there are none left, or all chunks together hold enough.
+    fn fill(&self, jobs: &[Job], next: &AtomicUsize, budget: &Budget) -> (Chunk, Vec<(usize, Outcome)>) {
         let mut chunk = Chunk::new(self.options.slim);
         let mut outcomes = Vec::new();
-        loop {
+        let mut room = Limit { budget, told: 0 };
+        while budget.has_room() {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(job) = jobs.get(at) else { break };
             if self.stopped() {
@@ -356,7 +368,6 @@ impl<'o> Run<'o> {
                 break;
             }
             chunk.begin(&job.found, at);
-            let mut room = Limit { bytes: chunk.bytes().saturating_add(self.options.large_bytes as usize) };
             let outcome = match read(&job.found, job.known_hash.as_deref(), &mut chunk, &mut room) {
                 Ok(end) if end.unchanged => Outcome::Unchanged,
                 Ok(end) => {
@@ -364,15 +375,21 @@ impl<'o> Run<'o> {
                     Outcome::Read
                 }
                 Err(ReadError::File(error)) => Outcome::Lost(error.to_string()),
-                Err(ReadError::Full(TooLarge)) => Outcome::Large,
+                Err(ReadError::Full(TooLarge)) if chunk.files.len() == 1 => Outcome::Large,
+                Err(ReadError::Full(TooLarge)) => Outcome::Later,
             };
             if !matches!(outcome, Outcome::Read) {
                 chunk.forget();
             }
-            if !matches!(outcome, Outcome::Large) {
+            room.tell(&chunk);
+            let full = matches!(outcome, Outcome::Later);
+            if !matches!(outcome, Outcome::Large | Outcome::Later) {
                 self.progress.file_done(&job.found.path, job.found.size);
             }
             outcomes.push((at, outcome));
+            if full {
+                break;
+            }
         }
         (chunk, outcomes)
     }
@@ -434,19 +451,58 @@ impl<'o> Run<'o> {
     }
 }
 
-/// A file of a batch grew beyond what a batch may hold.
+/// There is no room for more of a file within its batch.
 struct TooLarge;
 
-/// How much a chunk may hold after one file.
-struct Limit {
-    bytes: usize,
+/// How much the chunks of a batch hold together. Batches are planned by the size of files, from which what they hold
+/// cannot be told: gzip packs up to a thousandfold.
+struct Budget {
+    held: AtomicUsize,
+    /// No file is begun beyond this.
+    enough: usize,
+    /// No file goes on beyond this.
+    most: usize,
 }
 
-impl Room for Limit {
+impl Budget {
+    fn new(options: &IngestOptions) -> Self {
+        let enough = usize::try_from(options.batch_bytes).unwrap_or(usize::MAX).min(MAX_CHUNK_BYTES);
+        Self { held: AtomicUsize::new(0), enough, most: enough + enough / 2 }
+    }
+
+    fn has_room(&self) -> bool {
+        self.held.load(Ordering::Relaxed) <= self.enough
+    }
+}
+
+/// The part of a batch's budget that one chunk takes.
+struct Limit<'b> {
+    budget: &'b Budget,
+    /// Bytes of the chunk that the budget was told of.
+    told: usize,
+}
+
+impl Limit<'_> {
+    fn tell(&mut self, chunk: &Chunk) {
+        let bytes = chunk.bytes();
+        if bytes >= self.told {
+            self.budget.held.fetch_add(bytes - self.told, Ordering::Relaxed);
+        } else {
+            self.budget.held.fetch_sub(self.told - bytes, Ordering::Relaxed);
+        }
+        self.told = bytes;
+    }
+}
+
+impl Room for Limit<'_> {
     type Error = TooLarge;
 
     fn after(&mut self, chunk: &mut Chunk) -> Result<(), TooLarge> {
-        if chunk.bytes() > self.bytes { Err(TooLarge) } else { Ok(()) }
+        if chunk.bytes() < self.told + TELL_BYTES {
+            return Ok(());
+        }
+        self.tell(chunk);
+        if self.budget.held.load(Ordering::Relaxed) > self.budget.most { Err(TooLarge) } else { Ok(()) }
     }
 }
 
@@ -480,7 +536,7 @@ impl Room for Parts<'_> {
         if self.options.stop.load(Ordering::Relaxed) {
             return Err(Halt::Stopped);
         }
-        if chunk.bytes() as u64 > self.options.batch_bytes {
+        if chunk.bytes() as u64 > self.options.batch_bytes.min(MAX_CHUNK_BYTES as u64) {
             self.flush(chunk).map_err(Halt::Lake)?;
         }
         Ok(())

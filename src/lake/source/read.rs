@@ -15,10 +15,10 @@ use crate::lake::json::{Tape, Value};
 use crate::lake::split::{Ending, MAX_RECORD_BYTES, Piece, Splitter};
 use crate::usage::fold::DigestSpan;
 
-/// Files up to this size on disk are read in one piece; larger ones stream.
-pub(crate) const WHOLE_FILE_BYTES: u64 = 64 << 20;
-/// Members that say they hold up to this much are inflated in one piece; larger ones stream.
-const WHOLE_MEMBER_BYTES: usize = 128 << 20;
+/// Files up to this size on disk are read in one piece; larger ones stream. Every thread holds one such piece.
+pub(crate) const WHOLE_FILE_BYTES: u64 = 32 << 20;
+/// Members that say they hold up to this much are inflated in one piece; larger ones stream. As above.
+const WHOLE_MEMBER_BYTES: usize = 32 << 20;
 /// Raw bytes of a quarantined record that are kept in the store; the file and offset are kept always.
 const KEPT_RAW_BYTES: usize = 256 << 10;
 const GZIP: [u8; 3] = [0x1f, 0x8b, 0x08];
@@ -69,7 +69,7 @@ pub(crate) fn read<S: Room>(
     if found.size > WHOLE_FILE_BYTES {
         return stream(found, chunk, room);
     }
-    let bytes = std::fs::read(&found.path).map_err(ReadError::File)?;
+    let Some(bytes) = read_whole(found).map_err(ReadError::File)? else { return stream(found, chunk, room) };
     let hash = blake3::hash(&bytes).to_hex().to_string();
     let end = |kind, whole, unchanged| FileEnd { kind, hash: hash.clone(), whole, unchanged, digest: None };
     if known == Some(hash.as_str()) {
@@ -100,6 +100,13 @@ pub(crate) fn read<S: Room>(
         }
     };
     Ok(FileEnd { digest: state.digest, ..end(state.kind, whole, false) })
+}
+
+/// The bytes of a file; none where it has grown beyond what is read in one piece.
+fn read_whole(found: &Found) -> std::io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::with_capacity(found.size as usize);
+    File::open(&found.path)?.take(WHOLE_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= WHOLE_FILE_BYTES).then_some(bytes))
 }
 
 fn stream<S: Room>(found: &Found, chunk: &mut Chunk, room: &mut S) -> Result<FileEnd, ReadError<S::Error>> {

@@ -4,6 +4,7 @@
 #![cfg(test)]
 
 mod archive;
+mod bounds;
 mod check;
 mod crash;
 mod faults;
