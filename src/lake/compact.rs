@@ -7,13 +7,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use rayon::prelude::*;
+use rusqlite::params;
 
 use super::disk;
 use super::error::LakeError;
 use super::ids::ENTRY_BYTES;
 use super::ingest::FaultPoint;
-use super::manifest::{Manifest, Pack, Part, insert_part};
+use super::manifest::{Manifest, Pack, Part, insert_part, signed};
 use super::merge;
+use super::packs::{self, PACK_BYTES};
 use super::parts::part_name;
 use super::schema::PartKind;
 use super::sql::{Spill, Sql, files};
@@ -25,8 +27,9 @@ pub(crate) const MERGE_FILES: usize = 128;
 /// Bytes of a full segment, packed: it is sorted in memory, some eight times as large there. DuckDB does not spill the
 /// long texts of events soon enough to sort more within its limit.
 const SEGMENT_BYTES: u64 = 24 << 20;
-/// Id packs larger than this are left as they are.
-const PACK_BYTES: u64 = 256 << 20;
+
+/// How many times as many files as a run leaves at its end it may make before it merges them.
+const CROWD: usize = 2;
 
 /// How far to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,6 +113,8 @@ fn groups(parts: Vec<Part>, effort: Effort) -> Vec<(PartKind, String, Vec<Part>)
     for ((kind, month, _), mut parts) in kinds {
         if kind == PartKind::Events {
             parts.retain(|part| part.bytes < SEGMENT_BYTES / 2);
+        } else if effort != Effort::Full {
+            leave_large(&mut parts);
         }
         if !effort.merges(parts.len()) {
             continue;
@@ -129,6 +134,21 @@ fn groups(parts: Vec<Part>, effort: Effort) -> Vec<(PartKind, String, Vec<Part>)
     }
     out.retain(|(_, _, parts)| parts.len() > 1);
     out
+}
+
+/// Leaves out parts that are larger than all smaller ones together: writing them anew for the sake of those would cost
+/// more with every run. So there are some few of them, each twice as large as the one before.
+fn leave_large(parts: &mut Vec<Part>) {
+    parts.sort_by(|a, b| (a.bytes, &a.name).cmp(&(b.bytes, &b.name)));
+    let mut sum = 0u64;
+    let mut keep = 0;
+    for (at, part) in parts.iter().enumerate() {
+        if part.bytes <= sum.saturating_mul(2) || at == 0 {
+            keep = at + 1;
+        }
+        sum = sum.saturating_add(part.bytes);
+    }
+    parts.truncate(keep);
 }
 
 impl Writer {
@@ -166,7 +186,10 @@ impl Writer {
                 written.push(self.merge(&sql, *kind, month, parts, at, generation)?);
             }
         }
-        let merged = self.merge_packs(&packs, None, generation)?;
+        let mut merged = Vec::with_capacity(packs.len());
+        for (at, group) in packs.iter().enumerate() {
+            merged.push(self.merge_packs(group, None, generation, at)?);
+        }
         self.sync_folders()?;
         self.fault(FaultPoint::InCompaction);
         let replaced: Vec<&Part> = groups.iter().flat_map(|(_, _, parts)| parts).collect();
@@ -174,11 +197,11 @@ impl Writer {
             for part in &replaced {
                 tx.execute("DELETE FROM parts WHERE name = ?1", [&part.name])?;
             }
-            for pack in &packs {
+            for pack in packs.iter().flatten() {
                 tx.execute("DELETE FROM id_runs WHERE pack = ?1", [&pack.name])?;
                 tx.execute("DELETE FROM packs WHERE name = ?1", [&pack.name])?;
             }
-            insert_ids(tx, merged.pack.as_ref(), &merged.runs, generation)?;
+            merged.iter().try_for_each(|one| insert_ids(tx, one.pack.as_ref(), &one.runs, generation))?;
             written.iter().try_for_each(|part| insert_part(tx, part))
         })?;
         self.sweep()?;
@@ -215,19 +238,33 @@ impl Writer {
         })
     }
 
-    /// Packs that are worth merging, in the order of their names.
-    fn small_packs(&self, effort: Effort) -> Result<Vec<Pack>, LakeError> {
-        let mut sum = 0;
+    /// Packs that are worth merging, in the order of their names, each group into one.
+    fn small_packs(&self, effort: Effort) -> Result<Vec<Vec<Pack>>, LakeError> {
         let mut packs = self.manifest().packs()?;
-        packs.sort_by(|a, b| (a.bytes, &a.name).cmp(&(b.bytes, &b.name)));
-        packs.retain(|pack| {
-            sum += pack.bytes;
-            sum <= PACK_BYTES
-        });
+        packs.retain(|pack| pack.bytes < PACK_BYTES / 2);
         if !effort.merges(packs.len()) {
             return Ok(Vec::new());
         }
-        packs.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(packs)
+        let mut groups = packs::groups(packs, usize::MAX);
+        groups.retain(|group| group.len() > 1);
+        Ok(groups)
+    }
+
+    /// Whether files of a kind and month, or id packs, are so many that a long run should merge them before it ends.
+    ///
+    /// # Errors
+    /// When the manifest cannot be read.
+    pub(crate) fn is_crowded(&self, few: usize) -> Result<bool, LakeError> {
+        let manifest = self.manifest();
+        let most: i64 = manifest
+            .connection
+            .query_row(
+                "SELECT max((SELECT count(*) FROM packs WHERE bytes < ?2), coalesce(max(n), 0)) FROM (
+                     SELECT count(*) AS n FROM parts WHERE kind <> ?3 OR bytes < ?1 GROUP BY kind, month)",
+                params![signed(SEGMENT_BYTES / 2), signed(PACK_BYTES / 2), PartKind::Events.as_str()],
+                |row| row.get(0),
+            )
+            .map_err(manifest.fail())?;
+        Ok(u64::try_from(most).unwrap_or(0) > few.saturating_mul(CROWD) as u64)
     }
 }

@@ -288,6 +288,7 @@ impl<'o> Run<'o> {
             }
             if job.text_bytes() > self.options.large_bytes {
                 self.read_large(&job, writer)?;
+                self.relieve(writer)?;
                 continue;
             }
             let mut bytes = job.text_bytes();
@@ -306,6 +307,16 @@ impl<'o> Run<'o> {
             if self.report.interrupted {
                 return Ok(());
             }
+            self.relieve(writer)?;
+        }
+        Ok(())
+    }
+
+    /// Merges files in the midst of a long run, so that commits, listings and queries stay what they are however much
+    /// comes in.
+    fn relieve(&self, writer: &mut Writer) -> Result<(), LakeError> {
+        if writer.is_crowded(self.options.compact_over)? {
+            writer.compact(Effort::Needed(self.options.compact_over), self.options.now)?;
         }
         Ok(())
     }

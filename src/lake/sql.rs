@@ -157,6 +157,10 @@ fn failed(path: &Path, error: &duckdb::Error) -> LakeError {
     if ["No space left on device", "Disk quota exceeded"].iter().any(|text| reason.contains(text)) {
         return LakeError::NoSpace { path: path.to_owned() };
     }
+    // Nothing is wrong with the file then.
+    if ["Too many open files", "Permission denied", "Input/output error"].iter().any(|text| reason.contains(text)) {
+        return LakeError::io("read", path, std::io::Error::other(reason));
+    }
     LakeError::Table { path: path.to_owned(), reason }
 }
 

@@ -1,8 +1,7 @@
 //! The one door through which a store changes: a commit writes files, makes them durable, and names them in one
 //! transaction as the next generation.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -17,7 +16,7 @@ use super::error::LakeError;
 use super::ids::{self, Class, Entry, Known};
 use super::ingest::{Fault, FaultPoint};
 use super::manifest::{Manifest, Pack, Part, insert_pack, insert_part, signed};
-use super::packs::read_run;
+use super::packs::OpenPacks;
 use super::parts::PartWriter;
 use super::source::find::Found;
 use super::source::layout::path_text;
@@ -81,9 +80,12 @@ pub(crate) type Run = (Arc<str>, i32, u64, u64);
 /// The classes of every chunk's rows, the runs of the new ids and the pack that holds them.
 type Classified = (Vec<Vec<Class>>, Vec<Run>, Option<Pack>);
 
-/// The path of an id pack within the store.
-pub(crate) fn pack_name(generation: i64) -> String {
-    format!("ids/{generation:08}.ids")
+/// The path of an id pack within the store; `at` is its number within the generation, from 0.
+pub(crate) fn pack_name(generation: i64, at: usize) -> String {
+    match at {
+        0 => format!("ids/{generation:08}.ids"),
+        _ => format!("ids/{generation:08}{at:04}.ids"),
+    }
 }
 
 impl Writer {
@@ -279,7 +281,7 @@ impl Writer {
             }
         }
         order.par_sort_unstable();
-        let mut packs: BTreeMap<String, File> = BTreeMap::new();
+        let mut packs = OpenPacks::new(&self.store);
         let mut cells = Vec::new();
         for cell in order.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
             let Some((account, hour, ..)) = cell.first() else { continue };
@@ -294,7 +296,7 @@ impl Writer {
                 ids::classify(known, &entries)
             })
             .collect();
-        let name = pack_name(generation);
+        let name = pack_name(generation, 0);
         let (mut pack, mut runs) = (Vec::new(), Vec::new());
         for ((account, hour, cell, _), (found, run)) in cells.iter().zip(found) {
             for ((.., at, row), class) in cell.iter().zip(found) {
@@ -316,17 +318,10 @@ impl Writer {
         Ok((classes, runs, Some(Pack { name, bytes, hash })))
     }
 
-    fn known(&self, account: &str, hour: i32, packs: &mut BTreeMap<String, File>) -> Result<Known, LakeError> {
+    fn known(&self, account: &str, hour: i32, packs: &mut OpenPacks<'_>) -> Result<Known, LakeError> {
         let mut known = Known::default();
         for (pack, offset, count) in self.manifest.runs(account, hour)? {
-            let path = self.store.join(&pack);
-            if !packs.contains_key(&pack) {
-                let file = File::open(&path).map_err(|e| LakeError::io("open", &path, e))?;
-                packs.insert(pack.clone(), file);
-            }
-            if let Some(file) = packs.get(&pack) {
-                read_run(file, &path, offset, count, &mut known)?;
-            }
+            packs.read(&pack, offset, count, &mut known)?;
         }
         Ok(known)
     }

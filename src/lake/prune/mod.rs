@@ -18,6 +18,7 @@ use super::error::LakeError;
 use super::ingest::FaultPoint;
 use super::manifest::{Manifest, Pack, Part, insert_part, signed};
 use super::merge;
+use super::packs;
 use super::parts::part_name;
 use super::reader::Reader;
 use super::schema::PartKind;
@@ -74,7 +75,10 @@ impl Writer {
         let written = self.cut(&sql, &plan, &parts, generation)?;
         drop(sql);
         let packs = old_packs(manifest, before)?;
-        let ids = self.merge_packs(&packs, Some(before.hour()), generation)?;
+        let mut ids = Vec::new();
+        for (at, group) in packs::groups(packs.clone(), usize::MAX).iter().enumerate() {
+            ids.push(self.merge_packs(group, Some(before.hour()), generation, at)?);
+        }
         self.sync_folders()?;
         self.fault(FaultPoint::InPrune);
         let pruned = self.manifest().pruned_before()?.map_or(before, |earlier| earlier.max(before));
@@ -86,7 +90,7 @@ impl Writer {
                 tx.execute("DELETE FROM id_runs WHERE pack = ?1", [&pack.name])?;
                 tx.execute("DELETE FROM packs WHERE name = ?1", [&pack.name])?;
             }
-            insert_ids(tx, ids.pack.as_ref(), &ids.runs, generation)?;
+            ids.iter().try_for_each(|one| insert_ids(tx, one.pack.as_ref(), &one.runs, generation))?;
             let micros = params![before.micros()];
             tx.execute(&format!("DELETE FROM quarantine WHERE file IN ({OLD_FILES})"), micros)?;
             tx.execute("DELETE FROM archive WHERE last < ?1", micros)?;

@@ -50,3 +50,30 @@ fn a_reason_that_quotes_its_record_is_cut() {
     let row = &Reader::open(&store).unwrap().quarantine().unwrap()[0];
     assert!(row.reason.len() < 600, "{}", row.reason);
 }
+
+#[test]
+fn a_long_run_leaves_few_files_at_any_time() {
+    use jitscan::lake::{PartKind, Progress};
+    struct Most<'f>(&'f Path, std::sync::atomic::AtomicUsize);
+    impl Progress for Most<'_> {
+        fn files_found(&self, _files: usize, _bytes: u64) {}
+        fn file_done(&self, _path: &Path, _bytes: u64) {
+            let packs = fs::read_dir(self.0.join("ids")).map_or(0, Iterator::count);
+            self.1.fetch_max(packs, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (all, want, store) = (folder.path().join("logs"), folder.path().join("want"), folder.path().join("store"));
+    logs(&all, 0..800, 10);
+    ingest(&want, &all);
+    let options = IngestOptions { batch_files: 1, compact_over: 4, ..options() };
+    let most = Most(&store, 0.into());
+    ingest_cloudtrail(&store, std::slice::from_ref(&all), &options, &most).unwrap();
+    let most = most.1.into_inner();
+    assert!((5..=9).contains(&most), "{most} packs at a time");
+    assert_eq!(contents(&store), contents(&want));
+    let reader = Reader::open(&store).unwrap();
+    for kind in PartKind::ALL {
+        assert!(reader.parquet_files(kind).len() <= 8, "{kind}");
+    }
+}
