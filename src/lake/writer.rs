@@ -341,8 +341,8 @@ impl Writer {
         archive::insert(&tx, &archived, generation).map_err(&fail)?;
         for (found, _) in files {
             tx.prepare_cached(
-                "UPDATE files SET mtime = ?2, size = ?3,
-                 status = CASE status WHEN 'changing' THEN 'complete' ELSE status END WHERE path = ?1",
+                "UPDATE files SET mtime = ?2, size = ?3, status = CASE status WHEN 'changing' THEN 'complete'
+                 WHEN 'changing_incomplete' THEN 'incomplete' ELSE status END WHERE path = ?1",
             )
             .and_then(|mut update| update.execute(params![path_text(&found.path), found.mtime, signed(found.size)]))
             .map_err(&fail)?;
@@ -455,7 +455,9 @@ fn insert_file(tx: &Transaction<'_>, file: &ChunkFile, own: &Counts, generation:
     }
     let Some(end) = &file.end else {
         // What an earlier reading said of the file no longer fits what is set aside of it.
-        tx.prepare_cached("UPDATE files SET status = 'changing', mtime = -1 WHERE path = ?1")?.execute([path])?;
+        // No file has this time and hash: it is read again, also where it then is what it was before.
+        tx.prepare_cached("UPDATE files SET status = 'changing', mtime = -1, hash = '' WHERE path = ?1")?
+            .execute([path])?;
         return Ok(());
     };
     tx.prepare_cached("DELETE FROM digests WHERE path = ?1")?.execute([path])?;
@@ -500,7 +502,8 @@ fn insert_file(tx: &Transaction<'_>, file: &ChunkFile, own: &Counts, generation:
         sum.first.map(Timestamp::micros),
         sum.last.map(Timestamp::micros),
         match (sum.changing, end.whole) {
-            (true, _) => "changing",
+            (true, true) => "changing",
+            (true, false) => "changing_incomplete",
             (false, true) => "complete",
             (false, false) => "incomplete",
         },
