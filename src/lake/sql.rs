@@ -11,8 +11,6 @@ use super::error::LakeError;
 
 /// Memory that DuckDB may use before it spills to disk. It holds about as much again outside of this account.
 const MEMORY: &str = "384MB";
-/// Folder within a store into which DuckDB spills; empty between runs.
-const SPILL: &str = "spill";
 
 /// Who spills: the writer, of whom there is one, or readers, who must not sweep what the others are using.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +21,7 @@ pub(crate) enum Spill {
 
 impl Spill {
     fn folder(self, store: &Path) -> PathBuf {
-        store.join(SPILL).join(match self {
+        store.join(disk::SPILL).join(match self {
             Self::Writer => "writer",
             Self::Reader => "readers",
         })
@@ -44,9 +42,15 @@ impl Sql {
     /// When the spill folder cannot be made or DuckDB refuses a setting.
     pub(crate) fn open(store: &Path, spill: Spill) -> Result<Self, LakeError> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let own = format!("{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let spill = spill.folder(store).join(own);
-        disk::make_dir(&spill)?;
+        let folder = spill.folder(store);
+        disk::make_dir(&folder)?;
+        // Another process may have this number elsewhere: in another container, or on another machine.
+        let spill = loop {
+            let own = format!("{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+            if let Some(made) = disk::make_new_dir(&folder.join(own))? {
+                break made;
+            }
+        };
         let connection = Connection::open_in_memory().map_err(|e| failed(store, &e))?;
         let settings = format!(
             "SET memory_limit = '{MEMORY}'; SET threads = {}; SET temp_directory = {};

@@ -92,15 +92,17 @@ impl Writer {
     /// Opens a store for writing, making it where there is none, and sweeps what no generation names.
     ///
     /// # Errors
-    /// When another process writes (unless `wait`), the store is newer than this program, the folder holds files in
-    /// the store's places but no store, or the disk refuses.
+    /// When a store cannot stand there, another process writes (unless `wait`), the store is newer than this program, the
+    /// folder holds files in the store's places but no store, or the disk refuses.
     pub fn open(store: &Path, wait: bool, stop: &AtomicBool) -> Result<Self, LakeError> {
-        disk::make_dir(store)?;
+        disk::check_place(store)?;
+        disk::make_durable_dir(store)?;
         for folder in FOLDERS {
             disk::make_dir(&store.join(folder))?;
         }
         let lock = disk::WriteLock::take(store, wait, stop)?;
         let manifest = Manifest::open(store, true)?;
+        disk::sync_dir(store)?;
         super::sql::clear(store, super::sql::Spill::Writer)?;
         let writer = Self { store: store.to_owned(), manifest, fault: None, commits: 0, archive: false, _lock: lock };
         writer.sweep()?;

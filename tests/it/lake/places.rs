@@ -85,3 +85,50 @@ fn folders_that_look_like_columns() {
         assert_clean(store);
     }
 }
+
+#[test]
+fn a_store_within_the_logs_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().canonicalize().unwrap();
+    write_logs(&root.join("logs"));
+    let archive = IngestOptions { archive: true, ..options() };
+    // Beside the logs, below them, and the very folder.
+    for store in [root.join("st"), root.join("logs/st"), root.clone()] {
+        let report = ingest_cloudtrail(&store, std::slice::from_ref(&root), &archive, &Quiet).unwrap();
+        assert_eq!(counts(&report).1, 122, "{}", store.display());
+        let before = contents(&store);
+        fs::write(root.join("logs/new.json"), record(5000)).unwrap();
+        let report = ingest_cloudtrail(&store, std::slice::from_ref(&root), &archive, &Quiet).unwrap();
+        assert_eq!((counts(&report), report.sources[0].lost.len()), ((1, 1, 0, 0, 0), 0), "{}", store.display());
+        assert!(report.sources[0].skipped.contains(&store) && report.sources[0].files == 7, "{report:?}");
+        assert_eq!(contents(&store).events.len(), before.events.len() + 1);
+        fs::remove_file(root.join("logs/new.json")).unwrap();
+    }
+    // What was archived is read where it is named.
+    let other = folder.path().join("other");
+    assert_eq!(counts(&ingest(&other, &root.join("archive"))).1, 123);
+}
+
+#[test]
+fn no_store_is_made_where_nobody_could_read_it() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = tempfile::tempdir().unwrap();
+    let names: [&[u8]; 5] = [b"a[1]", b"a*", b"what?", b"[", b"a\xff"];
+    for name in names {
+        let parent = folder.path().join(std::ffi::OsStr::from_bytes(name));
+        for store in [parent.clone(), parent.join("st")] {
+            let error = Writer::open(&store, false, &Default::default()).unwrap_err();
+            assert!(error.to_string().contains("name another folder"), "{error}");
+            assert!(!parent.exists(), "{error}");
+        }
+    }
+    let store = folder.path().join("it's \"one\" of; -- {these} $x %y ]");
+    ingest(&store, &{
+        logs(&folder.path().join("logs"), 0..30, 10);
+        folder.path().join("logs")
+    });
+    let mut writer = Writer::open(&store, false, &Default::default()).unwrap();
+    writer.compact(Effort::Full, options().now).unwrap();
+    drop(writer);
+    assert_eq!(contents(&store).events.len(), 30);
+}
