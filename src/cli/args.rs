@@ -165,7 +165,7 @@ pub struct IngestLogs {
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Leave out request parameters and response elements: a smaller store, and the same facts, but investigations see
-    /// less
+    /// less. Ingesting the same logs without it later brings nothing back: the events are known
     #[arg(long)]
     pub slim: bool,
     /// Also keep the files that this run reads, unchanged, within the store

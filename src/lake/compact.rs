@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 use rusqlite::params;
@@ -27,9 +28,6 @@ pub(crate) const MERGE_FILES: usize = 128;
 /// Bytes of a full segment, packed: it is sorted in memory, some eight times as large there. DuckDB does not spill the
 /// long texts of events soon enough to sort more within its limit.
 const SEGMENT_BYTES: u64 = 24 << 20;
-
-/// How many times as many files as a run leaves at its end it may make before it merges them.
-const CROWD: usize = 2;
 
 /// How far to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +55,8 @@ pub struct Compacted {
     pub generation: i64,
     /// A row for each kind of file that the store has: the Parquet kinds, then the id packs.
     pub kinds: Vec<CompactedKind>,
+    /// It was asked to stop before the end.
+    pub interrupted: bool,
 }
 
 /// What a compaction did to one kind of file.
@@ -158,9 +158,17 @@ impl Writer {
     /// When a file of the store is not what was written, or the store cannot be read or written. It then stands at its
     /// last complete generation.
     pub fn compact(&mut self, effort: Effort, now: Timestamp) -> Result<Compacted, LakeError> {
+        self.compact_until(effort, now, &AtomicBool::new(false))
+    }
+
+    /// As [`Writer::compact`], until told to stop: what is merged by then becomes part of the store.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn compact_until(&mut self, effort: Effort, now: Timestamp, stop: &AtomicBool) -> Result<Compacted, LakeError> {
         let before = sizes(self.manifest())?;
         // What was too many files for one merge becomes few enough for the next.
-        while self.compact_once(effort, now)? {}
+        while self.compact_once(effort, now, stop)? {}
         let after = sizes(self.manifest())?;
         let kinds = before.iter().map(|((at, kind), old)| {
             let new = after.get(&(*at, *kind)).copied().unwrap_or_default();
@@ -168,13 +176,18 @@ impl Writer {
                 std::array::from_fn(|n| [old, &new].map(|size| size.get(n).copied().unwrap_or(0)));
             CompactedKind { kind, files, rows, bytes }
         });
-        Ok(Compacted { generation: self.manifest().generation()?, kinds: kinds.collect() })
+        let interrupted = stop.load(Ordering::Relaxed);
+        Ok(Compacted { generation: self.manifest().generation()?, kinds: kinds.collect(), interrupted })
     }
 
     /// One generation of merging; whether there may be more to merge.
-    fn compact_once(&mut self, effort: Effort, now: Timestamp) -> Result<bool, LakeError> {
-        let groups = groups(self.manifest().parts()?, effort);
-        let packs = self.small_packs(effort)?;
+    fn compact_once(&mut self, effort: Effort, now: Timestamp, stop: &AtomicBool) -> Result<bool, LakeError> {
+        let stopped = || stop.load(Ordering::Relaxed);
+        if stopped() {
+            return Ok(false);
+        }
+        let mut groups = groups(self.manifest().parts()?, effort);
+        let mut packs = self.small_packs(effort)?;
         if groups.is_empty() && packs.is_empty() {
             return Ok(false);
         }
@@ -183,13 +196,21 @@ impl Writer {
         if !groups.is_empty() {
             let sql = Sql::open(self.store(), Spill::Writer)?;
             for (at, (kind, month, parts)) in groups.iter().enumerate() {
+                if stopped() {
+                    break;
+                }
                 written.push(self.merge(&sql, *kind, month, parts, at, generation)?);
             }
         }
         let mut merged = Vec::with_capacity(packs.len());
         for (at, group) in packs.iter().enumerate() {
+            if stopped() {
+                break;
+            }
             merged.push(self.merge_packs(group, None, generation, at)?);
         }
+        groups.truncate(written.len());
+        packs.truncate(merged.len());
         self.sync_folders()?;
         self.fault(FaultPoint::InCompaction);
         let replaced: Vec<&Part> = groups.iter().flat_map(|(_, _, parts)| parts).collect();
@@ -250,7 +271,7 @@ impl Writer {
         Ok(groups)
     }
 
-    /// Whether files of a kind and month, or id packs, are so many that a long run should merge them before it ends.
+    /// Whether files of a kind and month, or id packs, are more than so many, apart from those that are full.
     ///
     /// # Errors
     /// When the manifest cannot be read.
@@ -265,6 +286,6 @@ impl Writer {
                 |row| row.get(0),
             )
             .map_err(manifest.fail())?;
-        Ok(u64::try_from(most).unwrap_or(0) > few.saturating_mul(CROWD) as u64)
+        Ok(u64::try_from(most).unwrap_or(0) > few.max(1) as u64)
     }
 }

@@ -20,6 +20,8 @@ use crate::model::time::Timestamp;
 const GZIP_RATIO: u64 = 12;
 /// Text of a batch that is worth a further chunk: every chunk becomes files of its own.
 const MIN_CHUNK_BYTES: u64 = 8 << 20;
+/// How many times as many files of a kind as a run leaves at its end it may make before it merges them.
+const CROWD: usize = 2;
 /// Bytes that a chunk gains before the others of its batch are told.
 const TELL_BYTES: usize = 64 << 10;
 
@@ -140,6 +142,8 @@ pub struct SourceRow {
     pub conflicts: u64,
     /// Stretches set aside.
     pub quarantined: u64,
+    /// Records that lie before what was pruned: they are left out, and are not among those read.
+    pub pruned: u64,
     /// Files that end in the middle; a whole version will be read again.
     pub incomplete: u64,
     /// Files that changed while they were read; they will be read again.
@@ -194,8 +198,7 @@ pub fn ingest_cloudtrail(
         .map_err(|e| LakeError::Threads { threads: options.threads, reason: e.to_string() })?;
     pool.install(|| {
         let mut run = Run::plan(&writer, paths, listings, options, progress)?;
-        let done =
-            run.read_all(&mut writer).and_then(|()| writer.compact(Effort::Needed(options.compact_over), options.now));
+        let done = run.read_all(&mut writer).and_then(|()| run.relieve(&mut writer, 1));
         if let Err(error) = done {
             // Frees what the failed commit wrote: the disk may be full. The first error is the one that counts.
             let _ = writer.sweep();
@@ -288,7 +291,7 @@ impl<'o> Run<'o> {
             }
             if job.text_bytes() > self.options.large_bytes {
                 self.read_large(&job, writer)?;
-                self.relieve(writer)?;
+                self.relieve(writer, CROWD)?;
                 continue;
             }
             let mut bytes = job.text_bytes();
@@ -307,16 +310,17 @@ impl<'o> Run<'o> {
             if self.report.interrupted {
                 return Ok(());
             }
-            self.relieve(writer)?;
+            self.relieve(writer, CROWD)?;
         }
         Ok(())
     }
 
     /// Merges files in the midst of a long run, so that commits, listings and queries stay what they are however much
     /// comes in.
-    fn relieve(&self, writer: &mut Writer) -> Result<(), LakeError> {
-        if writer.is_crowded(self.options.compact_over)? {
-            writer.compact(Effort::Needed(self.options.compact_over), self.options.now)?;
+    fn relieve(&self, writer: &mut Writer, crowd: usize) -> Result<(), LakeError> {
+        let few = self.options.compact_over;
+        if !self.stopped() && writer.is_crowded(few.saturating_mul(crowd))? {
+            writer.compact_until(Effort::Needed(few), self.options.now, &self.options.stop)?;
         }
         Ok(())
     }
@@ -418,6 +422,7 @@ impl<'o> Run<'o> {
         row.duplicates += own.duplicates;
         row.conflicts += own.conflicts;
         row.quarantined += own.quarantined;
+        row.pruned += own.pruned;
         if let Some(end) = end {
             row.new_files += 1;
             row.incomplete += u64::from(!end.whole);

@@ -123,7 +123,8 @@ impl Check<'_> {
         // What a prune removed is gone as a whole.
         let wrong = self.list_with(
             "SELECT path, quarantined, found FROM (
-                 SELECT path, quarantined, coalesce(last, delivered) AS spoke,
+                 SELECT path, quarantined, coalesce(last, delivered,
+                            (SELECT committed_at FROM generations WHERE id = files.generation)) AS spoke,
                         (SELECT count(*) FROM quarantine WHERE file = path) AS found
                  FROM files WHERE status NOT LIKE 'changing%')
              WHERE found <> quarantined AND NOT (found = 0 AND spoke IS NOT NULL AND spoke < ?1) ORDER BY path",
