@@ -165,7 +165,7 @@ pub struct IngestLogs {
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Leave out request parameters and response elements: a smaller store, and the same facts, but investigations see
-    /// less
+    /// less. Ingesting the same logs without it later brings nothing back: the events are known
     #[arg(long)]
     pub slim: bool,
     /// The exports given (query results, log groups, LookupEvents) hold every event of their span: they count as coverage

@@ -66,7 +66,8 @@ fn keep_one(store: &Path, name: &str, same: &[&Original<'_>]) -> Result<Vec<Arch
 pub(crate) fn insert(tx: &Transaction<'_>, all: &[Archived], generation: i64) -> rusqlite::Result<()> {
     let mut statement = tx.prepare_cached(
         "INSERT INTO archive (path, hash, name, bytes, last, generation)
-         VALUES (?1, ?2, ?3, ?4, coalesce(?5, (SELECT coalesce(last, delivered) FROM files WHERE path = ?1)), ?6)
+         VALUES (?1, ?2, ?3, ?4, coalesce(?5, (SELECT max(last) FROM digests WHERE path = ?1),
+                 (SELECT coalesce(last, delivered) FROM files WHERE path = ?1)), ?6)
          ON CONFLICT (path, hash) DO NOTHING",
     )?;
     for one in all {

@@ -24,6 +24,16 @@ use crate::model::time::Timestamp;
 use crate::usage::fold::SessionId;
 use add::{Effect, Known};
 
+/// Bytes that a chunk holds at most, whatever limit a caller sets: places within its texts have 32 bits. Far above it
+/// stands what one record can add.
+pub(crate) const MAX_CHUNK_BYTES: usize = 1 << 30;
+/// Bytes of a record, at most, for each that it adds to the texts of a chunk: lists of its resources, written as JSON.
+const RECORD_FACTOR: usize = 16;
+/// Bytes of the reason for which a record was set aside that are kept: it may quote the record.
+const MAX_REASON: usize = 512;
+/// What an identity takes beside its text, roughly: its fields, and its places in tables.
+const IDENTITY_BYTES: usize = size_of::<(SessionId, Identity)>() + 64;
+
 /// A stretch of a chunk's long texts.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Span {
@@ -145,6 +155,21 @@ struct Identities {
 }
 
 impl Identities {
+    /// Bytes held, roughly: the text of an identity, and its fields.
+    fn bytes(&self) -> usize {
+        2 * self.raw.len() + self.seen.len() * 32 + self.list.len() * IDENTITY_BYTES
+    }
+
+    /// Takes back all but the first texts and identities.
+    fn truncate(&mut self, raw: usize, seen: usize, list: usize) {
+        self.raw.truncate(raw);
+        self.seen.truncate(seen);
+        self.list.truncate(list);
+        self.table.retain(|at| (*at as usize) < seen);
+        self.by_id.retain(|_, session| (*session as usize) < list);
+        self.latest = 0;
+    }
+
     /// The session and the hash of an identity's text.
     fn of(&mut self, value: Option<Value<'_>>, hasher: &mut Hasher) -> Result<(u32, u64), String> {
         let text = value.map(Value::raw).unwrap_or_default();
@@ -195,6 +220,22 @@ fn written(text: &mut String, write: impl FnOnce(&mut String)) -> Span {
     Span { at, len: text.len() as u32 - at }
 }
 
+/// How much a chunk held when its last file began.
+#[derive(Clone, Copy, Debug, Default)]
+struct Mark {
+    rows: usize,
+    symbols: usize,
+    variants: usize,
+    targets: usize,
+    target_keys: usize,
+    texts: usize,
+    noted: usize,
+    bad_bytes: usize,
+    noted_bytes: usize,
+    /// Text, texts and identities of sessions.
+    identities: (usize, usize, usize),
+}
+
 /// Events of some files.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
@@ -210,6 +251,8 @@ pub(crate) struct Chunk {
     /// The user says that exports are complete.
     declared: bool,
     bad_bytes: usize,
+    noted_bytes: usize,
+    mark: Mark,
     texts: String,
     target_keys: Symbols,
     identities: Identities,
@@ -259,9 +302,11 @@ impl Chunk {
         self.texts.len()
             + self.symbols.bytes()
             + self.target_keys.bytes()
-            + self.identities.raw.len()
+            + self.targets.len() * size_of::<Targets>()
+            + self.identities.bytes()
             + self.rows.len() * size_of::<Row>()
             + self.bad_bytes
+            + self.noted_bytes
     }
 
     /// Begins a file; what is added belongs to it.
@@ -272,6 +317,18 @@ impl Chunk {
     /// Goes on with a file of which parts are committed.
     pub(crate) fn resume(&mut self, found: &Found, job: usize, before: Counts, fresh: bool) {
         let path = path_text(&found.path);
+        self.mark = Mark {
+            rows: self.rows.len(),
+            symbols: self.symbols.len(),
+            variants: self.variants.all().len(),
+            targets: self.targets.len(),
+            target_keys: self.target_keys.len(),
+            texts: self.texts.len(),
+            noted: self.noted.len(),
+            bad_bytes: self.bad_bytes,
+            noted_bytes: self.noted_bytes,
+            identities: (self.identities.raw.len(), self.identities.seen.len(), self.identities.list.len()),
+        };
         self.files.push(ChunkFile {
             found: found.clone(),
             path,
@@ -291,18 +348,28 @@ impl Chunk {
         }
     }
 
-    /// Takes back the file begun last, with all its events.
+    /// Takes back the file begun last, with all its events and texts.
     pub(crate) fn forget(&mut self) -> Option<ChunkFile> {
         let file = self.files.pop()?;
-        let index = self.files.len() as u32;
-        let keep = self.rows.partition_point(|row| row.file < index);
-        self.rows.truncate(keep);
-        self.noted.retain(|(row, _)| (*row as usize) < keep);
+        let mark = self.mark;
+        self.rows.truncate(mark.rows);
+        self.symbols.truncate(mark.symbols);
+        self.variants.truncate(mark.variants);
+        self.targets.truncate(mark.targets);
+        self.target_keys.truncate(mark.target_keys);
+        self.texts.truncate(mark.texts);
+        self.noted.truncate(mark.noted);
+        (self.bad_bytes, self.noted_bytes) = (mark.bad_bytes, mark.noted_bytes);
+        let (raw, seen, list) = mark.identities;
+        self.identities.truncate(raw, seen, list);
+        // They name symbols and sessions that may be gone.
+        self.effects.clear();
         Some(file)
     }
 
-    pub(crate) fn bad(&mut self, bad: Bad) {
-        self.bad_bytes += size_of::<Bad>() + bad.raw.as_ref().map_or(0, Vec::len);
+    pub(crate) fn bad(&mut self, mut bad: Bad) {
+        cut(&mut bad.reason, MAX_REASON);
+        self.bad_bytes += size_of::<Bad>() + bad.reason.len() + bad.raw.as_ref().map_or(0, Vec::len);
         if let Some(file) = self.files.last_mut() {
             file.bad.push(bad);
         }
@@ -481,6 +548,18 @@ impl Chunk {
 impl Span {
     pub(crate) fn is_empty(self) -> bool {
         self.len == 0
+    }
+}
+
+/// Cuts a text to so many bytes, at the end of a character.
+fn cut(text: &mut String, most: usize) {
+    if text.len() > most {
+        let mut end = most;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push('…');
     }
 }
 

@@ -5,14 +5,18 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
+use rusqlite::params;
 
 use super::disk;
 use super::error::LakeError;
 use super::ids::ENTRY_BYTES;
 use super::ingest::FaultPoint;
-use super::manifest::{Manifest, Pack, Part, insert_part};
+use super::manifest::{Manifest, Pack, Part, insert_part, signed};
+use super::merge;
+use super::packs::{self, PACK_BYTES};
 use super::parts::part_name;
 use super::schema::PartKind;
 use super::sql::{Spill, Sql, files};
@@ -24,8 +28,6 @@ pub(crate) const MERGE_FILES: usize = 128;
 /// Bytes of a full segment, packed: it is sorted in memory, some eight times as large there. DuckDB does not spill the
 /// long texts of events soon enough to sort more within its limit.
 const SEGMENT_BYTES: u64 = 24 << 20;
-/// Id packs larger than this are left as they are.
-const PACK_BYTES: u64 = 256 << 20;
 
 /// How far to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +55,8 @@ pub struct Compacted {
     pub generation: i64,
     /// A row for each kind of file that the store has: the Parquet kinds, then the id packs.
     pub kinds: Vec<CompactedKind>,
+    /// It was asked to stop before the end.
+    pub interrupted: bool,
 }
 
 /// What a compaction did to one kind of file.
@@ -88,35 +92,6 @@ fn sizes(manifest: &Manifest) -> Result<BTreeMap<(usize, &'static str), [u64; 3]
     Ok(sizes)
 }
 
-/// How rows of a kind with the same key become one. The columns are those of `lake::schema`.
-pub(crate) fn query(kind: PartKind, from: &str) -> String {
-    match kind {
-        PartKind::Events => {
-            format!("SELECT * FROM {from} ORDER BY account, time, event_id, content_core, content_whole")
-        }
-        PartKind::Usage => format!(
-            "SELECT session, source, name, version_id, tags, roles, refused, category, resource, outcome, account,
-             region, day, shared, sum(count)::BIGINT AS count, min(first) AS first, max(last) AS last,
-             bit_or(slots_0) AS slots_0, bit_or(slots_1) AS slots_1, bit_or(slots_2) AS slots_2,
-             bit_or(slots_3) AS slots_3, bit_or(slots_4) AS slots_4
-             FROM {from} GROUP BY ALL ORDER BY ALL"
-        ),
-        PartKind::Shapes => format!(
-            "SELECT session, source, name, version_id, tags, roles, refused, resources, outcome, account, region,
-             context, shared, inexact, sum(count)::BIGINT AS count, min(first) AS first, max(last) AS last,
-             arg_min(example, (example_time, example)) AS example, min(example_time) AS example_time
-             FROM {from} GROUP BY ALL ORDER BY ALL"
-        ),
-        PartKind::Coverage => format!(
-            "SELECT account, region, hour, category, sum(count)::BIGINT AS count, sum(whole)::BIGINT AS whole
-             FROM {from} GROUP BY ALL ORDER BY ALL"
-        ),
-        PartKind::Sessions | PartKind::Issued | PartKind::TrailCalls => {
-            format!("SELECT DISTINCT * FROM {from} ORDER BY ALL")
-        }
-    }
-}
-
 /// Compares parts with what the manifest says of them.
 ///
 /// # Errors
@@ -138,6 +113,8 @@ fn groups(parts: Vec<Part>, effort: Effort) -> Vec<(PartKind, String, Vec<Part>)
     for ((kind, month, _), mut parts) in kinds {
         if kind == PartKind::Events {
             parts.retain(|part| part.bytes < SEGMENT_BYTES / 2);
+        } else if effort != Effort::Full {
+            leave_large(&mut parts);
         }
         if !effort.merges(parts.len()) {
             continue;
@@ -159,6 +136,21 @@ fn groups(parts: Vec<Part>, effort: Effort) -> Vec<(PartKind, String, Vec<Part>)
     out
 }
 
+/// Leaves out parts that are larger than all smaller ones together: writing them anew for the sake of those would cost
+/// more with every run. So there are some few of them, each twice as large as the one before.
+fn leave_large(parts: &mut Vec<Part>) {
+    parts.sort_by(|a, b| (a.bytes, &a.name).cmp(&(b.bytes, &b.name)));
+    let mut sum = 0u64;
+    let mut keep = 0;
+    for (at, part) in parts.iter().enumerate() {
+        if part.bytes <= sum.saturating_mul(2) || at == 0 {
+            keep = at + 1;
+        }
+        sum = sum.saturating_add(part.bytes);
+    }
+    parts.truncate(keep);
+}
+
 impl Writer {
     /// Merges files, and sweeps what they replace.
     ///
@@ -166,9 +158,17 @@ impl Writer {
     /// When a file of the store is not what was written, or the store cannot be read or written. It then stands at its
     /// last complete generation.
     pub fn compact(&mut self, effort: Effort, now: Timestamp) -> Result<Compacted, LakeError> {
+        self.compact_until(effort, now, &AtomicBool::new(false))
+    }
+
+    /// As [`Writer::compact`], until told to stop: what is merged by then becomes part of the store.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn compact_until(&mut self, effort: Effort, now: Timestamp, stop: &AtomicBool) -> Result<Compacted, LakeError> {
         let before = sizes(self.manifest())?;
         // What was too many files for one merge becomes few enough for the next.
-        while self.compact_once(effort, now)? {}
+        while self.compact_once(effort, now, stop)? {}
         let after = sizes(self.manifest())?;
         let kinds = before.iter().map(|((at, kind), old)| {
             let new = after.get(&(*at, *kind)).copied().unwrap_or_default();
@@ -176,13 +176,18 @@ impl Writer {
                 std::array::from_fn(|n| [old, &new].map(|size| size.get(n).copied().unwrap_or(0)));
             CompactedKind { kind, files, rows, bytes }
         });
-        Ok(Compacted { generation: self.manifest().generation()?, kinds: kinds.collect() })
+        let interrupted = stop.load(Ordering::Relaxed);
+        Ok(Compacted { generation: self.manifest().generation()?, kinds: kinds.collect(), interrupted })
     }
 
     /// One generation of merging; whether there may be more to merge.
-    fn compact_once(&mut self, effort: Effort, now: Timestamp) -> Result<bool, LakeError> {
-        let groups = groups(self.manifest().parts()?, effort);
-        let packs = self.small_packs(effort)?;
+    fn compact_once(&mut self, effort: Effort, now: Timestamp, stop: &AtomicBool) -> Result<bool, LakeError> {
+        let stopped = || stop.load(Ordering::Relaxed);
+        if stopped() {
+            return Ok(false);
+        }
+        let mut groups = groups(self.manifest().parts()?, effort);
+        let mut packs = self.small_packs(effort)?;
         if groups.is_empty() && packs.is_empty() {
             return Ok(false);
         }
@@ -191,10 +196,21 @@ impl Writer {
         if !groups.is_empty() {
             let sql = Sql::open(self.store(), Spill::Writer)?;
             for (at, (kind, month, parts)) in groups.iter().enumerate() {
+                if stopped() {
+                    break;
+                }
                 written.push(self.merge(&sql, *kind, month, parts, at, generation)?);
             }
         }
-        let merged = self.merge_packs(&packs, None, generation)?;
+        let mut merged = Vec::with_capacity(packs.len());
+        for (at, group) in packs.iter().enumerate() {
+            if stopped() {
+                break;
+            }
+            merged.push(self.merge_packs(group, None, generation, at)?);
+        }
+        groups.truncate(written.len());
+        packs.truncate(merged.len());
         self.sync_folders()?;
         self.fault(FaultPoint::InCompaction);
         let replaced: Vec<&Part> = groups.iter().flat_map(|(_, _, parts)| parts).collect();
@@ -202,11 +218,11 @@ impl Writer {
             for part in &replaced {
                 tx.execute("DELETE FROM parts WHERE name = ?1", [&part.name])?;
             }
-            for pack in &packs {
+            for pack in packs.iter().flatten() {
                 tx.execute("DELETE FROM id_runs WHERE pack = ?1", [&pack.name])?;
                 tx.execute("DELETE FROM packs WHERE name = ?1", [&pack.name])?;
             }
-            insert_ids(tx, merged.pack.as_ref(), &merged.runs, generation)?;
+            merged.iter().try_for_each(|one| insert_ids(tx, one.pack.as_ref(), &one.runs, generation))?;
             written.iter().try_for_each(|part| insert_part(tx, part))
         })?;
         self.sweep()?;
@@ -227,18 +243,7 @@ impl Writer {
         let name = part_name(kind, month, at, generation);
         let path = self.store().join(&name);
         let from = files(self.store(), parts.iter().map(|part| part.name.as_str()))?;
-        let rows = sql.copy(&query(kind, &from), &path)?;
-        let counted = match kind {
-            PartKind::Usage | PartKind::Shapes | PartKind::Coverage => "sum(count)",
-            PartKind::Events => "count(*)",
-            PartKind::Sessions | PartKind::Issued | PartKind::TrailCalls => "0",
-        };
-        let count = |of: &str| sql.integers(&format!("SELECT ({counted})::BIGINT FROM {of} LIMIT 1"), &path);
-        let ([old], [new]) = (count(&from)?, count(&files(self.store(), std::iter::once(name.as_str()))?)?);
-        if old != new {
-            let reason = format!("merging gave {new} {kind} of {old}: nothing was replaced");
-            return Err(LakeError::Damaged { path, reason });
-        }
+        let rows = merge::copy(sql, kind, &from, &path)?;
         let (hash, bytes) = disk::hash_file(&path)?;
         Ok(Part {
             kind: kind.as_str().to_owned(),
@@ -254,19 +259,33 @@ impl Writer {
         })
     }
 
-    /// Packs that are worth merging, in the order of their names.
-    fn small_packs(&self, effort: Effort) -> Result<Vec<Pack>, LakeError> {
-        let mut sum = 0;
+    /// Packs that are worth merging, in the order of their names, each group into one.
+    fn small_packs(&self, effort: Effort) -> Result<Vec<Vec<Pack>>, LakeError> {
         let mut packs = self.manifest().packs()?;
-        packs.sort_by(|a, b| (a.bytes, &a.name).cmp(&(b.bytes, &b.name)));
-        packs.retain(|pack| {
-            sum += pack.bytes;
-            sum <= PACK_BYTES
-        });
+        packs.retain(|pack| pack.bytes < PACK_BYTES / 2);
         if !effort.merges(packs.len()) {
             return Ok(Vec::new());
         }
-        packs.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(packs)
+        let mut groups = packs::groups(packs, usize::MAX);
+        groups.retain(|group| group.len() > 1);
+        Ok(groups)
+    }
+
+    /// Whether files of a kind and month, or id packs, are more than so many, apart from those that are full.
+    ///
+    /// # Errors
+    /// When the manifest cannot be read.
+    pub(crate) fn is_crowded(&self, few: usize) -> Result<bool, LakeError> {
+        let manifest = self.manifest();
+        let most: i64 = manifest
+            .connection
+            .query_row(
+                "SELECT max((SELECT count(*) FROM packs WHERE bytes < ?2), coalesce(max(n), 0)) FROM (
+                     SELECT count(*) AS n FROM parts WHERE kind <> ?3 OR bytes < ?1 GROUP BY kind, month)",
+                params![signed(SEGMENT_BYTES / 2), signed(PACK_BYTES / 2), PartKind::Events.as_str()],
+                |row| row.get(0),
+            )
+            .map_err(manifest.fail())?;
+        Ok(u64::try_from(most).unwrap_or(0) > few.max(1) as u64)
     }
 }

@@ -23,6 +23,45 @@ const PIECE_BYTES: usize = 1 << 20;
 /// Longest part of a file name's extension that is kept.
 const EXTENSION_CHARS: usize = 8;
 
+/// The manifest's database.
+pub(crate) const MANIFEST: &str = "manifest.sqlite";
+/// Held by the writer, and by readers.
+const LOCKS: [&str; 2] = ["writer.lock", "readers.lock"];
+/// Folder within a store into which DuckDB spills; empty between runs.
+pub(crate) const SPILL: &str = "spill";
+
+/// Whether a folder is a store.
+pub(crate) fn is_store(path: &Path) -> bool {
+    path.join(MANIFEST).is_file() && path.join("segments").is_dir() && path.join("ids").is_dir()
+}
+
+/// Whether a name stands directly in a store and is the store's own.
+pub(crate) fn is_of_store(name: &std::ffi::OsStr) -> bool {
+    name.to_str().is_some_and(|name| {
+        FOLDERS.contains(&name) || LOCKS.contains(&name) || name == SPILL || name.starts_with(MANIFEST)
+    })
+}
+
+/// Files and folders that stand directly in a store, as far as they are there.
+pub(crate) fn of_store(store: &Path) -> Vec<PathBuf> {
+    let side = ["-wal", "-shm"].map(|end| format!("{MANIFEST}{end}"));
+    let names = FOLDERS.iter().chain(&LOCKS).chain([&MANIFEST, &SPILL]).map(|name| store.join(name));
+    let all = names.chain(side.iter().map(|name| store.join(name)));
+    all.filter(|path| std::fs::symlink_metadata(path).is_ok()).collect()
+}
+
+/// Refuses a place for a store that DuckDB, which reads its files, cannot name.
+///
+/// # Errors
+/// When the path has `*`, `?` or `[`, which DuckDB takes for patterns, or is not UTF-8.
+pub(crate) fn check_place(store: &Path) -> Result<(), LakeError> {
+    let absolute = std::path::absolute(store).map_err(|e| LakeError::io("find", store, e))?;
+    match absolute.to_str() {
+        Some(text) if !text.contains(['*', '?', '[', '\0']) => Ok(()),
+        _ => Err(LakeError::Place { path: absolute }),
+    }
+}
+
 /// Whether any of the store's folders holds anything.
 pub(crate) fn holds_files(store: &Path) -> Result<bool, LakeError> {
     for folder in FOLDERS {
@@ -125,6 +164,23 @@ fn copy_pieces(source: &mut File, to: &Path) -> Result<Option<(String, u64)>, La
 /// Makes a folder (0700) with its parents.
 pub(crate) fn make_dir(path: &Path) -> Result<(), LakeError> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| LakeError::io("create", path, e))
+}
+
+/// Makes a folder (0700) that is not there; none where it is.
+pub(crate) fn make_new_dir(path: &Path) -> Result<Option<PathBuf>, LakeError> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => Ok(Some(path.to_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(None),
+        Err(error) => Err(LakeError::io("create", path, error)),
+    }
+}
+
+/// Makes a folder (0700) with its parents, durable: the names of all that were new are synced.
+pub(crate) fn make_durable_dir(path: &Path) -> Result<(), LakeError> {
+    let absolute = std::path::absolute(path).map_err(|e| LakeError::io("find", path, e))?;
+    let new: Vec<&Path> = absolute.ancestors().take_while(|folder| !folder.exists()).collect();
+    make_dir(&absolute)?;
+    new.iter().filter_map(|folder| folder.parent()).try_for_each(sync_dir)
 }
 
 /// Makes what was renamed or removed within a folder durable.

@@ -83,6 +83,15 @@ pub enum LakeError {
         /// The format known here.
         known: u32,
     },
+    /// A store cannot stand there.
+    #[error(
+        "a store cannot stand at {}: the path must be UTF-8 and without `*`, `?` and `[`, which DuckDB takes for \
+         patterns; name another folder", path.display()
+    )]
+    Place {
+        /// Where it was to stand.
+        path: PathBuf,
+    },
     /// There is no store.
     #[error("there is no store at {path}; ingest something first, or name another with --store")]
     Missing {

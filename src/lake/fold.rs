@@ -59,6 +59,19 @@ pub(crate) enum Noted {
     Trail { request: String, response: String },
 }
 
+impl Noted {
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::Issued { access_key, session_principal_id, role_arn } => {
+                    access_key.len() + session_principal_id.len() + role_arn.len()
+                }
+                Self::Trail { request, response } => request.len() + response.len(),
+            }
+    }
+}
+
 /// What an event says beside its call, where it says anything.
 pub(crate) fn noted(record: &Record<'_>) -> Option<Noted> {
     let raw = |value: Option<Value<'_>>| value.map(Value::raw).unwrap_or_default().to_owned();

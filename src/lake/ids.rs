@@ -70,6 +70,15 @@ pub(crate) enum Class {
     Duplicate,
     /// Same id as one that is stored, other content: stored too.
     Conflict,
+    /// It lies before what was pruned.
+    Pruned,
+}
+
+impl Class {
+    /// Whether an event of this class becomes part of the store.
+    pub(crate) fn is_stored(self) -> bool {
+        matches!(self, Self::New | Self::Conflict)
+    }
 }
 
 /// Known entries of one cell, from several sorted runs.

@@ -1,13 +1,13 @@
 //! Reads CloudTrail logs into a store: what is new, in batches, each batch one generation.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::chunk::{Chunk, Origin};
+use super::chunk::{Chunk, MAX_CHUNK_BYTES, Origin};
 use super::compact::Effort;
 use super::error::LakeError;
 use super::source::find::{Found, Listing, find};
@@ -20,6 +20,10 @@ use crate::model::time::Timestamp;
 const GZIP_RATIO: u64 = 12;
 /// Text of a batch that is worth a further chunk: every chunk becomes files of its own.
 const MIN_CHUNK_BYTES: u64 = 8 << 20;
+/// How many times as many files of a kind as a run leaves at its end it may make before it merges them.
+const CROWD: usize = 2;
+/// Bytes that a chunk gains before the others of its batch are told.
+const TELL_BYTES: usize = 64 << 10;
 
 /// How to ingest.
 #[derive(Clone, Debug)]
@@ -141,6 +145,8 @@ pub struct SourceRow {
     pub conflicts: u64,
     /// Stretches set aside.
     pub quarantined: u64,
+    /// Records that lie before what was pruned: they are left out, and are not among those read.
+    pub pruned: u64,
     /// Files that end in the middle; a whole version will be read again.
     pub incomplete: u64,
     /// Files that changed while they were read; they will be read again.
@@ -195,8 +201,7 @@ pub fn ingest_cloudtrail(
         .map_err(|e| LakeError::Threads { threads: options.threads, reason: e.to_string() })?;
     pool.install(|| {
         let mut run = Run::plan(&writer, paths, listings, options, progress)?;
-        let done =
-            run.read_all(&mut writer).and_then(|()| writer.compact(Effort::Needed(options.compact_over), options.now));
+        let done = run.read_all(&mut writer).and_then(|()| run.relieve(&mut writer, 1));
         if let Err(error) = done {
             // Frees what the failed commit wrote: the disk may be full. The first error is the one that counts.
             let _ = writer.sweep();
@@ -235,6 +240,8 @@ enum Outcome {
     Unchanged,
     /// It has to be read in parts.
     Large,
+    /// There was no room left beside the files before it.
+    Later,
     Read,
 }
 
@@ -281,43 +288,58 @@ impl<'o> Run<'o> {
     }
 
     fn read_all(&mut self, writer: &mut Writer) -> Result<(), LakeError> {
-        let mut jobs = std::mem::take(&mut self.jobs).into_iter().peekable();
-        while let Some(job) = jobs.next() {
+        let mut jobs: VecDeque<Job> = std::mem::take(&mut self.jobs).into();
+        while let Some(job) = jobs.pop_front() {
             if self.stopped() {
                 self.report.interrupted = true;
                 return Ok(());
             }
             if job.text_bytes() > self.options.large_bytes {
                 self.read_large(&job, writer)?;
+                self.relieve(writer, CROWD)?;
                 continue;
             }
             let mut bytes = job.text_bytes();
             let mut batch = vec![job];
             while batch.len() < self.options.batch_files
-                && let Some(next) = jobs.next_if(|next| {
-                    next.text_bytes() <= self.options.large_bytes
-                        && bytes + next.text_bytes() <= self.options.batch_bytes
-                })
+                && let Some(next) = jobs.front().map(Job::text_bytes)
+                && next <= self.options.large_bytes
+                && bytes + next <= self.options.batch_bytes
             {
-                bytes += next.text_bytes();
-                batch.push(next);
+                bytes += next;
+                batch.extend(jobs.pop_front());
             }
-            self.read_batch(batch, writer)?;
+            for later in self.read_batch(batch, writer)?.into_iter().rev() {
+                jobs.push_front(later);
+            }
             if self.report.interrupted {
                 return Ok(());
             }
+            self.relieve(writer, CROWD)?;
         }
         Ok(())
     }
 
-    fn read_batch(&mut self, jobs: Vec<Job>, writer: &mut Writer) -> Result<(), LakeError> {
+    /// Merges files in the midst of a long run, so that commits, listings and queries stay what they are however much
+    /// comes in.
+    fn relieve(&self, writer: &mut Writer, crowd: usize) -> Result<(), LakeError> {
+        let few = self.options.compact_over;
+        if !self.stopped() && writer.is_crowded(few.saturating_mul(crowd))? {
+            writer.compact_until(Effort::Needed(few), self.options.now, &self.options.stop)?;
+        }
+        Ok(())
+    }
+
+    /// Reads files and commits them; returns those for which there was no room. There is for the first.
+    fn read_batch(&mut self, jobs: Vec<Job>, writer: &mut Writer) -> Result<Vec<Job>, LakeError> {
         let next = AtomicUsize::new(0);
         let bytes: u64 = jobs.iter().map(Job::text_bytes).sum();
         let chunks = (bytes / MIN_CHUNK_BYTES).clamp(1, rayon::current_num_threads() as u64) as usize;
+        let budget = Budget::new(self.options);
         let read: Vec<(Chunk, Vec<(usize, Outcome)>)> =
-            (0..chunks).into_par_iter().with_max_len(1).map(|_| self.fill(&jobs, &next)).collect();
+            (0..chunks).into_par_iter().with_max_len(1).map(|_| self.fill(&jobs, &next, &budget)).collect();
         let mut chunks = Vec::with_capacity(read.len());
-        let (mut touched, mut large) = (Vec::new(), Vec::new());
+        let (mut touched, mut large, mut later) = (Vec::new(), Vec::new(), BTreeSet::new());
         for (chunk, outcomes) in read {
             for (at, outcome) in outcomes {
                 let Some(job) = jobs.get(at) else { continue };
@@ -326,13 +348,14 @@ impl<'o> Run<'o> {
                     Outcome::Lost(reason) => self.lose(job, reason),
                     Outcome::Unchanged => touched.push((job.found.clone(), job.known_hash.clone().unwrap_or_default())),
                     Outcome::Large => large.push(at),
+                    Outcome::Later => drop(later.insert(at)),
                     Outcome::Read => {}
                 }
             }
             chunks.push(chunk);
         }
         if self.report.interrupted {
-            return Ok(());
+            return Ok(Vec::new());
         }
         if !touched.is_empty() {
             writer.touch(&touched)?;
@@ -346,18 +369,22 @@ impl<'o> Run<'o> {
         }
         drop(chunks);
         large.sort_unstable();
-        large.into_iter().filter_map(|at| jobs.get(at)).try_for_each(|job| self.read_large(job, writer))
+        large.into_iter().filter_map(|at| jobs.get(at)).try_for_each(|job| self.read_large(job, writer))?;
+        let taken = next.into_inner();
+        let left = jobs.into_iter().enumerate().filter(|(at, _)| *at >= taken || later.contains(at));
+        Ok(left.map(|(_, job)| job).collect())
     }
 
     fn chunk(&self) -> Chunk {
         Chunk::new(self.options.slim).declared(self.options.complete)
     }
 
-    /// Reads files into one chunk until there are none left.
-    fn fill(&self, jobs: &[Job], next: &AtomicUsize) -> (Chunk, Vec<(usize, Outcome)>) {
+    /// Reads files into one chunk until there are none left, or all chunks together hold enough.
+    fn fill(&self, jobs: &[Job], next: &AtomicUsize, budget: &Budget) -> (Chunk, Vec<(usize, Outcome)>) {
         let mut chunk = self.chunk();
         let mut outcomes = Vec::new();
-        loop {
+        let mut room = Limit { budget, told: 0 };
+        while budget.has_room() {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let Some(job) = jobs.get(at) else { break };
             if self.stopped() {
@@ -365,7 +392,6 @@ impl<'o> Run<'o> {
                 break;
             }
             chunk.begin(&job.found, at);
-            let mut room = Limit { bytes: chunk.bytes().saturating_add(self.options.large_bytes as usize) };
             let outcome = match read(&job.found, job.known_hash.as_deref(), &mut chunk, &mut room) {
                 Ok(end) if end.unchanged => Outcome::Unchanged,
                 Ok(end) => {
@@ -373,15 +399,21 @@ impl<'o> Run<'o> {
                     Outcome::Read
                 }
                 Err(ReadError::File(error)) => Outcome::Lost(error.to_string()),
-                Err(ReadError::Full(TooLarge)) => Outcome::Large,
+                Err(ReadError::Full(TooLarge)) if chunk.files.len() == 1 => Outcome::Large,
+                Err(ReadError::Full(TooLarge)) => Outcome::Later,
             };
             if !matches!(outcome, Outcome::Read) {
                 chunk.forget();
             }
-            if !matches!(outcome, Outcome::Large) {
+            room.tell(&chunk);
+            let full = matches!(outcome, Outcome::Later);
+            if !matches!(outcome, Outcome::Large | Outcome::Later) {
                 self.progress.file_done(&job.found.path, job.found.size);
             }
             outcomes.push((at, outcome));
+            if full {
+                break;
+            }
         }
         (chunk, outcomes)
     }
@@ -399,6 +431,7 @@ impl<'o> Run<'o> {
         row.duplicates += own.duplicates;
         row.conflicts += own.conflicts;
         row.quarantined += own.quarantined;
+        row.pruned += own.pruned;
         if let Some(end) = end {
             row.new_files += 1;
             row.incomplete += u64::from(!end.whole);
@@ -443,19 +476,58 @@ impl<'o> Run<'o> {
     }
 }
 
-/// A file of a batch grew beyond what a batch may hold.
+/// There is no room for more of a file within its batch.
 struct TooLarge;
 
-/// How much a chunk may hold after one file.
-struct Limit {
-    bytes: usize,
+/// How much the chunks of a batch hold together. Batches are planned by the size of files, from which what they hold
+/// cannot be told: gzip packs up to a thousandfold.
+struct Budget {
+    held: AtomicUsize,
+    /// No file is begun beyond this.
+    enough: usize,
+    /// No file goes on beyond this.
+    most: usize,
 }
 
-impl Room for Limit {
+impl Budget {
+    fn new(options: &IngestOptions) -> Self {
+        let enough = usize::try_from(options.batch_bytes).unwrap_or(usize::MAX).min(MAX_CHUNK_BYTES);
+        Self { held: AtomicUsize::new(0), enough, most: enough + enough / 2 }
+    }
+
+    fn has_room(&self) -> bool {
+        self.held.load(Ordering::Relaxed) <= self.enough
+    }
+}
+
+/// The part of a batch's budget that one chunk takes.
+struct Limit<'b> {
+    budget: &'b Budget,
+    /// Bytes of the chunk that the budget was told of.
+    told: usize,
+}
+
+impl Limit<'_> {
+    fn tell(&mut self, chunk: &Chunk) {
+        let bytes = chunk.bytes();
+        if bytes >= self.told {
+            self.budget.held.fetch_add(bytes - self.told, Ordering::Relaxed);
+        } else {
+            self.budget.held.fetch_sub(self.told - bytes, Ordering::Relaxed);
+        }
+        self.told = bytes;
+    }
+}
+
+impl Room for Limit<'_> {
     type Error = TooLarge;
 
     fn after(&mut self, chunk: &mut Chunk) -> Result<(), TooLarge> {
-        if chunk.bytes() > self.bytes { Err(TooLarge) } else { Ok(()) }
+        if chunk.bytes() < self.told + TELL_BYTES {
+            return Ok(());
+        }
+        self.tell(chunk);
+        if self.budget.held.load(Ordering::Relaxed) > self.budget.most { Err(TooLarge) } else { Ok(()) }
     }
 }
 
@@ -492,7 +564,7 @@ impl Room for Parts<'_> {
         if self.options.stop.load(Ordering::Relaxed) {
             return Err(Halt::Stopped);
         }
-        if chunk.bytes() as u64 > self.options.batch_bytes {
+        if chunk.bytes() as u64 > self.options.batch_bytes.min(MAX_CHUNK_BYTES as u64) {
             self.flush(chunk).map_err(Halt::Lake)?;
         }
         Ok(())

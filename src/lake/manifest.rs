@@ -1,7 +1,7 @@
 //! The manifest: which files make up the store, what was ingested, what was set aside. One SQLite database in WAL
 //! mode; a generation is one transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -119,7 +119,9 @@ impl Manifest {
         let connection = Connection::open(&path).map_err(fail)?;
         connection.busy_timeout(BUSY).map_err(fail)?;
         connection
-            .execute_batch("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;")
+            .execute_batch(
+                "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY; PRAGMA secure_delete=ON;",
+            )
             .map_err(fail)?;
         let mut format = Self::format(&connection).map_err(fail)?;
         if format == Mark::Absent {
@@ -264,19 +266,52 @@ impl Manifest {
         }
     }
 
+    /// Log files that speak of nothing but what was pruned.
+    pub(crate) fn pruned_files(&self) -> Result<BTreeSet<String>, LakeError> {
+        let before = self.pruned_before()?.map_or(i64::MIN, Timestamp::micros);
+        let read = || {
+            let mut statement = self.connection.prepare(OLD_FILES)?;
+            statement.query_map([before], |row| row.get(0))?.collect::<rusqlite::Result<BTreeSet<String>>>()
+        };
+        read().map_err(self.fail())
+    }
+
+    /// Empties the write-ahead log, which holds what was deleted; false where a reader keeps it from that.
+    pub(crate) fn forget_deleted(&self) -> Result<bool, LakeError> {
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(row.get::<_, i64>(0)? == 0))
+            .map_err(self.fail())
+    }
+
     /// Every file that the store needs, as paths within it.
-    pub(crate) fn named(&self) -> Result<std::collections::BTreeSet<String>, LakeError> {
+    pub(crate) fn named(&self) -> Result<BTreeSet<String>, LakeError> {
         let read = || {
             let mut statement = self.connection.prepare(
                 "SELECT name FROM parts UNION SELECT DISTINCT pack FROM id_runs
                  UNION SELECT 'documents/' || hash || '.zst' FROM documents UNION SELECT name FROM archive",
             )?;
             let rows = statement.query_map([], |row| row.get(0))?;
-            rows.collect::<rusqlite::Result<std::collections::BTreeSet<String>>>()
+            rows.collect::<rusqlite::Result<BTreeSet<String>>>()
         };
         read().map_err(self.fail())
     }
 }
+
+/// Log files all of whose events lie before a time (`?1`). Where no event is known, the time at which it was delivered
+/// counts, and where that is not known either, the one at which it was read: what it holds is older than that.
+pub(crate) const OLD_FILES: &str = "SELECT path FROM files WHERE coalesce(last, delivered,
+     (SELECT committed_at FROM generations WHERE id = files.generation)) < ?1";
+
+/// What was set aside of log files all of which lies before a time (`?1`): of those, and of files that were never read to
+/// their end, what was read before it.
+pub(crate) const OLD_QUARANTINE: &str = "(file IN (SELECT path FROM files WHERE coalesce(last, delivered,
+     (SELECT committed_at FROM generations WHERE id = files.generation)) < ?1)
+     OR (file NOT IN (SELECT path FROM files)
+         AND (SELECT committed_at FROM generations WHERE id = quarantine.generation) < ?1))";
+
+/// Original files all of which lies before a time (`?1`).
+pub(crate) const OLD_ARCHIVE: &str =
+    "coalesce(last, (SELECT committed_at FROM generations WHERE id = archive.generation)) < ?1";
 
 /// A count that SQLite holds as a signed integer.
 pub(crate) fn count(row: &rusqlite::Row<'_>, index: usize) -> rusqlite::Result<u64> {

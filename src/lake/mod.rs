@@ -18,6 +18,7 @@ mod ids;
 mod ingest;
 mod json;
 mod manifest;
+mod merge;
 mod normalise;
 mod packs;
 mod parts;

@@ -1,6 +1,6 @@
 //! Id packs: several become one, cell by cell, without holding them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::FileExt;
@@ -13,12 +13,69 @@ use super::ids::{self, ENTRY_BYTES, Known};
 use super::manifest::{Manifest, Pack, count};
 use super::writer::{Run, Writer, pack_name};
 
+/// Packs of this many bytes are full; those of half as many are left as they are.
+pub(crate) const PACK_BYTES: u64 = 256 << 20;
+/// Packs that are open at a time: all of a store's may be more than the system allows.
+const OPEN_PACKS: usize = 32;
+
 /// What became of some packs.
 #[derive(Debug, Default)]
 pub(crate) struct MergedPacks {
     /// The new pack; none where nothing is left.
     pub pack: Option<Pack>,
     pub runs: Vec<Run>,
+}
+
+/// Packs in groups, in their order, each of which makes one.
+pub(crate) fn groups(packs: Vec<Pack>, most: usize) -> Vec<Vec<Pack>> {
+    let mut groups = Vec::new();
+    let (mut group, mut bytes) = (Vec::new(), 0u64);
+    for pack in packs {
+        if group.len() >= most || (!group.is_empty() && bytes.saturating_add(pack.bytes) > PACK_BYTES) {
+            groups.push(std::mem::take(&mut group));
+            bytes = 0;
+        }
+        bytes = bytes.saturating_add(pack.bytes);
+        group.push(pack);
+    }
+    groups.push(group);
+    groups.retain(|group| !group.is_empty());
+    groups
+}
+
+/// Packs that are open for reading: those that were read last.
+#[derive(Debug)]
+pub(crate) struct OpenPacks<'s> {
+    store: &'s Path,
+    /// The one read last at the end.
+    open: VecDeque<(String, File)>,
+}
+
+impl<'s> OpenPacks<'s> {
+    pub(crate) fn new(store: &'s Path) -> Self {
+        Self { store, open: VecDeque::new() }
+    }
+
+    /// Adds one run of a pack to what is known.
+    ///
+    /// # Errors
+    /// When the pack is not what the manifest says, or cannot be read.
+    pub(crate) fn read(&mut self, pack: &str, offset: u64, entries: u64, known: &mut Known) -> Result<(), LakeError> {
+        let path = self.store.join(pack);
+        let at = self.open.iter().rposition(|(name, _)| name == pack);
+        let opened = match at.and_then(|at| self.open.remove(at)) {
+            Some(opened) => opened,
+            None => {
+                if self.open.len() >= OPEN_PACKS {
+                    self.open.pop_front();
+                }
+                (pack.to_owned(), File::open(&path).map_err(|e| LakeError::io("open", &path, e))?)
+            }
+        };
+        let read = read_run(&opened.1, &path, offset, entries, known);
+        self.open.push_back(opened);
+        read
+    }
 }
 
 impl Manifest {
@@ -35,8 +92,8 @@ impl Manifest {
 }
 
 impl Writer {
-    /// Writes the runs of some packs as one pack, a run a cell; those of hours before `from` are left out. The pack is
-    /// durable once its folder is.
+    /// Writes the runs of some packs as one pack, a run a cell; those of hours before `from` are left out. `at` is its
+    /// number within the generation. The pack is durable once its folder is.
     ///
     /// # Errors
     /// When a pack is not what was written, or the disk refuses.
@@ -45,17 +102,17 @@ impl Writer {
         packs: &[Pack],
         from: Option<i32>,
         generation: i64,
+        at: usize,
     ) -> Result<MergedPacks, LakeError> {
         if packs.is_empty() {
             return Ok(MergedPacks::default());
         }
-        let mut open: BTreeMap<&str, File> = BTreeMap::new();
+        let names: BTreeSet<&str> = packs.iter().map(|pack| pack.name.as_str()).collect();
         for pack in packs {
-            let path = self.store().join(&pack.name);
-            disk::verify(&path, pack.bytes, &pack.hash)?;
-            open.insert(&pack.name, File::open(&path).map_err(|e| LakeError::io("open", &path, e))?);
+            disk::verify(&self.store().join(&pack.name), pack.bytes, &pack.hash)?;
         }
-        let mut out = Output::begin(self.store(), generation)?;
+        let mut open = OpenPacks::new(self.store());
+        let mut out = Output::begin(self.store(), generation, at)?;
         let manifest = self.manifest();
         let fail = manifest.fail();
         let mut statement = manifest
@@ -71,13 +128,15 @@ impl Writer {
                 Ok((row.get_ref(0)?.as_str()?, row.get(1)?, row.get_ref(2)?.as_str()?, count(row, 3)?, count(row, 4)?))
             };
             let (account, hour, pack, offset, entries): (&str, i32, &str, u64, u64) = read().map_err(&fail)?;
-            let Some(file) = open.get(pack) else { continue };
+            if !names.contains(pack) {
+                continue;
+            }
             if (&*cell.0, cell.1) != (account, hour) {
                 let same = if &*cell.0 == account { Arc::clone(&cell.0) } else { account.into() };
                 let (account, hour, known) = std::mem::replace(&mut cell, (same, hour, Known::default()));
                 out.put(account, hour, known)?;
             }
-            read_run(file, &self.store().join(pack), offset, entries, &mut cell.2)?;
+            open.read(pack, offset, entries, &mut cell.2)?;
         }
         out.put(cell.0, cell.1, cell.2)?;
         out.end()
@@ -85,13 +144,7 @@ impl Writer {
 }
 
 /// Adds one run of an open pack to what is known.
-pub(crate) fn read_run(
-    file: &File,
-    path: &Path,
-    offset: u64,
-    entries: u64,
-    known: &mut Known,
-) -> Result<(), LakeError> {
+fn read_run(file: &File, path: &Path, offset: u64, entries: u64, known: &mut Known) -> Result<(), LakeError> {
     let short =
         || LakeError::Damaged { path: path.to_owned(), reason: "it is shorter than the manifest says".to_owned() };
     let length = file.metadata().map_err(|e| LakeError::io("read", path, e))?.len();
@@ -119,8 +172,8 @@ struct Output {
 }
 
 impl Output {
-    fn begin(store: &Path, generation: i64) -> Result<Self, LakeError> {
-        let name = pack_name(generation);
+    fn begin(store: &Path, generation: i64, at: usize) -> Result<Self, LakeError> {
+        let name = pack_name(generation, at);
         let path = store.join(&name);
         let temporary = disk::temporary(&path);
         let file = disk::touch(&temporary)?;
@@ -154,5 +207,44 @@ impl Output {
         disk::finish(&temporary, &path)?;
         let pack = Pack { name, bytes: offset, hash: hash.finalize().to_hex().to_string() };
         Ok(MergedPacks { pack: Some(pack), runs })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pack_is_in_one_group() {
+        let pack = |n: u64, bytes: u64| Pack { name: format!("{n:03}"), bytes, hash: String::new() };
+        let of = |sizes: &[u64], most| {
+            let packs = (0..).zip(sizes).map(|(n, bytes)| pack(n, *bytes)).collect();
+            groups(packs, most).iter().map(Vec::len).collect::<Vec<_>>()
+        };
+        let half = PACK_BYTES / 2;
+        assert_eq!(of(&[], 9), [0; 0]);
+        assert_eq!(of(&[1; 300], usize::MAX), [300]);
+        assert_eq!(of(&[1; 5], 2), [2, 2, 1]);
+        assert_eq!(of(&[half, half, half, 1, PACK_BYTES, u64::MAX, 1], usize::MAX), [2, 2, 1, 1, 1]);
+    }
+
+    #[test]
+    fn few_packs_are_open_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("ids")).unwrap();
+        let names: Vec<String> = (0..100).map(|n| format!("ids/{n:08}.ids")).collect();
+        for name in &names {
+            std::fs::write(folder.path().join(name), [7u8; ENTRY_BYTES]).unwrap();
+        }
+        let mut open = OpenPacks::new(folder.path());
+        let mut known = Known::default();
+        for name in names.iter().chain(names.iter().rev()) {
+            open.read(name, 0, 1, &mut known).unwrap();
+            assert!(open.open.len() <= OPEN_PACKS);
+        }
+        assert_eq!(known.merged().len(), 200);
+        let mut known = Known::default();
+        assert!(matches!(open.read(&names[0], 1, 1, &mut known), Err(LakeError::Damaged { .. })));
+        assert!(matches!(open.read("ids/none", 0, 1, &mut known), Err(LakeError::Io { .. })));
     }
 }

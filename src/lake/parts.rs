@@ -41,7 +41,8 @@ impl PartWriter<'_> {
                 .iter()
                 .filter_map(|(index, noted)| {
                     let index = *index as usize;
-                    let row = chunk.rows.get(index).filter(|_| classes.get(index) != Some(&Class::Duplicate))?;
+                    let row =
+                        chunk.rows.get(index).filter(|_| classes.get(index).is_some_and(|class| class.is_stored()))?;
                     (self::month(row.time.day()) == *month).then_some((row, noted))
                 })
                 .collect();
@@ -129,7 +130,7 @@ fn by_month(chunk: &Chunk, classes: &[Class]) -> BTreeMap<String, Vec<u32>> {
     // Rows of one file are of one day, mostly.
     let mut run: Option<(Day, Vec<u32>)> = None;
     for ((index, row), class) in (0..).zip(&chunk.rows).zip(classes) {
-        if *class == Class::Duplicate {
+        if !class.is_stored() {
             continue;
         }
         let day = row.time.day();

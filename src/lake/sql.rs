@@ -11,8 +11,6 @@ use super::error::LakeError;
 
 /// Memory that DuckDB may use before it spills to disk. It holds about as much again outside of this account.
 const MEMORY: &str = "384MB";
-/// Folder within a store into which DuckDB spills; empty between runs.
-const SPILL: &str = "spill";
 
 /// Who spills: the writer, of whom there is one, or readers, who must not sweep what the others are using.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +21,7 @@ pub(crate) enum Spill {
 
 impl Spill {
     fn folder(self, store: &Path) -> PathBuf {
-        store.join(SPILL).join(match self {
+        store.join(disk::SPILL).join(match self {
             Self::Writer => "writer",
             Self::Reader => "readers",
         })
@@ -44,9 +42,15 @@ impl Sql {
     /// When the spill folder cannot be made or DuckDB refuses a setting.
     pub(crate) fn open(store: &Path, spill: Spill) -> Result<Self, LakeError> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let own = format!("{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let spill = spill.folder(store).join(own);
-        disk::make_dir(&spill)?;
+        let folder = spill.folder(store);
+        disk::make_dir(&folder)?;
+        // Another process may have this number elsewhere: in another container, or on another machine.
+        let spill = loop {
+            let own = format!("{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+            if let Some(made) = disk::make_new_dir(&folder.join(own))? {
+                break made;
+            }
+        };
         let connection = Connection::open_in_memory().map_err(|e| failed(store, &e))?;
         let settings = format!(
             "SET memory_limit = '{MEMORY}'; SET threads = {}; SET temp_directory = {};
@@ -82,6 +86,15 @@ impl Sql {
                 Err(error)
             }
         }
+    }
+
+    /// The names of the columns of rows.
+    ///
+    /// # Errors
+    /// When they cannot be looked at.
+    pub(crate) fn columns(&self, from: &str, of: &Path) -> Result<Vec<String>, LakeError> {
+        let rows = self.texts(&format!("SELECT column_name FROM (DESCRIBE SELECT * FROM {from})"), of)?;
+        Ok(rows.into_iter().filter_map(|row| row.into_iter().next()).collect())
     }
 
     /// Runs a statement that returns nothing.
@@ -148,8 +161,16 @@ fn failed(path: &Path, error: &duckdb::Error) -> LakeError {
     if ["No space left on device", "Disk quota exceeded"].iter().any(|text| reason.contains(text)) {
         return LakeError::NoSpace { path: path.to_owned() };
     }
+    // Nothing is wrong with the file then.
+    if ["Too many open files", "Permission denied", "Input/output error"].iter().any(|text| reason.contains(text)) {
+        return LakeError::io("read", path, std::io::Error::other(reason));
+    }
     LakeError::Table { path: path.to_owned(), reason }
 }
+
+/// What `read_parquet` is told of the store's own files. Their columns are those that stand in them: DuckDB would take
+/// folders such as `region=eu-west-1`, above the store, for columns of that name, and put them in place of those.
+const READ: &str = "union_by_name = true, hive_partitioning = false";
 
 /// A list of files for `read_parquet`.
 ///
@@ -157,7 +178,15 @@ fn failed(path: &Path, error: &duckdb::Error) -> LakeError {
 /// A path that DuckDB cannot name.
 pub(crate) fn files<'p>(store: &Path, names: impl Iterator<Item = &'p str>) -> Result<String, LakeError> {
     let quoted: Vec<String> = names.map(|name| text(&store.join(name))).collect::<Result<_, _>>()?;
-    Ok(format!("read_parquet([{}], union_by_name = true)", quoted.join(", ")))
+    Ok(format!("read_parquet([{}], {READ})", quoted.join(", ")))
+}
+
+/// One file for `read_parquet`.
+///
+/// # Errors
+/// A path that DuckDB cannot name.
+pub(crate) fn file(path: &Path) -> Result<String, LakeError> {
+    Ok(format!("read_parquet({}, {READ})", text(path)?))
 }
 
 /// A path as a SQL string. DuckDB takes wildcards in paths for patterns.

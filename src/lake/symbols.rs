@@ -14,6 +14,9 @@ impl Sym {
     }
 }
 
+/// What a text takes beside its bytes: where it ends, and its place in the table.
+const SYMBOL_BYTES: usize = 12;
+
 /// A table of texts, numbered in the order in which they came.
 #[derive(Debug, Default)]
 pub(crate) struct Symbols {
@@ -64,9 +67,20 @@ impl Symbols {
         self.ends.len() + 1
     }
 
-    /// Bytes held.
+    /// Bytes held, roughly.
     pub(crate) fn bytes(&self) -> usize {
-        self.text.len()
+        self.text.len() + self.ends.len() * SYMBOL_BYTES
+    }
+
+    /// Takes back all but the first `len` texts, the empty one among them.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        let kept = len.saturating_sub(1);
+        if kept >= self.ends.len() {
+            return;
+        }
+        self.ends.truncate(kept);
+        self.text.truncate(self.ends.last().map_or(0, |end| *end as usize));
+        self.table.retain(|(_, sym)| *sym as usize <= kept);
     }
 }
 
@@ -104,6 +118,12 @@ impl<T: std::hash::Hash + Eq> Numbered<T> {
         self.list.get(number as usize)
     }
 
+    /// Takes back all but the first `len` values.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.list.truncate(len);
+        self.table.retain(|(_, number)| (*number as usize) < len);
+    }
+
     /// All values, by number.
     pub(crate) fn all(&self) -> &[T] {
         &self.list
@@ -125,6 +145,12 @@ mod tests {
         }
         assert_eq!(numbers.iter().max(), Some(&Sym(300)));
         assert_eq!(symbols.get(Sym(999)), "");
+        // What came last is taken back, and may come again.
+        symbols.truncate(101);
+        assert_eq!((symbols.len(), symbols.get(Sym(101))), (101, ""));
+        assert_eq!([&texts[299], &texts[0]].map(|text| symbols.intern(text)), [Sym(101), Sym(1)]);
+        symbols.truncate(1);
+        assert_eq!((symbols.len(), symbols.intern("x"), symbols.get(Sym(1))), (1, Sym(1), "x"));
     }
 
     #[test]
@@ -134,5 +160,7 @@ mod tests {
             assert_eq!(numbers.number(n % 100), (n % 100) as u32);
         }
         assert_eq!((numbers.all().len(), numbers.get(7)), (100, Some(&7)));
+        numbers.truncate(10);
+        assert_eq!([numbers.number(3), numbers.number(77)], [3, 10]);
     }
 }

@@ -1,8 +1,8 @@
 //! The one door through which a store changes: a commit writes files, makes them durable, and names them in one
 //! transaction as the next generation.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
+use std::collections::BTreeSet;
+use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -11,13 +11,13 @@ use rayon::prelude::*;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::archive::{self, Archived, Original};
-use super::chunk::{Chunk, ChunkFile};
+use super::chunk::{Chunk, ChunkFile, Row};
 use super::disk::{self, FOLDERS};
 use super::error::LakeError;
 use super::ids::{self, Class, Entry, Known};
 use super::ingest::{Fault, FaultPoint};
 use super::manifest::{Manifest, Pack, Part, insert_pack, insert_part, signed};
-use super::packs::read_run;
+use super::packs::OpenPacks;
 use super::parts::PartWriter;
 use super::source::find::Found;
 use super::source::layout::path_text;
@@ -38,6 +38,9 @@ pub(crate) struct Counts {
     pub duplicates: u64,
     pub conflicts: u64,
     pub quarantined: u64,
+    /// Records, not among those read, that lie before what was pruned.
+    pub pruned: u64,
+    /// First and last event, those left out among them.
     pub first: Option<Timestamp>,
     pub last: Option<Timestamp>,
     /// Of those read, management events.
@@ -53,6 +56,7 @@ impl Counts {
         self.duplicates += other.duplicates;
         self.conflicts += other.conflicts;
         self.quarantined += other.quarantined;
+        self.pruned += other.pruned;
         self.first = [self.first, other.first].into_iter().flatten().min();
         self.last = [self.last, other.last].into_iter().flatten().max();
         self.management += other.management;
@@ -86,24 +90,29 @@ pub(crate) type Run = (Arc<str>, i32, u64, u64);
 /// The classes of every chunk's rows, the runs of the new ids and the pack that holds them.
 type Classified = (Vec<Vec<Class>>, Vec<Run>, Option<Pack>);
 
-/// The path of an id pack within the store.
-pub(crate) fn pack_name(generation: i64) -> String {
-    format!("ids/{generation:08}.ids")
+/// The path of an id pack within the store; `at` is its number within the generation, from 0.
+pub(crate) fn pack_name(generation: i64, at: usize) -> String {
+    match at {
+        0 => format!("ids/{generation:08}.ids"),
+        _ => format!("ids/{generation:08}{at:04}.ids"),
+    }
 }
 
 impl Writer {
     /// Opens a store for writing, making it where there is none, and sweeps what no generation names.
     ///
     /// # Errors
-    /// When another process writes (unless `wait`), the store is newer than this program, the folder holds files in
-    /// the store's places but no store, or the disk refuses.
+    /// When a store cannot stand there, another process writes (unless `wait`), the store is newer than this program, the
+    /// folder holds files in the store's places but no store, or the disk refuses.
     pub fn open(store: &Path, wait: bool, stop: &AtomicBool) -> Result<Self, LakeError> {
-        disk::make_dir(store)?;
+        disk::check_place(store)?;
+        disk::make_durable_dir(store)?;
         for folder in FOLDERS {
             disk::make_dir(&store.join(folder))?;
         }
         let lock = disk::WriteLock::take(store, wait, stop)?;
         let manifest = Manifest::open(store, true)?;
+        disk::sync_dir(store)?;
         super::sql::clear(store, super::sql::Spill::Writer)?;
         let writer = Self { store: store.to_owned(), manifest, fault: None, commits: 0, archive: false, _lock: lock };
         writer.sweep()?;
@@ -134,14 +143,11 @@ impl Writer {
         }
     }
 
-    /// Removes files of the store's own that no generation names, unless somebody reads: a reader may hold an older generation.
-    pub(crate) fn sweep(&self) -> Result<(), LakeError> {
-        let readers = disk::readers_file(&self.store)?;
-        if readers.try_lock().is_err() {
-            return Ok(());
-        }
-        super::sql::clear(&self.store, super::sql::Spill::Reader)?;
+    /// Removes files of the store's own that no generation names, unless somebody reads: a reader may hold an older
+    /// generation. Returns how many are kept for readers.
+    pub(crate) fn sweep(&self) -> Result<u64, LakeError> {
         let named = self.manifest.named()?;
+        let mut left = Vec::new();
         for folder in FOLDERS {
             let path = self.store.join(folder);
             let entries = std::fs::read_dir(&path).map_err(|e| LakeError::io("read", &path, e))?;
@@ -149,11 +155,21 @@ impl Writer {
                 let entry = entry.map_err(|e| LakeError::io("read", &path, e))?;
                 let name = entry.file_name().to_string_lossy().into_owned();
                 if disk::is_own_name(folder, &name) && !named.contains(&format!("{folder}/{name}")) {
-                    std::fs::remove_file(entry.path()).map_err(|e| LakeError::io("remove", &entry.path(), e))?;
+                    left.push(entry.path());
                 }
             }
         }
-        Ok(())
+        let path = self.store.join("readers.lock");
+        match disk::readers_file(&self.store)?.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(left.len() as u64),
+            Err(TryLockError::Error(error)) => return Err(LakeError::io("lock", &path, error)),
+        }
+        super::sql::clear(&self.store, super::sql::Spill::Reader)?;
+        for path in left {
+            std::fs::remove_file(&path).map_err(|e| LakeError::io("remove", &path, e))?;
+        }
+        Ok(0)
     }
 
     /// Commits chunks with their files, events, folds, ids and quarantine as one generation; returns the counts of
@@ -161,7 +177,8 @@ impl Writer {
     pub(crate) fn commit(&mut self, chunks: &[Chunk], now: Timestamp) -> Result<Vec<Vec<Counts>>, LakeError> {
         let generation = self.manifest.generation()? + 1;
         self.fault(FaultPoint::BeforeFiles);
-        let (classes, runs, pack) = self.classify(chunks, generation)?;
+        let pruned = self.manifest.pruned_before()?;
+        let (classes, runs, pack) = self.classify(chunks, generation, pruned)?;
         let mut counts: Vec<Vec<Counts>> =
             chunks.iter().zip(&classes).map(|(c, classes)| counts_of(c, classes)).collect();
         let stored = counts.iter().flatten().map(|own| own.stored).sum();
@@ -174,7 +191,7 @@ impl Writer {
             .map(|(at, (chunk, classes))| PartWriter { store, generation, chunk: at }.write(chunk, classes))
             .collect::<Result<_, _>>()?;
         self.fault(FaultPoint::AfterSegments);
-        let archived = self.keep_originals(chunks, &mut counts)?;
+        let archived = self.keep_originals(chunks, &mut counts, pruned)?;
         self.sync_folders()?;
         self.fault(FaultPoint::BeforeManifest);
         self.publish(generation, now, signed(stored), |tx| {
@@ -185,7 +202,7 @@ impl Writer {
             archive::insert(tx, &archived, generation)?;
             for (chunk, counts) in chunks.iter().zip(&counts) {
                 for (file, own) in chunk.files.iter().zip(counts) {
-                    insert_file(tx, file, own, generation)?;
+                    insert_file(tx, file, own, generation, pruned)?;
                 }
             }
             Ok(())
@@ -196,7 +213,12 @@ impl Writer {
     }
 
     /// Looks whether the files that end here are still what was read, and keeps their originals where that is wanted.
-    fn keep_originals(&self, chunks: &[Chunk], counts: &mut [Vec<Counts>]) -> Result<Vec<Archived>, LakeError> {
+    fn keep_originals(
+        &self,
+        chunks: &[Chunk],
+        counts: &mut [Vec<Counts>],
+        pruned: Option<Timestamp>,
+    ) -> Result<Vec<Archived>, LakeError> {
         let mut files: Vec<(&ChunkFile, &mut Counts)> = chunks
             .iter()
             .zip(counts)
@@ -207,13 +229,18 @@ impl Writer {
         if !self.archive {
             return Ok(Vec::new());
         }
+        let last = |file: &ChunkFile, own: &Counts| {
+            let digest = file.end.as_ref().and_then(|end| end.digest.as_ref());
+            let last = [file.before.last, own.last, digest.map(|digest| digest.span.to)];
+            last.into_iter().flatten().max().or(file.found.layout.delivered)
+        };
+        // What only speaks of days that were pruned stays away.
+        files.retain(|(file, own)| !is_before(last(file, own), pruned));
         let originals: Vec<Original<'_>> = files
             .iter()
             .filter_map(|(file, own)| {
                 let end = file.end.as_ref().filter(|_| !own.changing)?;
-                let last = [file.before.last, own.last, end.digest.as_ref().map(|digest| digest.span.to)];
-                let last = last.into_iter().flatten().max().or(file.found.layout.delivered);
-                Some(Original { path: &file.found.path, hash: &end.hash, last })
+                Some(Original { path: &file.found.path, hash: &end.hash, last: last(file, own) })
             })
             .collect();
         let kept = archive::keep(&self.store, &originals)?;
@@ -254,8 +281,9 @@ impl Writer {
 
     /// Finds duplicates and conflicts, and writes the pack of the new ids. Of copies within a commit the one in the
     /// first file by name is the one that is kept.
-    fn classify(&self, chunks: &[Chunk], generation: i64) -> Result<Classified, LakeError> {
-        let mut classes: Vec<Vec<Class>> = chunks.iter().map(|c| vec![Class::New; c.rows.len()]).collect();
+    fn classify(&self, chunks: &[Chunk], generation: i64, pruned: Option<Timestamp>) -> Result<Classified, LakeError> {
+        let class = |row: &Row| if is_before(Some(row.time), pruned) { Class::Pruned } else { Class::New };
+        let mut classes: Vec<Vec<Class>> = chunks.iter().map(|c| c.rows.iter().map(class).collect()).collect();
         let mut accounts = Symbols::default();
         // Of equal events the first of the first file is the one that is stored, however files fell into chunks.
         let mut paths: Vec<(&Path, u32, u32)> = (0..)
@@ -274,7 +302,7 @@ impl Writer {
         let mut order: Vec<(Sym, i32, u32, u32, u32)> = Vec::with_capacity(chunks.iter().map(|c| c.rows.len()).sum());
         for ((at, chunk), ranks) in (0..).zip(chunks).zip(&ranks) {
             let mut global = vec![Sym::default(); chunk.symbols.len()];
-            for (index, row) in (0..).zip(&chunk.rows) {
+            for (index, row) in (0..).zip(&chunk.rows).filter(|(_, row)| class(row) == Class::New) {
                 let Some(account) = global.get_mut(row.account.0 as usize) else { continue };
                 if account.is_empty() {
                     *account = accounts.intern(chunk.sym(row.account));
@@ -284,7 +312,7 @@ impl Writer {
             }
         }
         order.par_sort_unstable();
-        let mut packs: BTreeMap<String, File> = BTreeMap::new();
+        let mut packs = OpenPacks::new(&self.store);
         let mut cells = Vec::new();
         for cell in order.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
             let Some((account, hour, ..)) = cell.first() else { continue };
@@ -299,7 +327,7 @@ impl Writer {
                 ids::classify(known, &entries)
             })
             .collect();
-        let name = pack_name(generation);
+        let name = pack_name(generation, 0);
         let (mut pack, mut runs) = (Vec::new(), Vec::new());
         for ((account, hour, cell, _), (found, run)) in cells.iter().zip(found) {
             for ((.., at, row), class) in cell.iter().zip(found) {
@@ -321,26 +349,20 @@ impl Writer {
         Ok((classes, runs, Some(Pack { name, bytes, hash })))
     }
 
-    fn known(&self, account: &str, hour: i32, packs: &mut BTreeMap<String, File>) -> Result<Known, LakeError> {
+    fn known(&self, account: &str, hour: i32, packs: &mut OpenPacks<'_>) -> Result<Known, LakeError> {
         let mut known = Known::default();
         for (pack, offset, count) in self.manifest.runs(account, hour)? {
-            let path = self.store.join(&pack);
-            if !packs.contains_key(&pack) {
-                let file = File::open(&path).map_err(|e| LakeError::io("open", &path, e))?;
-                packs.insert(pack.clone(), file);
-            }
-            if let Some(file) = packs.get(&pack) {
-                read_run(file, &path, offset, count, &mut known)?;
-            }
+            packs.read(&pack, offset, count, &mut known)?;
         }
         Ok(known)
     }
 
     /// Notes a new modification time of files whose content, with this hash, did not change.
     pub(crate) fn touch(&mut self, files: &[(Found, String)]) -> Result<(), LakeError> {
+        let old = if self.archive { self.manifest.pruned_files()? } else { BTreeSet::new() };
         let originals: Vec<Original<'_>> = files
             .iter()
-            .filter(|_| self.archive)
+            .filter(|(found, _)| self.archive && !old.contains(&path_text(&found.path)))
             .map(|(found, hash)| Original { path: &found.path, hash, last: None })
             .collect();
         let archived = archive::keep(&self.store, &originals)?;
@@ -351,8 +373,8 @@ impl Writer {
         archive::insert(&tx, &archived, generation).map_err(&fail)?;
         for (found, _) in files {
             tx.prepare_cached(
-                "UPDATE files SET mtime = ?2, size = ?3,
-                 status = CASE status WHEN 'changing' THEN 'complete' ELSE status END WHERE path = ?1",
+                "UPDATE files SET mtime = ?2, size = ?3, status = CASE status WHEN 'changing' THEN 'complete'
+                 WHEN 'changing_incomplete' THEN 'incomplete' ELSE status END WHERE path = ?1",
             )
             .and_then(|mut update| update.execute(params![path_text(&found.path), found.mtime, signed(found.size)]))
             .map_err(&fail)?;
@@ -441,12 +463,27 @@ pub(crate) fn insert_ids(
     Ok(())
 }
 
-fn insert_file(tx: &Transaction<'_>, file: &ChunkFile, own: &Counts, generation: i64) -> rusqlite::Result<()> {
+/// Whether a time is known and lies before what was pruned.
+fn is_before(time: Option<Timestamp>, pruned: Option<Timestamp>) -> bool {
+    time.zip(pruned).is_some_and(|(time, pruned)| time < pruned)
+}
+
+fn insert_file(
+    tx: &Transaction<'_>,
+    file: &ChunkFile,
+    own: &Counts,
+    generation: i64,
+    pruned: Option<Timestamp>,
+) -> rusqlite::Result<()> {
     let path = file.path.as_str();
-    if file.fresh {
+    let mut sum = file.before;
+    sum.add(own);
+    // As a prune does with the files that it finds: see `OLD_FILES`.
+    let old = file.end.is_some() && is_before(sum.last.or(file.found.layout.delivered), pruned);
+    if file.fresh || old {
         tx.prepare_cached("DELETE FROM quarantine WHERE file = ?1")?.execute([path])?;
     }
-    for bad in &file.bad {
+    for bad in file.bad.iter().filter(|_| !old) {
         let hash = bad.raw.as_ref().map(|raw| hex(blake3::hash(raw).as_bytes().get(..16).unwrap_or(&[])));
         let raw = bad.raw.as_ref().and_then(|raw| zstd::encode_all(raw.as_slice(), ZSTD_LEVEL).ok());
         tx.prepare_cached(
@@ -465,11 +502,14 @@ fn insert_file(tx: &Transaction<'_>, file: &ChunkFile, own: &Counts, generation:
     }
     let Some(end) = &file.end else {
         // What an earlier reading said of the file no longer fits what is set aside of it.
-        tx.prepare_cached("UPDATE files SET status = 'changing', mtime = -1 WHERE path = ?1")?.execute([path])?;
+        // No file has this time and hash: it is read again, also where it then is what it was before.
+        tx.prepare_cached("UPDATE files SET status = 'changing', mtime = -1, hash = '' WHERE path = ?1")?
+            .execute([path])?;
         return Ok(());
     };
     tx.prepare_cached("DELETE FROM digests WHERE path = ?1")?.execute([path])?;
-    if let Some(Digest { span, files }) = &end.digest {
+    let digest = end.digest.as_ref().filter(|digest| !is_before(Some(digest.span.from), pruned));
+    if let Some(Digest { span, files }) = digest {
         let names: Vec<u8> = files.iter().flat_map(|key| key.to_be_bytes()).collect();
         tx.prepare_cached(
             "INSERT INTO digests (path, account, region, trail, first, last, log_files, names)
@@ -486,8 +526,6 @@ fn insert_file(tx: &Transaction<'_>, file: &ChunkFile, own: &Counts, generation:
             names
         ])?;
     }
-    let mut sum = file.before;
-    sum.add(own);
     let layout = &file.found.layout;
     tx.prepare_cached(
         "INSERT OR REPLACE INTO files (path, size, mtime, hash, kind, account, region, delivered, read, stored,
@@ -512,7 +550,8 @@ fn insert_file(tx: &Transaction<'_>, file: &ChunkFile, own: &Counts, generation:
         sum.first.map(Timestamp::micros),
         sum.last.map(Timestamp::micros),
         match (sum.changing, end.whole) {
-            (true, _) => "changing",
+            (true, true) => "changing",
+            (true, false) => "changing_incomplete",
             (false, true) => "complete",
             (false, false) => "incomplete",
         },
@@ -532,12 +571,16 @@ fn counts_of(chunk: &Chunk, classes: &[Class]) -> Vec<Counts> {
     for (row, class) in chunk.rows.iter().zip(classes) {
         let Some(own) = counts.get_mut(row.file as usize) else { continue };
         let time = Some(row.time);
-        own.read += 1;
-        own.management += u64::from(row.category == EventCategory::Management);
         own.first = [own.first, time].into_iter().flatten().min();
         own.last = own.last.max(time);
+        if *class == Class::Pruned {
+            own.pruned += 1;
+            continue;
+        }
+        own.read += 1;
+        own.management += u64::from(row.category == EventCategory::Management);
         own.duplicates += u64::from(*class == Class::Duplicate);
-        own.stored += u64::from(*class != Class::Duplicate);
+        own.stored += u64::from(class.is_stored());
         own.conflicts += u64::from(*class == Class::Conflict);
     }
     counts

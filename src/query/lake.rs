@@ -97,7 +97,12 @@ impl LakeFiles {
             let from_files = if paths.is_empty() {
                 String::new()
             } else {
-                format!(" UNION ALL BY NAME SELECT * FROM read_parquet([{}], union_by_name = true)", paths.join(", "))
+                // Folders such as `region=eu-west-1` above the lake are no columns of it.
+                format!(
+                    " UNION ALL BY NAME SELECT * FROM \
+                     read_parquet([{}], union_by_name = true, hive_partitioning = false)",
+                    paths.join(", ")
+                )
             };
             // Every file of sessions names those of its own events.
             let distinct = if view == "sessions" { "DISTINCT " } else { "" };

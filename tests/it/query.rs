@@ -48,7 +48,7 @@ fn nothing_is_formatted_into_a_query() {
     }
 }
 
-fn nothing_collected(as_of: Timestamp) -> Assessment {
+pub fn nothing_collected(as_of: Timestamp) -> Assessment {
     Assessment {
         as_of,
         window: Window::last_days(as_of, 90),

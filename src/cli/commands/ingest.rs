@@ -52,6 +52,7 @@ pub fn log_columns() -> Vec<Column> {
         Column::new("duplicates", Integer, "records with an id and content that the store has"),
         Column::new("conflicts", Integer, "stored events whose id the store has with other content"),
         Column::new("quarantined", Integer, "records that could not be read, set aside"),
+        Column::new("pruned", Integer, "records, not among those read, that lie before what was pruned: left out"),
     ]
 }
 
@@ -79,6 +80,7 @@ fn cloudtrail(context: &Context<'_>, args: &IngestLogs) -> Result<Status, Comman
             source.duplicates,
             source.conflicts,
             source.quarantined,
+            source.pruned,
         ];
         let mut row: Vec<Cell> = vec![path_text(&source.source).into()];
         row.extend(numbers.map(Cell::from));
@@ -95,6 +97,10 @@ fn cloudtrail(context: &Context<'_>, args: &IngestLogs) -> Result<Status, Comman
     let changing: u64 = report.sources.iter().map(|source| source.changing).sum();
     if changing > 0 {
         context.note(&format!("{changing} files changed while they were read; the next ingest reads them again"));
+    }
+    let pruned: u64 = report.sources.iter().map(|source| source.pruned).sum();
+    if pruned > 0 {
+        context.note(&format!("{pruned} records lie before what was pruned, and were left out"));
     }
     if report.is_incomplete() {
         status = status.and(Status::Incomplete);

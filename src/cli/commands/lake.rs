@@ -15,8 +15,11 @@ what was set aside of log files, and their originals, where all events of the fi
 before DATE. Analysis then takes these days for days without logs.
 
 What stays: the list of the log files that were read, so that they are not read again; calls that changed trails, \
-which are the history of what was recorded; IAM state and the lives of findings. Copies of old files under other names \
-are read, and their events stored again.";
+which are the history of what was recorded; IAM state and the lives of findings.
+
+Events before DATE that come in later, from old files, copies of them or files that grew, are left out and counted as \
+`pruned`: to look at such days again, ingest their logs into another store. Files are removed, not overwritten: what \
+the disk, its snapshots and backups keep of them is theirs.";
 
 /// Runs it.
 ///
@@ -59,13 +62,17 @@ pub fn compact_columns() -> Vec<Column> {
 }
 
 fn compact(context: &Context<'_>, wait: bool) -> Result<Status, CommandError> {
-    let done = writer(context, wait)?.compact(Effort::Full, context.now)?;
+    let done = writer(context, wait)?.compact_until(Effort::Full, context.now, &context.stop)?;
     let mut table = Table { columns: compact_columns(), rows: Vec::new() };
     for kind in &done.kinds {
         let numbers = kind.files.iter().chain(&kind.rows).chain(&kind.bytes);
         table.rows.push(std::iter::once(kind.kind.into()).chain(numbers.map(|n| Cell::from(*n))).collect());
     }
     context.emit(&meta("lake compact", done.generation), &table)?;
+    if done.interrupted {
+        context.note("interrupted: what was merged is part of the store; run the same command again to go on");
+        return Ok(Status::Failed);
+    }
     Ok(Status::Done)
 }
 
@@ -134,6 +141,12 @@ fn prune(context: &Context<'_>, args: &PruneArgs) -> Result<Status, CommandError
         context.note(&format!("nothing lies before {}", pruned.before));
     } else if !args.yes {
         context.note(&format!("nothing was removed; with --yes, what lies before {} goes for good", pruned.before));
+    }
+    if pruned.held {
+        context.note(
+            "somebody reads the store: what was removed is no longer part of it, but is still on the disk until the \
+             next command that writes to the store finds no reader",
+        );
     }
     Ok(Status::Done)
 }

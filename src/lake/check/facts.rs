@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::files::reason;
+use super::files::damage;
 use super::{Check, PartKind};
 use crate::lake::error::LakeError;
 use crate::lake::sql::files;
@@ -109,7 +109,7 @@ impl Side {
 
 impl Check<'_> {
     /// Usage, shapes, coverage, sessions and credentials are what the events say.
-    pub(super) fn facts(&mut self) {
+    pub(super) fn facts(&mut self) -> Result<(), LakeError> {
         let months = self.months();
         let mut compared: BTreeMap<PartKind, usize> = BTreeMap::new();
         for month in months.keys() {
@@ -125,7 +125,7 @@ impl Check<'_> {
                     _ => self.counted(kind, month),
                 };
                 if let Err(error) = done {
-                    let detail = format!("it cannot be compared with the events: {}", reason(&error));
+                    let detail = format!("it cannot be compared with the events: {}", damage(error)?);
                     self.report.bad(kind.as_str(), month, detail);
                 }
             }
@@ -134,6 +134,7 @@ impl Check<'_> {
             let done = compared.get(&kind).copied().unwrap_or(0);
             self.close_months(kind.as_str(), done, months.len());
         }
+        Ok(())
     }
 
     /// Says that a comparison holds, where it was made in full.

@@ -12,10 +12,14 @@ use crate::lake::manifest::count;
 use crate::lake::source::layout::path_text;
 
 /// What is wrong with a file of which the subject is named already.
-pub(super) fn reason(error: &LakeError) -> String {
+///
+/// # Errors
+/// The error itself where it is none of the file: a disk that refuses, or a system that has no more open files to give,
+/// damages nothing.
+pub(super) fn damage(error: LakeError) -> Result<String, LakeError> {
     match error {
-        LakeError::Damaged { reason, .. } | LakeError::Table { reason, .. } => reason.clone(),
-        other => other.to_string(),
+        LakeError::Damaged { reason, .. } | LakeError::Table { reason, .. } => Ok(reason),
+        other => Err(other),
     }
 }
 
@@ -27,9 +31,10 @@ impl Check<'_> {
         let all: Vec<(&String, u64, &String)> =
             parts.chain(packs).filter(|(name, ..)| !self.broken.contains(*name)).collect();
         let verify = |(name, bytes, hash): &(&String, u64, &String)| {
-            disk::verify(&self.store.join(name), *bytes, hash).err().map(|error| ((*name).clone(), reason(&error)))
+            let error = disk::verify(&self.store.join(name), *bytes, hash).err()?;
+            Some(damage(error).map(|reason| ((*name).clone(), reason)))
         };
-        let damaged: Vec<(String, String)> = all.par_iter().filter_map(verify).collect();
+        let damaged: Vec<(String, String)> = all.par_iter().filter_map(verify).collect::<Result<_, _>>()?;
         let detail = format!("{} files, {} bytes", all.len(), all.iter().map(|(_, bytes, _)| bytes).sum::<u64>());
         for (name, reason) in damaged {
             self.report.bad("parts", &name, reason);
@@ -56,7 +61,7 @@ impl Check<'_> {
                     let detail = format!("it holds {found} bytes with another hash; {bytes} were put in");
                     self.report.bad("documents", name, detail);
                 }
-                Err(error) => self.report.bad("documents", name, reason(&error)),
+                Err(error) => self.report.bad("documents", name, damage(error)?),
             }
         }
         self.report.close("documents", "documents", format!("{} files", all.len()));
@@ -72,13 +77,13 @@ impl Check<'_> {
         let verify = |(name, bytes, hash, path): &(String, u64, String, String)| {
             let own = name.strip_prefix("archive/").is_some_and(|file| disk::is_own_name(folder, file));
             let error = if own {
-                disk::verify(&store.join(name), *bytes, hash).err().map(|error| reason(&error))
+                disk::verify(&store.join(name), *bytes, hash).err().map(damage)?
             } else {
-                Some("no original file has this name".to_owned())
+                Ok("no original file has this name".to_owned())
             };
-            error.map(|error| (name.clone(), format!("{error}; it is the original of {path}")))
+            Some(error.map(|error| (name.clone(), format!("{error}; it is the original of {path}"))))
         };
-        let damaged: Vec<(String, String)> = all.par_iter().filter_map(verify).collect();
+        let damaged: Vec<(String, String)> = all.par_iter().filter_map(verify).collect::<Result<_, _>>()?;
         for (name, reason) in damaged {
             self.report.bad("archive", name, reason);
         }
@@ -139,7 +144,11 @@ fn is_open(path: &Path) -> bool {
 
 /// The BLAKE3 and the length of what a packed file holds, read in pieces.
 fn unpacked(path: &Path) -> Result<(String, u64), LakeError> {
-    let fail = |e| LakeError::io("decompress", path, e);
+    // What zstd refuses is damage; what the disk refuses is told before.
+    let fail = |e: std::io::Error| match e.raw_os_error() {
+        Some(_) => LakeError::io("read", path, e),
+        None => LakeError::Damaged { path: path.to_owned(), reason: format!("it cannot be unpacked: {e}") },
+    };
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

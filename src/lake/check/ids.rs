@@ -4,16 +4,15 @@
 //! are the entries themselves laid side by side.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs::File;
 
 use rusqlite::params;
 
-use super::files::reason;
+use super::files::damage;
 use super::{Check, PartKind};
 use crate::lake::error::LakeError;
 use crate::lake::ids::{Entry, Known};
 use crate::lake::manifest::count;
-use crate::lake::packs::read_run;
+use crate::lake::packs::OpenPacks;
 use crate::lake::parts::month;
 use crate::lake::symbols::{Sym, Symbols};
 use crate::lake::table::KeyColumns;
@@ -74,7 +73,7 @@ impl Check<'_> {
             match self.ids_of(month, &mut totals) {
                 Ok(()) => done += 1,
                 Err(error) => {
-                    let detail = format!("they cannot be compared with the events: {}", reason(&error));
+                    let detail = format!("they cannot be compared with the events: {}", damage(error)?);
                     self.report.bad("ids", month, detail);
                 }
             }
@@ -150,11 +149,8 @@ impl Check<'_> {
 
     /// Takes the entries of a month's runs off the sums, cell by cell.
     fn subtract(&mut self, of: &str, sums: &mut Sums, totals: &mut Totals) -> Result<(), LakeError> {
-        let mut open: BTreeMap<String, File> = BTreeMap::new();
-        for pack in &self.packs {
-            let path = self.store.join(&pack.name);
-            open.insert(pack.name.clone(), File::open(&path).map_err(|e| LakeError::io("open", &path, e))?);
-        }
+        let mut open = OpenPacks::new(self.store);
+        let names: BTreeSet<&str> = self.packs.iter().map(|pack| pack.name.as_str()).collect();
         let Some((from, to)) = hours(of) else { return Ok(()) };
         let fail = self.manifest.fail();
         let connection = &self.manifest.connection;
@@ -179,10 +175,12 @@ impl Check<'_> {
             }
             let Some((account, hour, pack, offset, entries)) = run else { break };
             totals.runs += 1;
-            let Some(file) = open.get(&pack) else { continue };
+            if !names.contains(pack.as_str()) {
+                continue;
+            }
             let (_, _, known) = cell.get_or_insert_with(|| (account, hour, Known::default()));
-            if let Err(error) = read_run(file, &self.store.join(&pack), offset, entries, known) {
-                bad.push((pack, reason(&error)));
+            if let Err(error) = open.read(&pack, offset, entries, known) {
+                bad.push((pack, damage(error)?));
             }
         }
         drop(rows);
@@ -208,12 +206,11 @@ impl Check<'_> {
             }
         }
         let mut out = Vec::new();
+        let mut open = OpenPacks::new(self.store);
         for cell in cells {
             let mut known = Known::default();
             for (pack, offset, entries) in self.manifest.runs(&cell.0, cell.1)? {
-                let path = self.store.join(&pack);
-                let file = File::open(&path).map_err(|e| LakeError::io("open", &path, e))?;
-                read_run(&file, &path, offset, entries, &mut known)?;
+                open.read(&pack, offset, entries, &mut known)?;
             }
             let events = events.remove(cell).unwrap_or_default();
             out.push((cell.0.clone(), cell.1, difference(events, &known.merged())));

@@ -82,8 +82,9 @@ impl Check<'_> {
     /// The log files that were read, and what was set aside of them.
     pub(super) fn log_files(&mut self) -> Result<(), LakeError> {
         let sums = "SELECT path, read, stored, duplicates, quarantined FROM files
-             WHERE read <> stored + duplicates + quarantined OR conflicts > stored OR length(hash) <> 64
-             OR status NOT IN ('complete', 'incomplete', 'changing') ORDER BY path";
+             WHERE read <> stored + duplicates + quarantined OR conflicts > stored
+             OR (length(hash) <> 64 AND NOT (hash = '' AND status = 'changing'))
+             OR status NOT IN ('complete', 'incomplete', 'changing', 'changing_incomplete') ORDER BY path";
         let wrong = self.list(sums, |row| {
             let numbers = [count(row, 1)?, count(row, 2)?, count(row, 3)?, count(row, 4)?];
             Ok((row.get::<_, String>(0)?, numbers))
@@ -96,8 +97,9 @@ impl Check<'_> {
             self.report.bad("files", path, detail);
         }
         self.set_aside()?;
-        let [files, stored, changing] = self
-            .numbers("SELECT count(*), coalesce(sum(stored), 0), coalesce(sum(status = 'changing'), 0) FROM files")?;
+        let [files, stored, changing] = self.numbers(
+            "SELECT count(*), coalesce(sum(stored), 0), coalesce(sum(status LIKE 'changing%'), 0) FROM files",
+        )?;
         let [events] = self.numbers("SELECT coalesce(sum(events), 0) FROM generations WHERE events > 0")?;
         if stored > events {
             let detail = format!("they say that they brought {stored} events, the generations {events}");
@@ -121,9 +123,10 @@ impl Check<'_> {
         // What a prune removed is gone as a whole.
         let wrong = self.list_with(
             "SELECT path, quarantined, found FROM (
-                 SELECT path, quarantined, coalesce(last, delivered) AS spoke,
+                 SELECT path, quarantined, coalesce(last, delivered,
+                            (SELECT committed_at FROM generations WHERE id = files.generation)) AS spoke,
                         (SELECT count(*) FROM quarantine WHERE file = path) AS found
-                 FROM files WHERE status <> 'changing')
+                 FROM files WHERE status NOT LIKE 'changing%')
              WHERE found <> quarantined AND NOT (found = 0 AND spoke IS NOT NULL AND spoke < ?1) ORDER BY path",
             params![pruned],
             |row| Ok((row.get::<_, String>(0)?, count(row, 1)?, count(row, 2)?)),
@@ -133,7 +136,7 @@ impl Check<'_> {
             self.report.bad("quarantine", path, detail);
         }
         let [rows, unfinished] = self.numbers(
-            "SELECT count(*), coalesce(sum(file NOT IN (SELECT path FROM files WHERE status <> 'changing')), 0)
+            "SELECT count(*), coalesce(sum(file NOT IN (SELECT path FROM files WHERE status NOT LIKE 'changing%')), 0)
              FROM quarantine",
         )?;
         if unfinished > 0 {

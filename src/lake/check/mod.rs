@@ -48,8 +48,8 @@ pub fn check(store: &Path) -> Result<CheckReport, LakeError> {
     check.manifest()?;
     check.generations()?;
     check.part_files()?;
-    check.part_contents();
-    check.facts();
+    check.part_contents()?;
+    check.facts()?;
     check.ids()?;
     check.log_files()?;
     check.documents()?;

@@ -1,6 +1,6 @@
 //! What parts say of themselves in the manifest, against what they hold.
 
-use super::files::reason;
+use super::files::damage;
 use super::{Check, Part, PartKind};
 use crate::lake::error::LakeError;
 use crate::lake::parts::month;
@@ -22,7 +22,7 @@ struct Found {
 
 impl Check<'_> {
     /// Every part can be read, has as many rows as the manifest says, and speaks of the time that it says.
-    pub(super) fn part_contents(&mut self) {
+    pub(super) fn part_contents(&mut self) -> Result<(), LakeError> {
         let mut rows = 0;
         for part in self.parts.clone() {
             if self.broken.contains(&part.name) {
@@ -39,12 +39,13 @@ impl Check<'_> {
                     self.compare(&part, &found);
                 }
                 Err(error) => {
-                    self.report.bad("contents", &part.name, format!("it cannot be read: {}", reason(&error)));
+                    self.report.bad("contents", &part.name, format!("it cannot be read: {}", damage(error)?));
                     self.broken.insert(part.name);
                 }
             }
         }
         self.report.close("contents", "parts", format!("{} files, {rows} rows", self.parts.len()));
+        Ok(())
     }
 
     fn compare(&mut self, part: &Part, found: &Found) {
@@ -108,7 +109,7 @@ impl Check<'_> {
             PartKind::Coverage => (
                 "min(hour) + to_microseconds(3599999999)",
                 "max(hour)",
-                "count > 0 AND hour = date_trunc('hour', hour) AND strftime(hour, '%Y-%m') = $month",
+                "count >= 0 AND whole >= 0 AND count + whole > 0 AND hour = date_trunc('hour', hour) AND strftime(hour, '%Y-%m') = $month",
             ),
             PartKind::Issued | PartKind::TrailCalls => {
                 ("min(time)", "max(time)", "strftime(time, '%Y-%m') = $month AND event_id <> ''")

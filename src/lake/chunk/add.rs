@@ -1,6 +1,6 @@
 //! A record into a row. What a run of members brings is worked out once: see [`Run`].
 
-use super::{Chunk, Content, Identities};
+use super::{Chunk, Content, Identities, RECORD_FACTOR};
 use crate::lake::content::{Hasher, repeats, twice_named};
 use crate::lake::fold;
 use crate::lake::json::{Kind, Part, Run, Value};
@@ -149,6 +149,11 @@ impl Chunk {
         if value.kind() != Kind::Object {
             return Err("not a CloudTrail record: expected a JSON object".to_owned());
         }
+        let more = value.raw().len().saturating_mul(RECORD_FACTOR);
+        if self.bytes().saturating_add(more) > u32::MAX as usize {
+            // Whoever fills a chunk empties it long before.
+            return Err("no room is left for it beside what was read before".to_owned());
+        }
         let mut members = Members { others: std::mem::take(&mut self.others), ..Members::default() };
         members.others.clear();
         self.gather(value, &mut members).map_err(|key| twice(&key))?;
@@ -170,6 +175,7 @@ impl Chunk {
         let whole = if lossy { 0 } else { Hasher::RECORD.wrapping_add(members.sum).max(1) };
         let row = self.row(&record, &members.known, session, Content { core, whole }, (offset, length));
         if let Some(noted) = fold::noted(&record) {
+            self.noted_bytes += noted.bytes();
             self.noted.push((self.rows.len() as u32, noted));
         }
         self.rows.push(row);

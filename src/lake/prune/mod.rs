@@ -12,18 +12,20 @@ use std::path::Path;
 
 use rusqlite::params;
 
-use super::compact::{MERGE_FILES, query, verify};
+use super::compact::{MERGE_FILES, verify};
 use super::disk;
 use super::error::LakeError;
 use super::ingest::FaultPoint;
-use super::manifest::{Manifest, Pack, Part, insert_part, signed};
+use super::manifest::{Manifest, OLD_ARCHIVE, OLD_QUARANTINE, Pack, Part, insert_part, signed};
+use super::merge;
+use super::packs;
 use super::parts::part_name;
 use super::reader::Reader;
 use super::schema::PartKind;
 use super::sql::{Spill, Sql, files};
 use super::writer::{Writer, insert_ids};
 use crate::model::time::Timestamp;
-use plan::{OLD_FILES, Plan, instant};
+use plan::{Plan, instant};
 
 pub use plan::{PruneRow, PrunedWhat};
 
@@ -36,6 +38,9 @@ pub struct Pruned {
     pub generation: i64,
     /// What goes, by month; empty where nothing does.
     pub rows: Vec<PruneRow>,
+    /// What the store no longer names is still on the disk, because somebody reads: the next writer that finds no
+    /// reader removes it.
+    pub held: bool,
 }
 
 impl Reader {
@@ -48,13 +53,13 @@ impl Reader {
         let sql = Sql::open(self.store(), Spill::Reader)?;
         let plan = self
             .with_manifest(|connection, path, parts| Plan::of(connection, path, self.store(), parts, &sql, before))?;
-        Ok(Pruned { before, generation: self.generation().number, rows: plan.rows })
+        Ok(Pruned { before, generation: self.generation().number, rows: plan.rows, held: false })
     }
 }
 
 impl Writer {
     /// Removes the events of all days before the one of `before`, and everything that speaks of them, as one
-    /// generation. Events of these days that come in again are stored again: their ids are gone.
+    /// generation. Events of these days that come in again, from whatever file, are left out.
     ///
     /// # Errors
     /// When a file that is to be cut is not what was written, or the store cannot be read or written. It then stands at
@@ -67,13 +72,17 @@ impl Writer {
         let plan = Plan::of(&manifest.connection, &manifest.path, self.store(), &parts, &sql, before)?;
         let last = manifest.generation()?;
         if plan.rows.is_empty() {
-            return Ok(Pruned { before, generation: last, rows: plan.rows });
+            let held = self.forget()?;
+            return Ok(Pruned { before, generation: last, rows: plan.rows, held });
         }
         let generation = last + 1;
         let written = self.cut(&sql, &plan, &parts, generation)?;
         drop(sql);
         let packs = old_packs(manifest, before)?;
-        let ids = self.merge_packs(&packs, Some(before.hour()), generation)?;
+        let mut ids = Vec::new();
+        for (at, group) in packs::groups(packs.clone(), usize::MAX).iter().enumerate() {
+            ids.push(self.merge_packs(group, Some(before.hour()), generation, at)?);
+        }
         self.sync_folders()?;
         self.fault(FaultPoint::InPrune);
         let pruned = self.manifest().pruned_before()?.map_or(before, |earlier| earlier.max(before));
@@ -85,17 +94,24 @@ impl Writer {
                 tx.execute("DELETE FROM id_runs WHERE pack = ?1", [&pack.name])?;
                 tx.execute("DELETE FROM packs WHERE name = ?1", [&pack.name])?;
             }
-            insert_ids(tx, ids.pack.as_ref(), &ids.runs, generation)?;
+            ids.iter().try_for_each(|one| insert_ids(tx, one.pack.as_ref(), &one.runs, generation))?;
             let micros = params![before.micros()];
-            tx.execute(&format!("DELETE FROM quarantine WHERE file IN ({OLD_FILES})"), micros)?;
-            tx.execute("DELETE FROM archive WHERE last < ?1", micros)?;
+            tx.execute(&format!("DELETE FROM quarantine WHERE {OLD_QUARANTINE}"), micros)?;
+            tx.execute(&format!("DELETE FROM archive WHERE {OLD_ARCHIVE}"), micros)?;
             tx.execute("DELETE FROM digests WHERE first < ?1", micros)?;
             tx.execute("INSERT OR REPLACE INTO kv VALUES ('pruned_before', ?1)", params![pruned.micros().to_string()])?;
             written.iter().try_for_each(|part| insert_part(tx, part))
         })?;
         self.fault(FaultPoint::AfterManifest);
-        self.sweep()?;
-        Ok(Pruned { before, generation, rows: plan.rows })
+        let held = self.forget()?;
+        Ok(Pruned { before, generation, rows: plan.rows, held })
+    }
+
+    /// Removes what no generation names any more from the disk: files, and what the manifest's log still holds. True
+    /// where readers keep some of it.
+    fn forget(&self) -> Result<bool, LakeError> {
+        let files = self.sweep()?;
+        Ok(!self.manifest().forget_deleted()? || files > 0)
     }
 
     /// Writes what is left of the parts that lie on both sides.
@@ -207,7 +223,7 @@ impl Cutter<'_> {
     fn copy(&mut self, kind: PartKind, month: &str, from: &str, of: &[Part]) -> Result<u64, LakeError> {
         let name = self.name(kind, month);
         let path = self.store.join(&name);
-        let rows = self.sql.copy(&query(kind, from), &path)?;
+        let rows = merge::copy(self.sql, kind, from, &path)?;
         if rows == 0 {
             std::fs::remove_file(&path).map_err(|e| LakeError::io("remove", &path, e))?;
             return Ok(0);

@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 
 use crate::lake::error::LakeError;
 use crate::lake::ids::ENTRY_BYTES;
-use crate::lake::manifest::{Part, count};
+use crate::lake::manifest::{OLD_ARCHIVE, OLD_QUARANTINE, Part, count};
 use crate::lake::parts::month;
 use crate::lake::schema::PartKind;
 use crate::lake::sql::{Sql, files};
@@ -164,23 +164,21 @@ impl Plan {
         let one = |sql: &str| {
             connection.query_row(sql, params![before], |row| Ok((count(row, 0)?, count(row, 1)?, count(row, 2)?)))
         };
-        let (entries, files, bytes) = one(&format!(
-            "SELECT count(*), 0, coalesce(sum(length(raw)), 0) FROM quarantine WHERE file IN ({OLD_FILES})"
-        ))?;
+        let (entries, files, bytes) =
+            one(&format!("SELECT count(*), 0, coalesce(sum(length(raw)), 0) FROM quarantine WHERE {OLD_QUARANTINE}"))?;
         put(PrunedWhat::Quarantine, String::new(), entries, files, bytes);
-        let (entries, _, _) = one("SELECT count(*), 0, 0 FROM archive WHERE last < ?1")?;
-        let (files, bytes, _) = one("SELECT count(*), coalesce(sum(bytes), 0), 0 FROM (
+        let (entries, _, _) = one(&format!("SELECT count(*), 0, 0 FROM archive WHERE {OLD_ARCHIVE}"))?;
+        let (files, bytes, _) = one(&format!(
+            "SELECT count(*), coalesce(sum(bytes), 0), 0 FROM (
                  SELECT name, max(bytes) AS bytes FROM archive GROUP BY name
-                 HAVING count(*) = coalesce(sum(last < ?1), 0))")?;
+                 HAVING count(*) = coalesce(sum({OLD_ARCHIVE}), 0))"
+        ))?;
         put(PrunedWhat::Archive, String::new(), entries, files, bytes);
         let (entries, files, bytes) = one("SELECT count(*), 0, 0 FROM digests WHERE first < ?1")?;
         put(PrunedWhat::Digests, String::new(), entries, files, bytes);
         Ok(())
     }
 }
-
-/// Log files all of whose events lie before a time (`?1`); where none is known, those that were delivered before it.
-pub(super) const OLD_FILES: &str = "SELECT path FROM files WHERE coalesce(last, delivered) < ?1";
 
 /// Events of a segment that lie before a time.
 pub(super) fn earlier(store: &Path, sql: &Sql, part: &Part, before: Timestamp) -> Result<u64, LakeError> {

@@ -11,8 +11,9 @@ use crate::lake::manifest::Part;
 use crate::lake::table::{CallColumns, fold_bytes, via};
 use crate::usage::fold::FOLD_VERSION;
 
-/// Events that are folded at once: a few hundred bytes each.
+/// Events that are folded at once: a few hundred bytes each; and the bytes that they hold at most.
 const FOLD_ROWS: usize = 200_000;
+const FOLD_BYTES: usize = 128 << 20;
 
 impl Cutter<'_> {
     /// Folds the distinct calls of segments. `sessions` are the files that name the sessions of their months.
@@ -27,7 +28,7 @@ impl Cutter<'_> {
             let mut chunk = Chunk::new(true);
             columns.each(|call| {
                 chunk.restore(&call, &by, &path)?;
-                if chunk.rows.len() >= FOLD_ROWS {
+                if chunk.rows.len() >= FOLD_ROWS || chunk.bytes() >= FOLD_BYTES {
                     self.fold(&std::mem::replace(&mut chunk, Chunk::new(true)), part)?;
                 }
                 Ok(())

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::forms::{Form, detect_file, is_table};
 use super::layout::{Layout, layout};
+use crate::lake::disk;
 use crate::lake::error::LakeError;
 
 /// Extensions of logs; all else inside a folder is left out and listed.
@@ -76,8 +77,16 @@ fn visit(path: &Path, named: bool, seen: &mut BTreeSet<PathBuf>, out: &mut Listi
             }
         }
         entries.sort();
+        let is_store = disk::is_store(&real);
         for entry in entries {
+            // What a store wrote is no log, and what it archived was read.
+            if is_store && entry.file_name().is_some_and(disk::is_of_store) {
+                continue;
+            }
             visit(&entry, false, seen, out);
+        }
+        if is_store {
+            out.skipped.push(real);
         }
         return;
     }

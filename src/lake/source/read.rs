@@ -15,10 +15,10 @@ use crate::lake::json::{Tape, Value};
 use crate::lake::split::{Ending, MAX_RECORD_BYTES, Piece, Splitter};
 use crate::usage::fold::DigestSpan;
 
-/// Files up to this size on disk are read in one piece; larger ones stream.
-pub(crate) const WHOLE_FILE_BYTES: u64 = 64 << 20;
-/// Members that say they hold up to this much are inflated in one piece; larger ones stream.
-const WHOLE_MEMBER_BYTES: usize = 128 << 20;
+/// Files up to this size on disk are read in one piece; larger ones stream. Every thread holds one such piece.
+pub(crate) const WHOLE_FILE_BYTES: u64 = 32 << 20;
+/// Members that say they hold up to this much are inflated in one piece; larger ones stream. As above.
+const WHOLE_MEMBER_BYTES: usize = 32 << 20;
 /// Raw bytes of a quarantined record that are kept in the store; the file and offset are kept always.
 const KEPT_RAW_BYTES: usize = 256 << 10;
 const GZIP: [u8; 3] = [0x1f, 0x8b, 0x08];
@@ -78,7 +78,7 @@ pub(crate) fn read<S: Room>(
     if found.size > WHOLE_FILE_BYTES {
         return stream(found, chunk, room);
     }
-    let bytes = std::fs::read(&found.path).map_err(ReadError::File)?;
+    let Some(bytes) = read_whole(found).map_err(ReadError::File)? else { return stream(found, chunk, room) };
     let hash = blake3::hash(&bytes).to_hex().to_string();
     let end = |kind, whole, unchanged| FileEnd { kind, hash: hash.clone(), whole, unchanged, digest: None };
     if known == Some(hash.as_str()) {
@@ -86,8 +86,15 @@ pub(crate) fn read<S: Room>(
     }
     chunk.set_origin(found.layout.named);
     if found.layout.kind == FileKind::Digest {
-        let text = if bytes.starts_with(&GZIP) { inflate(&bytes).unwrap_or_default() } else { bytes };
-        return Ok(FileEnd { digest: digest_span(found, &text), ..end(FileKind::Digest, true, false) });
+        let text = if bytes.starts_with(&GZIP) { inflate(&bytes) } else { None };
+        let digest = digest_span(found, text.as_deref().unwrap_or(&bytes));
+        if let Some(text) = text {
+            REUSED.with_borrow_mut(|reused| reused.text = text);
+        }
+        if digest.is_some() {
+            return Ok(FileEnd { digest, ..end(FileKind::Digest, true, false) });
+        }
+        // It only stands where digests do: what it holds is read like any other, or set aside.
     }
     let mut state = State::new(found, chunk, room);
     let (text, bytes) = if bytes.starts_with(&GZIP) { (inflate(&bytes), bytes) } else { (Some(bytes), Vec::new()) };
@@ -116,17 +123,19 @@ pub(crate) fn read<S: Room>(
     Ok(FileEnd { digest: state.digest, ..end(state.kind, whole, false) })
 }
 
+/// The bytes of a file; none where it has grown beyond what is read in one piece.
+fn read_whole(found: &Found) -> std::io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::with_capacity(found.size as usize);
+    File::open(&found.path)?.take(WHOLE_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= WHOLE_FILE_BYTES).then_some(bytes))
+}
+
 fn stream<S: Room>(found: &Found, chunk: &mut Chunk, room: &mut S) -> Result<FileEnd, ReadError<S::Error>> {
     let mut file = File::open(&found.path).map_err(ReadError::File)?;
     let mut magic = [0u8; 3];
     let head = file.read(&mut magic).map_err(ReadError::File)?;
-    let mut source = Hashing { inner: File::open(&found.path).map_err(ReadError::File)?, hash: blake3::Hasher::new() };
+    let source = Hashing { inner: File::open(&found.path).map_err(ReadError::File)?, hash: blake3::Hasher::new() };
     chunk.set_origin(found.layout.named);
-    if found.layout.kind == FileKind::Digest {
-        std::io::copy(&mut source, &mut std::io::sink()).map_err(ReadError::File)?;
-        let hash = source.hash.finalize().to_hex().to_string();
-        return Ok(FileEnd { kind: FileKind::Digest, hash, whole: true, unchanged: false, digest: None });
-    }
     let mut state = State::new(found, chunk, room);
     if let Some(form) = forms::detect_file(&found.path) {
         return state.stream_form(form, found, source, head == 3 && magic == GZIP);
@@ -265,7 +274,9 @@ struct State<'s, S> {
 
 impl<'s, S: Room> State<'s, S> {
     fn new(found: &Found, chunk: &'s mut Chunk, room: &'s mut S) -> Self {
-        Self { chunk, room, kind: found.layout.kind, region: found.layout.region.clone(), digest: None }
+        // What is a digest tells so itself.
+        let kind = if found.layout.kind == FileKind::Digest { FileKind::Log } else { found.layout.kind };
+        Self { chunk, room, kind, region: found.layout.region.clone(), digest: None }
     }
 
     /// Notes whether the file is one that a trail delivered.
@@ -345,8 +356,13 @@ impl<'s, S: Room> State<'s, S> {
             Ok(()) => {}
             // A digest outside the S3 layout. Source: "CloudTrail digest file structure".
             Err(_) if value.get("digestStartTime").is_some() && value.get("logFiles").is_some() => {
-                self.kind = FileKind::Digest;
-                self.digest = span(value, &self.region);
+                match span(value, &self.region) {
+                    Some(span) => (self.kind, self.digest) = (FileKind::Digest, Some(span)),
+                    None => {
+                        let reason = "a digest that does not say from when to when it speaks".to_owned();
+                        self.bad(offset, length, reason, text.as_bytes());
+                    }
+                }
             }
             Err(reason) => self.bad(offset, length, reason, text.as_bytes()),
         }
@@ -441,10 +457,39 @@ mod tests {
     fn digests_are_told_by_their_content_too() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("d.json");
-        std::fs::write(&path, r#"{"awsAccountId":"1","digestStartTime":"2015-08-17T14:01:31Z","logFiles":[]}"#)
+        std::fs::write(&path, r#"{"awsAccountId":"1","digestStartTime":"2015-08-17T14:01:31Z","digestEndTime":"2015-08-17T15:01:31Z","logFiles":[]}"#)
             .unwrap();
         let (rows, bad, end) = read_all(&path);
-        assert_eq!((rows, bad.len(), end.kind), (0, 0, FileKind::Digest));
+        assert_eq!((rows, bad.len(), end.kind, end.digest.is_some()), (0, 0, FileKind::Digest, true));
+    }
+
+    #[test]
+    fn what_stands_among_digests_need_not_be_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("AWSLogs/111122223333/CloudTrail-Digest/eu-west-1/2023/07/10");
+        std::fs::create_dir_all(&place).unwrap();
+        let digest = r#"{"awsAccountId":"111122223333","digestStartTime":"2023-07-10T10:00:00Z","digestEndTime":"2023-07-10T11:00:00Z","digestS3Object":"d.json.gz","logFiles":[{"s3Object":"a"},{"s3Object":"b"}]}"#;
+        let without_end = digest.replace("digestEndTime", "digestEnd");
+        let (whole, events) = (gz(digest), format!("{{\"Records\":[{},{}]}}", record(0), record(1)));
+        let members = [gz(&digest[..50]), gz(&digest[50..])].concat();
+        let cases: [(&str, &[u8], (usize, usize, bool, FileKind)); 9] = [
+            ("digest", &whole, (0, 0, true, FileKind::Digest)),
+            ("plain", digest.as_bytes(), (0, 0, true, FileKind::Digest)),
+            ("members", &members, (0, 0, true, FileKind::Digest)),
+            ("cut", &whole[..whole.len() / 2], (0, 1, false, FileKind::Log)),
+            ("junk", b"not json at all", (0, 1, true, FileKind::Log)),
+            ("other", b"{\"x\":1}", (0, 1, true, FileKind::Log)),
+            ("no end", without_end.as_bytes(), (0, 1, true, FileKind::Log)),
+            ("events", &gz(&events), (2, 0, true, FileKind::Log)),
+            ("empty", b"", (0, 1, true, FileKind::Log)),
+        ];
+        for (name, bytes, want) in cases {
+            let path = place.join(format!("{name}.json"));
+            std::fs::write(&path, bytes).unwrap();
+            let (rows, bad, end) = read_all(&path);
+            assert_eq!((rows, bad.len(), end.whole, end.kind), want, "{name}: {bad:?}");
+            assert_eq!(end.digest.map(|span| span.log_files), (want.3 == FileKind::Digest).then_some(2), "{name}");
+        }
     }
 
     #[test]

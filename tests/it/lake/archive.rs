@@ -182,6 +182,29 @@ fn a_file_that_grows_while_it_is_read() {
 }
 
 #[test]
+fn a_file_that_was_cut_short_stays_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, logs_folder) = (folder.path().join("store"), folder.path().join("logs"));
+    fs::create_dir(&logs_folder).unwrap();
+    let path = logs_folder.canonicalize().unwrap().join("a.json");
+    let touch = |path: &Path| {
+        fs::File::options().write(true).open(path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    };
+    fs::write(&path, record(1) + "\n" + &record(2)[..40]).unwrap();
+    let complete = || Reader::open(&store).unwrap().files().unwrap()[0].complete;
+    // Touched while it is read, then not any more: read or not, it ends in the middle.
+    ingest_cloudtrail(&store, std::slice::from_ref(&logs_folder), &options(), &Then(path.clone(), touch)).unwrap();
+    assert!(!complete());
+    assert_clean(&store);
+    ingest(&store, &logs_folder);
+    assert!(!complete());
+    let manifest = rusqlite::Connection::open(store.join("manifest.sqlite")).unwrap();
+    let status: String = manifest.query_row("SELECT status FROM files", [], |row| row.get(0)).unwrap();
+    assert_eq!(status, "incomplete");
+    assert_clean(&store);
+}
+
+#[test]
 fn changed_files_at_scale() {
     let folder = tempfile::tempdir().unwrap();
     let (store, logs_folder) = (folder.path().join("store"), folder.path().join("logs"));

@@ -33,6 +33,8 @@ enum Job {
     Compact,
     /// Removes what lies before [`CUT`].
     Prune,
+    /// Reads the logs, each file in parts.
+    Parts,
 }
 
 /// Within the second of the days of [`Case`].
@@ -40,12 +42,16 @@ const CUT: &str = "2025-03-02";
 
 impl Job {
     const ALL: [Self; 3] = [Self::Ingest, Self::Compact, Self::Prune];
+    const NUMBERED: [Self; 4] = [Self::Ingest, Self::Compact, Self::Prune, Self::Parts];
 
     fn run(self, store: &Path, logs: &Path, fault: Option<Fault>) {
         // Compaction is a job of its own, unless it is where an ingest is to die.
         let compact_over = if fault.is_some_and(|fault| fault.point == FaultPoint::InCompaction) { 8 } else { 99 };
-        let options = IngestOptions { archive: true, fault, compact_over, ..small() };
-        if self == Self::Ingest {
+        let mut options = IngestOptions { archive: true, fault, compact_over, ..small() };
+        if self == Self::Parts {
+            options = IngestOptions { large_bytes: 1, batch_bytes: 400_000, ..options };
+        }
+        if matches!(self, Self::Ingest | Self::Parts) {
             counts(&ingest_cloudtrail(store, &[logs.to_owned()], &options, &Quiet).unwrap());
             return;
         }
@@ -71,14 +77,14 @@ fn child() {
         let (point, commit) = fault.split_once(' ').unwrap();
         Fault { point: POINTS[point.parse::<usize>().unwrap()], commit: commit.parse().unwrap() }
     });
-    let job = Job::ALL[std::env::var(JOB).unwrap().parse::<usize>().unwrap()];
+    let job = Job::NUMBERED[std::env::var(JOB).unwrap().parse::<usize>().unwrap()];
     job.run(Path::new(&store), Path::new(&logs), fault);
 }
 
 fn start(job: Job, store: &Path, logs: &Path, fault: Option<&str>) -> std::process::Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "lake::crash::child"]).env(STORE, store).env(LOGS, logs);
-    command.env(JOB, Job::ALL.iter().position(|other| *other == job).unwrap().to_string());
+    command.env(JOB, Job::NUMBERED.iter().position(|other| *other == job).unwrap().to_string());
     if let Some(fault) = fault {
         command.env(FAULT, fault);
     }
@@ -302,6 +308,34 @@ fn large_files_are_committed_in_parts() {
     let report = ingest_cloudtrail(&store, std::slice::from_ref(&all), &parts(), &Quiet).unwrap();
     assert_eq!(counts(&report), (3000, 3000, 0, 0, 0));
     assert_eq!(contents(&store), want);
+}
+
+#[test]
+fn a_reading_that_was_killed_is_not_trusted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, logs) = (folder.path().join("store"), folder.path().join("logs"));
+    std::fs::create_dir(&logs).unwrap();
+    let path = logs.join("a.json");
+    let lines = |range: std::ops::Range<usize>| range.map(|n| record(n) + "\n").collect::<String>();
+    let first = "{}\n".to_owned() + &lines(0..1000);
+    std::fs::write(&path, &first).unwrap();
+    Job::Parts.run(&store, &logs, None);
+    let set_aside = Reader::open(&store).unwrap().quarantine().unwrap();
+    assert_eq!(set_aside.len(), 1);
+    // It changes, is read in part, and then is what it was: what was set aside of it has to come back.
+    std::fs::write(&path, lines(0..3000)).unwrap();
+    let number = POINTS.iter().position(|point| *point == FaultPoint::AfterManifest).unwrap();
+    assert!(!start(Job::Parts, &store, &logs, Some(&format!("{number} 1"))).wait().unwrap().success());
+    assert!(Reader::open(&store).unwrap().quarantine().unwrap().is_empty());
+    let manifest = rusqlite::Connection::open(store.join("manifest.sqlite")).unwrap();
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?));
+    let (status, hash) = manifest.query_row("SELECT status, hash FROM files", [], row).unwrap();
+    assert_eq!((status.as_str(), hash.as_str()), ("changing", ""));
+    assert_clean(&store);
+    std::fs::write(&path, &first).unwrap();
+    assert_eq!(counts(&ingest(&store, &logs)), (1001, 0, 1000, 0, 1));
+    assert_eq!(Reader::open(&store).unwrap().quarantine().unwrap(), set_aside);
+    assert_clean(&store);
 }
 
 /// A file that streams from the disk, larger than what is read in one piece.

@@ -107,15 +107,18 @@ fn digests_insights_and_network_activity_are_told_apart() {
     };
     let day = "eu-west-1/2025/03/01/111122223333_CloudTrail";
     write(&format!("CloudTrail/{day}_eu-west-1_20250301T0005Z_a.json.gz"), &gz(&list(0..3)));
-    write(&format!("CloudTrail-Digest/{day}-Digest_eu-west-1_t_eu-west-1_20250301T000500Z.json.gz"), &gz("{\"x\":1}"));
+    let digest = r#"{"awsAccountId":"111122223333","digestStartTime":"2025-02-28T23:05:00Z","digestEndTime":"2025-03-01T00:05:00Z","digestS3Object":"","logFiles":[]}"#;
+    write(&format!("CloudTrail-Digest/{day}-Digest_eu-west-1_t_eu-west-1_20250301T000500Z.json.gz"), &gz(digest));
+    // What stands among digests and is none is set aside.
+    write(&format!("CloudTrail-Digest/{day}-Digest_eu-west-1_t_eu-west-1_20250301T010500Z.json.gz"), &gz("{\"x\":1}"));
     let insight = r#"{"Records":[{"eventVersion":"1.07","eventTime":"2025-03-01T00:00:00Z","awsRegion":"eu-west-1","eventID":"i","eventType":"AwsCloudTrailInsight","recipientAccountId":"111122223333","sharedEventID":"s","insightDetails":{"state":"Start","eventSource":"ec2.amazonaws.com","eventName":"RunInstances"},"eventCategory":"Insight"}]}"#;
     write(&format!("CloudTrail-Insight/{day}-Insight_eu-west-1_20250301T0005Z_a.json.gz"), &gz(insight));
     let vpce = list(7..8).replace("\"Management\"", "\"NetworkActivity\"").replace("AwsApiCall", "AwsVpceEvent");
     write(&format!("CloudTrail-NetworkActivity/{day}-NetworkActivity_eu-west-1_20250301T0005Z_a.json.gz"), &gz(&vpce));
     let report = ingest(&folder.path().join("store"), &folder.path().join("logs"));
     let row = &report.sources[0];
-    assert_eq!((row.files, row.digests, row.insights, row.network_activity), (4, 1, 1, 1));
-    assert_eq!(counts(&report), (5, 5, 0, 0, 0));
+    assert_eq!((row.files, row.digests, row.insights, row.network_activity), (5, 1, 1, 1));
+    assert_eq!(counts(&report), (6, 5, 0, 0, 1));
     let reader = Reader::open(&folder.path().join("store")).unwrap();
     assert_eq!(reader.usage(all_time()).unwrap().iter().map(|r| r.fact.count).sum::<u64>(), 4);
     let file = &reader.files().unwrap()[0];

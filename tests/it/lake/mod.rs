@@ -4,10 +4,12 @@
 #![cfg(test)]
 
 mod archive;
+mod bounds;
 mod check;
 mod crash;
 mod faults;
 mod forms;
+mod places;
 mod prune;
 mod real;
 mod speed;
