@@ -324,6 +324,7 @@ mod tests {
                     let key = ActivityKey {
                         principal: Default::default(),
                         person: String::new(),
+                        likely: String::new(),
                         action: catalog.find(action).unwrap(),
                         resource: (*resource).to_owned(),
                         account: String::new(),

@@ -26,7 +26,7 @@
 //!
 //! **sessions** (by month): `session` and the identity columns: `identity_type, principal_id, principal_arn,
 //! principal_account, access_key, user_name, invoked_by, issuer_type, issuer_arn, issuer_id, source_identity,
-//! provider, mfa, on_behalf_of, identity_store, assumed_root`.
+//! provider, mfa, on_behalf_of, identity_store, assumed_root, created` (when the credentials were handed out, RFC 3339).
 //!
 //! **issued** (by month): `access_key, session_principal_id, role_arn, session` (who called)`, time, event_id`.
 //!

@@ -119,6 +119,9 @@ pub struct Identity {
     pub provider: String,
     /// `sessionContext.attributes.mfaAuthenticated`.
     pub mfa: Option<bool>,
+    /// `sessionContext.attributes.creationDate`: when the credentials were handed out, as RFC 3339 in whole seconds where
+    /// it is a time. It is that of the call that handed them out, and stays when the console changes keys.
+    pub created: String,
     /// `onBehalfOf.userId`: the Identity Center user behind an AWSReservedSSO session or `credentialId` owner.
     pub on_behalf_of: String,
     /// `onBehalfOf.identityStoreArn`.

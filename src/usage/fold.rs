@@ -42,6 +42,7 @@ impl SessionId {
             &identity.on_behalf_of,
             &identity.identity_store,
             mfa,
+            &identity.created,
             if identity.assumed_root { "1" } else { "" },
         ] {
             hash.update(field.as_bytes());

@@ -273,13 +273,18 @@ fn time(value: Option<Value<'_>>) -> Result<Timestamp, String> {
         return Err("the record has no eventTime".to_owned());
     };
     let text = value.lenient();
-    let general = || text.parse().ok();
-    // Exports through other tools write `2022-09-15 13:45:24`: CloudTrail's times are UTC, so that is what is meant.
-    let zoneless = || format!("{}Z", text.trim()).parse().ok();
-    plain_time(text.as_bytes()).or_else(general).or_else(zoneless).ok_or_else(|| {
+    instant(&text).ok_or_else(|| {
         let shown: String = text.chars().take(40).collect();
         format!("eventTime `{shown}` is not a time; expected RFC 3339")
     })
+}
+
+/// A time in any form that records and exports have.
+fn instant(text: &str) -> Option<Timestamp> {
+    let general = || text.parse().ok();
+    // Exports through other tools write `2022-09-15 13:45:24`: CloudTrail's times are UTC, so that is what is meant.
+    let zoneless = || format!("{}Z", text.trim()).parse().ok();
+    plain_time(text.as_bytes()).or_else(general).or_else(zoneless)
 }
 
 /// `2023-07-10T11:42:24Z`, as CloudTrail writes it, without a general parser.
@@ -353,7 +358,14 @@ fn session(value: Value<'_>, out: &mut Identity) {
                     }
                 }
             }
-            "attributes" => out.mfa = member.get("mfaAuthenticated").and_then(Value::boolean),
+            "attributes" => {
+                out.mfa = member.get("mfaAuthenticated").and_then(Value::boolean);
+                // Forms write the same time in several ways, and a session has one.
+                out.created = match member.get("creationDate").map(Value::lenient) {
+                    Some(text) => instant(&text).map_or_else(|| text.clone().into_owned(), |at| at.to_string()),
+                    None => String::new(),
+                };
+            }
             "sourceIdentity" => out.source_identity = member.lenient().into_owned(),
             "assumedRoot" => out.assumed_root = member.boolean() == Some(true),
             "webIdFederationData" => {
