@@ -10,7 +10,7 @@ use crate::lake::Reader;
 use crate::model::snapshot::Snapshot;
 use crate::model::time::{Timestamp, Window};
 use crate::usage::activity::{self, Activity};
-use crate::usage::chain::Logs;
+use crate::usage::chain::{Logs, hidden};
 use crate::usage::changes::PolicyChanges;
 use crate::usage::coverage::Coverage;
 use crate::usage::fold::{FactSource, SessionId, ShapeFact, ShapeKey};
@@ -109,6 +109,17 @@ impl World {
                 kind: "window".to_owned(),
                 what: format!("the window {window} holds none of the lake's events, which run {span}"),
                 remedy: format!("set --as-of, for example --as-of {}", span.to.plus_days(1).day()),
+            });
+        }
+        let hidden = hidden(&issued).count();
+        if hidden > 0 {
+            gaps.push(Gap {
+                kind: "chains".to_owned(),
+                what: format!(
+                    "{hidden} calls for temporary credentials do not show which were handed out, so nothing leads from \
+                     their sessions back to the callers"
+                ),
+                remedy: "ingest the trail files, or an export with responseElements, instead".to_owned(),
             });
         }
         let settings = Settings {

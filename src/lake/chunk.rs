@@ -12,7 +12,7 @@ use super::content::{Content, Hasher};
 use super::fold::{self, Noted};
 use super::ids::Entry;
 use super::json::{Tape, Value};
-use super::normalise::{self, Named, Record, parent};
+use super::normalise::{self, Carried, Named, Record, parent};
 use super::source::find::Found;
 use super::source::layout::path_text;
 use super::source::read::{Bad, FileEnd};
@@ -237,11 +237,11 @@ impl Chunk {
         }
     }
 
-    /// Adds a record of the file begun last. `lossy`: its form cannot carry the whole record.
+    /// Adds a record of the file begun last, of which its form carries so much.
     ///
     /// # Errors
     /// Why the record cannot be an event, in words.
-    pub(crate) fn add(&mut self, value: Value<'_>, offset: u64, length: u64, lossy: bool) -> Result<(), String> {
+    pub(crate) fn add(&mut self, value: Value<'_>, offset: u64, length: u64, carried: Carried) -> Result<(), String> {
         let Self { hasher, identities, .. } = self;
         let mut session = None;
         let whole = hasher.record(value, |hasher, identity| {
@@ -256,8 +256,8 @@ impl Chunk {
         };
         let list = &identities.list;
         let owner = || list.get(session as usize).map(|(_, i)| i.account.clone()).unwrap_or_default();
-        let record = normalise::normalise(value, &owner)?;
-        let content = Content { core: Content::core(&record), whole: if lossy { 0 } else { whole } };
+        let record = normalise::normalise(value, carried, &owner)?;
+        let content = Content { core: Content::core(&record), whole: if carried.whole { whole } else { 0 } };
         let row = self.row(&record, session, content, (offset, length));
         if let Some(noted) = fold::noted(&record) {
             self.noted.push((self.rows.len() as u32, noted));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::time::Timestamp;
 
-use super::fold::{SessionId, UsageRow};
+use super::fold::{IssuedCredential, SessionId, UsageRow};
 use super::identity::ActorKind;
 
 /// Longest life of temporary credentials of users, in hours: those of `GetSessionToken` and `GetFederationToken`. Source:
@@ -65,7 +65,7 @@ pub enum Missing {
     NotCollected(String),
     /// This account obtained them; its logs are collected, but the call is not in them.
     CopyOnly(String),
-    /// Somebody obtained credentials of this role, and the record of the call does not show which.
+    /// Somebody asked for credentials of this role, and the record of the call does not show what it handed out.
     Unreadable,
     /// Several callers obtained sessions of this name, and nothing tells which of them this is.
     SeveralCallers,
@@ -106,7 +106,8 @@ impl Missing {
                 format!("obtained by account {account}; the record of the call is not in its logs")
             }
             Self::Unreadable => {
-                "credentials of this role were obtained by calls whose records do not show which".to_owned()
+                "calls for credentials of this role are in the logs, whose records do not show what they handed out"
+                    .to_owned()
             }
             Self::SeveralCallers => "several callers obtained sessions of this name".to_owned(),
             Self::NameOnly => {
@@ -115,6 +116,15 @@ impl Missing {
             Self::Circle => "the records of who obtained the credentials do not end".to_owned(),
         }
     }
+}
+
+/// Calls for credentials whose records do not show the key, and of which no copy does.
+pub fn hidden(issued: &[IssuedCredential]) -> impl Iterator<Item = &IssuedCredential> {
+    let shown = issued.iter().filter(|credential| !credential.access_key.is_empty());
+    let shown: BTreeSet<(Timestamp, &str)> = shown.map(|call| (call.time, call.role_arn.as_str())).collect();
+    issued
+        .iter()
+        .filter(move |call| call.access_key.is_empty() && !shown.contains(&(call.time, call.role_arn.as_str())))
 }
 
 /// What is known of the logs beside the sessions: it narrows which call can have begun a session, and says why none

@@ -98,7 +98,7 @@ impl Coverage {
                     region.days.insert(start.day());
                 }
                 EventCategory::Data => region.data_events += events,
-                EventCategory::NetworkActivity | EventCategory::Insight => {}
+                EventCategory::NetworkActivity | EventCategory::Insight | EventCategory::Unknown => {}
             }
         }
         Self { window, seen, settling: (0, 0) }

@@ -14,7 +14,7 @@ use crate::model::event::Identity;
 use crate::model::snapshot::{RosterKind, Snapshot};
 use crate::model::time::Timestamp;
 
-use super::chain::{Hop, Logs, Missing, Told};
+use super::chain::{Hop, Logs, Missing, Told, hidden};
 use super::fold::{IssuedCredential, SessionId};
 use super::people::People;
 
@@ -224,8 +224,7 @@ impl<'a> Resolver<'a> {
         // By name only what the best copy of each call says.
         let mut by_session_name: BTreeMap<&str, Vec<&IssuedCredential>> = BTreeMap::new();
         let mut unreadable: BTreeMap<&str, Vec<&IssuedCredential>> = BTreeMap::new();
-        let keyless = issued.iter().filter(|credential| credential.access_key.is_empty());
-        for credential in by_key.values().copied().chain(keyless) {
+        for credential in by_key.values().copied().chain(hidden(issued)) {
             if !credential.session_principal_id.is_empty() {
                 by_session_name.entry(credential.session_principal_id.as_str()).or_default().push(credential);
             } else if credential.access_key.is_empty() {

@@ -3,6 +3,7 @@
 //! Essential are `eventTime`, `eventSource` and `eventName`; any other field may be missing or of an odd type and
 //! is then empty or kept as its JSON text.
 
+mod carried;
 mod outcome;
 mod resources;
 
@@ -13,7 +14,9 @@ use super::json::{Kind, Value};
 use crate::model::event::Event;
 use crate::model::event::{CallVariant, EventCategory, Identity, Outcome};
 use crate::model::time::Timestamp;
+use crate::usage::category::recorded_as;
 
+pub(crate) use carried::Carried;
 pub(crate) use resources::{Named, parent};
 
 /// Role-like request parameters kept of one record, and bytes of one such value at most (an ARN has at most 2,048).
@@ -35,6 +38,7 @@ struct Fields<'t> {
     name: Cow<'t, str>,
     region: Cow<'t, str>,
     category: Cow<'t, str>,
+    version: Cow<'t, str>,
     event_type: Cow<'t, str>,
     error_code: Cow<'t, str>,
     error_message: Cow<'t, str>,
@@ -68,6 +72,7 @@ impl<'t> Fields<'t> {
                 "eventName" => fields.name = value.lenient(),
                 "awsRegion" => fields.region = value.lenient(),
                 "eventCategory" => fields.category = value.lenient(),
+                "eventVersion" => fields.version = value.lenient(),
                 "eventType" => fields.event_type = value.lenient(),
                 "errorCode" => fields.error_code = value.lenient(),
                 "errorMessage" => fields.error_message = value.lenient(),
@@ -144,11 +149,15 @@ pub(crate) struct Record<'t> {
     pub service_details: Option<Value<'t>>,
 }
 
-/// Normalises a record. `owner` tells the account of its identity, for records that do not say whose they are.
+/// Normalises a record. `carried` says what its form carries of it, `owner` tells the account of its identity, for records that do not say whose they are.
 ///
 /// # Errors
 /// Why the record cannot be placed at all: lower case, naming the field and what was expected.
-pub(crate) fn normalise<'t>(record: Value<'t>, owner: &dyn Fn() -> String) -> Result<Record<'t>, String> {
+pub(crate) fn normalise<'t>(
+    record: Value<'t>,
+    carried: Carried,
+    owner: &dyn Fn() -> String,
+) -> Result<Record<'t>, String> {
     if record.kind() != Kind::Object {
         return Err("not a CloudTrail record: expected a JSON object".to_owned());
     }
@@ -168,15 +177,28 @@ pub(crate) fn normalise<'t>(record: Value<'t>, owner: &dyn Fn() -> String) -> Re
     // Sign-in events say success or failure under their own name: `"ConsoleLogin": "Failure"`.
     let sign_in = fields.response.filter(|_| fields.source == "signin.amazonaws.com");
     let sign_in = sign_in.and_then(|r| r.get(&fields.name)).and_then(Value::text);
-    let outcome =
-        outcome::classify(&fields.source, &fields.name, &fields.error_code, &fields.error_message, sign_in.as_deref());
-    let mut variant = request.map(variant).unwrap_or_default();
+    // A sign-in always says how it went, and nothing else says it.
+    let silent = fields.name == "ConsoleLogin" && fields.source == "signin.amazonaws.com" || !carried.error_code;
+    let outcome = match (&sign_in, fields.error_code.is_empty() && silent) {
+        (None, true) => Outcome::Unknown,
+        _ => outcome::classify(
+            &fields.source,
+            &fields.name,
+            &fields.error_code,
+            &fields.error_message,
+            sign_in.as_deref(),
+        ),
+    };
+    let mut variant = match request {
+        _ if !carried.request => CallVariant::unknown(),
+        request => request.map(variant).unwrap_or_default(),
+    };
     if outcome == Outcome::Denied {
         outcome::refused(&fields.error_message).unwrap_or_default().clone_into(&mut variant.refused);
     }
     Ok(Record {
         time,
-        category: category(&fields),
+        category: category(&fields, carried),
         outcome,
         variant,
         resources: resources::resources(
@@ -247,15 +269,19 @@ impl Record<'_> {
     }
 }
 
-/// The category; records of event versions before 1.07 do not say it.
-fn category(fields: &Fields<'_>) -> EventCategory {
+/// The category. Records of event versions before 1.07 do not say it; of others that do not, only what is known of the
+/// event tells.
+fn category(fields: &Fields<'_>, carried: Carried) -> EventCategory {
     match (fields.category.as_ref(), fields.event_type.as_ref(), fields.management) {
         ("Insight" | "Aggregated", _, _) | (_, "AwsCloudTrailInsight" | "AwsAggregatedEvent", _) => {
             EventCategory::Insight
         }
         ("NetworkActivity", _, _) | ("", "AwsVpceEvent", _) => EventCategory::NetworkActivity,
         ("Data", _, _) | ("", _, Some(false)) => EventCategory::Data,
-        ("Management", _, _) | ("", _, Some(true)) => EventCategory::Management,
+        ("Management", _, _) | ("", _, Some(true)) | ("", "AwsConsoleSignIn" | "AwsConsoleAction", _) => {
+            EventCategory::Management
+        }
+        _ if !carried.category || !is_old(&fields.version) => recorded_as(&fields.source, &fields.name),
         _ => {
             // Before `managementEvent` existed only S3 objects and Lambda invocations were data events.
             let object = |value: Value<'_>| {
@@ -266,6 +292,12 @@ fn category(fields: &Fields<'_>) -> EventCategory {
             if data { EventCategory::Data } else { EventCategory::Management }
         }
     }
+}
+
+/// Whether a record's version is one of before 1.07, which added `eventCategory`. Source: "CloudTrail record contents".
+fn is_old(version: &str) -> bool {
+    let (major, minor) = version.split_once('.').unwrap_or((version, ""));
+    major == "1" && minor.parse::<u8>().is_ok_and(|minor| minor < 7)
 }
 
 fn time(value: Option<Value<'_>>) -> Result<Timestamp, String> {

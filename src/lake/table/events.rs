@@ -35,7 +35,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 /// The category that [`EventCategory::as_str`] wrote.
 pub(super) fn category(path: &Path, text: &str) -> Result<EventCategory, LakeError> {
-    [EventCategory::Management, EventCategory::Data, EventCategory::NetworkActivity, EventCategory::Insight]
+    EventCategory::ALL
         .into_iter()
         .find(|category| category.as_str() == text)
         .ok_or_else(|| LakeError::Damaged { path: path.to_owned(), reason: format!("unknown category `{text}`") })
