@@ -155,17 +155,21 @@ impl Logs {
     /// be. `created` is when its credentials were made, where the record says it; a role's session lives shorter.
     #[must_use]
     pub fn told(&self, session: SessionId, role: bool, created: Option<Timestamp>, issued: Timestamp) -> Option<Told> {
+        let span = self.seen.get(&session);
+        // Credentials of one session do not outlive it. Sessions without a key or a start may be several.
+        let longest = longest_hours(role) * 3600;
+        let outlived = span.is_some_and(|(_, last)| *last > issued.plus_seconds(longest));
         if let Some(created) = created {
+            if outlived {
+                return None;
+            }
             // In real logs the two are the same second. Credentials that were turned into a session of the console may
             // be older than the session.
             let start = created.micros().abs_diff(issued.micros()) < START_MICROS;
-            let older = issued <= created && issued >= created.plus_seconds(-longest_hours(role) * 3600);
+            let older = issued <= created && issued >= created.plus_seconds(-longest);
             return start.then_some(Told::Start).or(older.then_some(Told::Name));
         }
-        let near = self
-            .seen
-            .get(&session)
-            .is_none_or(|(first, last)| issued <= *last && issued >= first.plus_seconds(-longest_hours(role) * 3600));
+        let near = span.is_none_or(|(first, last)| issued <= *last && issued >= first.plus_seconds(-longest));
         near.then_some(Told::Name)
     }
 

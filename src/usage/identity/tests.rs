@@ -422,6 +422,8 @@ fn the_start_of_a_session_tells_more_than_its_name() {
     for (created, used, calls, person, basis, missing) in [
         ("2026-01-05T09:00:00Z", "2026-01-05T10:00:00Z", vec![&first, &other], a, Basis::CredentialChain, None),
         ("2026-01-05T09:00:01Z", "2026-01-05T10:00:00Z", vec![&first, &other], b, Basis::CredentialChain, None),
+        // Nothing lives longer than twelve hours, whatever its record says.
+        ("2026-01-05T09:00:00Z", "2026-01-05T21:01:00Z", vec![&first], None, Basis::None, Some("no_record")),
         // Made later than what was handed out, as a session of the console: its name is all that leads there.
         ("2026-01-05T09:30:00Z", "2026-01-05T10:00:00Z", vec![&first], a, Basis::SessionName, Some("name_only")),
         ("2026-01-05T08:59:00Z", "2026-01-05T10:00:00Z", vec![&first], None, Basis::None, Some("no_record")),
