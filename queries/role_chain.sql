@@ -12,15 +12,33 @@
 -- column by_principal_id text : id of the caller, with its session name where it has one
 -- column by_access_key text : the key with which it called
 -- column event_id text : the event
-WITH RECURSIVE chain AS (
-    SELECT 1 AS step, i.*
+WITH RECURSIVE handed_out AS (
+    -- A key is handed out once. Copies of the call in other accounts name the caller less well: the best one counts, and
+    -- among equals the first, as where persons are told.
+    SELECT i.*
     FROM issued AS i
+    LEFT JOIN sessions AS s ON s.session = i.session
+    WHERE i.access_key <> ''
+    QUALIFY row_number() OVER (
+        PARTITION BY i.access_key
+        ORDER BY
+            CASE
+                WHEN coalesce(s.identity_type, '') = '' THEN 0
+                WHEN s.identity_type IN ('AWSAccount', 'Unknown') THEN 1
+                ELSE 2
+            END DESC,
+            i.session_principal_id, i.role_arn, i.session, i.time, i.event_id
+    ) = 1
+),
+chain AS (
+    SELECT 1 AS step, i.*
+    FROM handed_out AS i
     WHERE i.access_key = $access_key
     UNION
     SELECT chain.step + 1 AS step, i.*
     FROM chain
     JOIN sessions AS s ON s.session = chain.session
-    JOIN issued AS i ON i.access_key = s.access_key AND i.time <= chain.time
+    JOIN handed_out AS i ON i.access_key = s.access_key AND i.time <= chain.time
     -- Longer chains do not exist; a loop in damaged records must end.
     WHERE chain.step < 20 AND s.access_key <> ''
 )

@@ -10,11 +10,11 @@
 -- column session_name text : role session name, a claim of whoever began the session; empty for others
 -- column access_key text : the key that signed; empty where not recorded
 -- column person text : the person; empty where none or not known
--- column basis text : what that rests on
+-- column basis text : what that rests on; session_name is a guess, and no person in `usage`
 -- column machine boolean : a program, a pipeline or an AWS service acts
 -- column hops list : the calls through which the credentials came, the first one first
 -- column start text : the principal at the start of the chain; the session's own where there is none
--- column missing text : no_record, before_logs, workload, not_collected, copy_only, several_callers, name_only, circle; empty where nothing is missing
+-- column missing text : no_record, before_logs, workload, not_collected, copy_only, unreadable, several_callers, name_only, circle; empty where nothing is missing
 -- column why text : the same in words
 -- column calls integer : calls of the session
 -- column first time : first call

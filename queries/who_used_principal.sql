@@ -1,5 +1,6 @@
 -- question: Who used a principal, on how many days, and what was refused?
--- about: Reads the window of the last scan. An empty person means that the records do not say who it was.
+-- about: Reads the window of the last scan. An empty person means that the records do not say who it was; whom the name
+-- about: of a session alone points to is no person here, but stands in `sessions`.
 -- param principal text : ARN of the user or role, with its path
 -- column person text : the person behind the calls
 -- column days integer : days with at least one call

@@ -280,11 +280,13 @@ impl Catalog {
             };
         };
         let mapped = if facts.reason.is_empty() {
-            let holding = facts.actions.iter().filter(|fact| fact.when.holds(variant));
+            // Of a request that is not known any way may be the one.
+            let any = variant.is_unknown();
+            let holding = facts.actions.iter().filter(|fact| any || fact.when.holds(variant));
             let mut actions: Vec<MappedAction<'a>> = holding
                 .map(|fact| MappedAction {
                     id: fact.id,
-                    need: fact.need,
+                    need: if any && fact.when != When::Any { Need::Sometimes } else { fact.need },
                     on: if fact.on.is_empty() { CallResource::Main } else { CallResource::Named(fact.on) },
                 })
                 .collect();
@@ -307,6 +309,9 @@ impl Catalog {
             return;
         }
         let Some(id) = self.find("iam:PassRole") else { return };
+        if variant.is_unknown() {
+            return actions.push(MappedAction { id, need: Need::Sometimes, on: CallResource::Named("") });
+        }
         for (path, value) in &variant.roles {
             let value = value.as_str();
             if value.is_empty() || value.contains(SERVICE_LINKED_PATH) {

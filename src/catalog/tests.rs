@@ -120,3 +120,24 @@ fn a_mapping_to_an_action_that_does_not_exist_fails_the_build() {
     assert!(curated.map_event("s3", "X", "s3:GetObject?sometimes").is_err());
     assert!(curated.map_event("s3", "X", "GetObject").is_err());
 }
+
+#[test]
+fn a_request_that_is_not_known_may_be_any() {
+    let catalog = Catalog::get();
+    let unknown = CallVariant::unknown();
+    let needs = |source: &str, name: &str| {
+        let mapping = catalog.event(source, name, &unknown);
+        let named = mapping.actions().iter().map(|m| (catalog.action(m.id).unwrap().full_name(), m.need));
+        named.collect::<Vec<_>>()
+    };
+    let object = needs("s3.amazonaws.com", "GetObject");
+    for action in ["s3:GetObject", "s3:GetObjectVersion"] {
+        assert!(object.contains(&(action.to_owned(), Need::Sometimes)), "{object:?}");
+    }
+    let instances = needs("ec2.amazonaws.com", "RunInstances");
+    for (action, need) in
+        [("ec2:RunInstances", Need::Always), ("iam:PassRole", Need::Sometimes), ("ec2:CreateTags", Need::Sometimes)]
+    {
+        assert!(instances.contains(&(action.to_owned(), need)), "{instances:?}");
+    }
+}

@@ -10,7 +10,7 @@ use crate::lake::Reader;
 use crate::model::snapshot::Snapshot;
 use crate::model::time::{Timestamp, Window};
 use crate::usage::activity::{self, Activity};
-use crate::usage::chain::Logs;
+use crate::usage::chain::{Logs, hidden};
 use crate::usage::changes::PolicyChanges;
 use crate::usage::coverage::{AROUND_DAYS, Coverage};
 use crate::usage::fold::{FactSource, SessionId, ShapeFact, ShapeKey};
@@ -124,6 +124,17 @@ impl World {
             what: format!("trail {name} of `trails_in_hand` is not known: neither its settings nor calls on it"),
             remedy: "ingest its settings, or correct its name in jitscan.toml".to_owned(),
         }));
+        let hidden = hidden(&issued).count();
+        if hidden > 0 {
+            gaps.push(Gap {
+                kind: "chains".to_owned(),
+                what: format!(
+                    "{hidden} calls for temporary credentials do not show which were handed out, so nothing leads from \
+                     their sessions back to the callers"
+                ),
+                remedy: "ingest the trail files, or an export with responseElements, instead".to_owned(),
+            });
+        }
         let settings = Settings {
             break_glass: context.config.break_glass.iter().map(|pattern| Glob::new(pattern)).collect(),
             regions: context.config.regions.clone(),

@@ -104,8 +104,11 @@ pub struct PersonUse {
     pub person: String,
     /// Days in the window with an authorised call.
     pub active_days: Vec<Day>,
-    /// Days in the window with an authorised call of a PRIV action.
+    /// Days in the window with an authorised call of a PRIV action, also of a session that only its name leads from to the
+    /// person.
     pub privileged_days: Vec<Day>,
+    /// Days in the window with an authorised call of such a session: no evidence of an act, nor of the lack of one.
+    pub likely_days: Vec<Day>,
     /// Last authorised call in the window.
     pub last: Option<Timestamp>,
 }

@@ -255,85 +255,57 @@ fn credentials(snapshot: &Snapshot, people: &People) -> Vec<CredentialFacts> {
     found
 }
 
+/// What narrows the claims, gathered.
+#[derive(Default)]
+struct Gaps(BTreeSet<Gap>);
+
+impl Gaps {
+    fn add(&mut self, kind: &str, what: String, remedy: &str) {
+        self.0.insert(Gap { kind: kind.to_owned(), what, remedy: remedy.to_owned() });
+    }
+}
+
 fn gaps(inputs: &Inputs<'_>, coverage: &[RegionCoverage]) -> BTreeSet<Gap> {
-    let mut gaps = BTreeSet::new();
-    let mut add = |kind: &str, what: String, remedy: &str| {
-        gaps.insert(Gap { kind: kind.to_owned(), what, remedy: remedy.to_owned() });
-    };
-    for row in coverage {
-        if !row.days_missing.is_empty() {
-            add(
-                "coverage",
-                format!(
-                    "no management events of {} in {} on {}",
-                    row.account,
-                    row.region,
-                    show_days(&row.days_missing)
-                ),
-                "ingest the missing logs; until then what could have been used there is unobservable",
-            );
-        }
+    let mut gaps = Gaps::default();
+    log_gaps(inputs, coverage, &mut gaps);
+    document_gaps(inputs, &mut gaps);
+    trust_gaps(inputs, &mut gaps);
+    for defect in inputs.snapshot.defects.iter().chain(&inputs.entitlements.defects) {
+        gaps.add("snapshot", format!("{}: {}", defect.place, defect.reason), "");
     }
-    if inputs.settings.regions.is_empty() {
-        for principal in &inputs.entitlements.principals {
-            let account = principal.account;
-            if regions::limits(inputs.snapshot.organization.as_ref(), account, inputs.catalog).is_empty()
-                && inputs.coverage.regions(&account.to_string()).next().is_some()
-            {
-                add(
-                    "regions",
-                    format!(
-                        "nothing says which regions {account} uses, so every default region counts as usable, and of \
-                         opt-in regions those that logs, calls or ARNs name"
-                    ),
-                    "name the regions in use as `regions` in jitscan.toml, or ingest the organisation's policies",
-                );
-            }
-        }
-    }
-    for account in inputs.snapshot.accounts.keys() {
-        if !inputs.snapshot.credential_reports.contains_key(account) {
-            add(
-                "credentials",
-                format!("no credential report of {account}"),
-                "run `jitscan ingest credential-report` on it; credentials and data-only use are not judged without it",
-            );
-        }
-    }
-    let from_sets = |principal: &&PrincipalEntitlements| principal.kind == PrincipalKind::IdentityCenterRole;
-    let sets = inputs.entitlements.principals.iter().filter(from_sets).count();
-    if inputs.snapshot.identity_center.is_none() && sets > 0 {
-        add(
-            "identity_center",
-            format!("nobody told who is assigned to the permission sets behind {sets} roles"),
-            "run `jitscan ingest identity-center`; until then only people seen using a role count as its holders",
+    gaps.0
+}
+
+/// Of what logs show: days, regions, calls.
+fn log_gaps(inputs: &Inputs<'_>, coverage: &[RegionCoverage], gaps: &mut Gaps) {
+    for row in coverage.iter().filter(|row| !row.days_missing.is_empty()) {
+        let days = show_days(&row.days_missing);
+        gaps.add(
+            "coverage",
+            format!("no management events of {} in {} on {days}", row.account, row.region),
+            "ingest the missing logs; until then what could have been used there is unobservable",
         );
     }
-    for role in inputs.snapshot.accounts.values().flat_map(|iam| &iam.roles) {
-        if let Err(error) = who_may_assume(role) {
-            add(
-                "snapshot",
+    for principal in inputs.entitlements.principals.iter().filter(|_| inputs.settings.regions.is_empty()) {
+        let account = principal.account;
+        if regions::limits(inputs.snapshot.organization.as_ref(), account, inputs.catalog).is_empty()
+            && inputs.coverage.regions(&account.to_string()).next().is_some()
+        {
+            gaps.add(
+                "regions",
                 format!(
-                    "the trust policy of {} cannot be read, so nobody knows who may assume it: {error}",
-                    role.holder.arn
+                    "nothing says which regions {account} uses, so every default region counts as usable, and of \
+                     opt-in regions those that logs, calls or ARNs name"
                 ),
-                "",
+                "name the regions in use as `regions` in jitscan.toml, or ingest the organisation's policies",
             );
         }
-    }
-    if inputs.snapshot.organization.is_none() && !inputs.snapshot.accounts.is_empty() {
-        add(
-            "organization",
-            "no organisation policies were collected, so service control policies are not taken into account"
-                .to_owned(),
-            "run `jitscan ingest organization`",
-        );
     }
     if !inputs.activity.unmapped.is_empty() {
         let calls: u64 = inputs.activity.unmapped.values().sum();
         let names: Vec<String> =
             inputs.activity.unmapped.keys().take(3).map(|(source, name)| format!("{source} {name}")).collect();
-        add(
+        gaps.add(
             "mapping",
             format!(
                 "{calls} calls of {} kinds stand behind no action that the catalogue knows, such as {}",
@@ -343,10 +315,49 @@ fn gaps(inputs: &Inputs<'_>, coverage: &[RegionCoverage]) -> BTreeSet<Gap> {
             "",
         );
     }
-    for defect in inputs.snapshot.defects.iter().chain(&inputs.entitlements.defects) {
-        add("snapshot", format!("{}: {}", defect.place, defect.reason), "");
+}
+
+/// Of documents that were not ingested.
+fn document_gaps(inputs: &Inputs<'_>, gaps: &mut Gaps) {
+    for account in inputs.snapshot.accounts.keys() {
+        if !inputs.snapshot.credential_reports.contains_key(account) {
+            gaps.add(
+                "credentials",
+                format!("no credential report of {account}"),
+                "run `jitscan ingest credential-report` on it; credentials and data-only use are not judged without it",
+            );
+        }
     }
-    gaps
+    let from_sets = |principal: &&PrincipalEntitlements| principal.kind == PrincipalKind::IdentityCenterRole;
+    let sets = inputs.entitlements.principals.iter().filter(from_sets).count();
+    if inputs.snapshot.identity_center.is_none() && sets > 0 {
+        gaps.add(
+            "identity_center",
+            format!("nobody told who is assigned to the permission sets behind {sets} roles"),
+            "run `jitscan ingest identity-center`; until then only people seen using a role count as its holders",
+        );
+    }
+    if inputs.snapshot.organization.is_none() && !inputs.snapshot.accounts.is_empty() {
+        gaps.add(
+            "organization",
+            "no organisation policies were collected, so service control policies are not taken into account"
+                .to_owned(),
+            "run `jitscan ingest organization`",
+        );
+    }
+}
+
+/// Of trust policies that cannot be read.
+fn trust_gaps(inputs: &Inputs<'_>, gaps: &mut Gaps) {
+    for role in inputs.snapshot.accounts.values().flat_map(|iam| &iam.roles) {
+        if let Err(error) = who_may_assume(role) {
+            let what = format!(
+                "the trust policy of {} cannot be read, so nobody knows who may assume it: {error}",
+                role.holder.arn
+            );
+            gaps.add("snapshot", what, "");
+        }
+    }
 }
 
 #[cfg(test)]

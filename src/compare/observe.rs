@@ -56,8 +56,10 @@ pub struct Classes {
     pub data: ActionSet,
     /// Not logged, permission-only, or logged for VPC endpoints only.
     pub dark: ActionSet,
-    /// Actions of global services: they log in the partition's home region.
+    /// Actions of global services.
     pub global: ActionSet,
+    /// The same by the region of the commercial partition in which they log.
+    pub homes: BTreeMap<String, ActionSet>,
     /// Actions that only read or list.
     pub reads: ActionSet,
 }
@@ -73,6 +75,7 @@ impl Classes {
             data: catalog.no_actions(),
             dark: catalog.no_actions(),
             global: catalog.no_actions(),
+            homes: BTreeMap::new(),
             reads: catalog.no_actions(),
         };
         for action in catalog.actions() {
@@ -90,9 +93,10 @@ impl Classes {
                 classes.reads.insert(action.id());
             }
         }
-        for service in catalog.services().filter(|service| service.home_region.is_some()) {
-            if let Some(range) = catalog.service(service.prefix) {
-                classes.global.insert_range(range);
+        for service in catalog.services() {
+            if let (Some(home), Some(range)) = (service.home_region, catalog.service(service.prefix)) {
+                classes.global.insert_range(range.clone());
+                classes.homes.entry(home.to_owned()).or_insert_with(|| catalog.no_actions()).insert_range(range);
             }
         }
         classes
@@ -212,12 +216,15 @@ impl<'a> Eyes<'a> {
         let mut blind = Blindness { actions: actions.clone(), reasons: Vec::new(), left_out: Vec::new() };
         blind.actions.subtract(actions);
         let mut rest = actions.clone();
-        let mut global = rest.clone();
-        global.intersect_with(&self.classes.global);
-        rest.subtract(&global);
-        let home = BTreeSet::from([home_region(&self.partition).to_owned()]);
+        rest.subtract(&self.classes.global);
         let mut reasons = BTreeSet::new();
-        self.look(&global, &home, &mut blind, &mut reasons);
+        for (home, own) in &self.classes.homes {
+            let mut global = actions.clone();
+            global.intersect_with(own);
+            // The other partitions have one home for all.
+            let home = if self.partition == "aws" { home } else { home_region(&self.partition) };
+            self.look(&global, &BTreeSet::from([home.to_owned()]), &mut blind, &mut reasons);
+        }
         for limit in &self.limits {
             let mut limited = rest.clone();
             limited.intersect_with(&limit.actions);
@@ -356,6 +363,25 @@ mod tests {
         let limit = RegionLimit { actions: set(&["ec2:RunInstances"]), regions: BTreeSet::from(["us-east-1".into()]) };
         assert!(blind(&one, &[], vec![limit], None).is_empty());
         assert_eq!(blind(&one, &["us-east-1"], vec![], Some(&["eu-west-1"])), ["ec2:RunInstances"]);
+    }
+
+    #[test]
+    fn global_services_are_looked_for_where_they_log() {
+        let names =
+            ["chatbot:CreateSlackChannelConfiguration", "globalaccelerator:CreateAccelerator", "iam:CreateUser"];
+        let classes = Classes::of(Catalog::get());
+        let dark = |region: &str, partition: &str, configured: &[&str]| {
+            let whole = coverage(&[(region, "2026-03-01"), (region, "2026-03-02")]);
+            let configured: Vec<String> = configured.iter().map(|region| (*region).to_owned()).collect();
+            let eyes = Eyes::on(&whole, &classes, ACCOUNT, partition, &configured, vec![]);
+            let found = eyes.blind(&set(&names), None);
+            found.actions.iter().map(|id| Catalog::get().action(id).unwrap().full_name()).collect::<Vec<_>>()
+        };
+        // Chatbot logs where it is called, so every region that may be in use has to be covered.
+        assert_eq!(dark("us-east-1", "aws", &[]), names[..2]);
+        assert_eq!(dark("us-east-1", "aws", &["us-east-1"]), [names[1]]);
+        assert_eq!(dark("us-west-2", "aws", &["us-west-2"]), [names[0], names[2]], "the home is always open");
+        assert_eq!(dark("us-gov-west-1", "aws-us-gov", &["us-gov-west-1"]), [""; 0]);
     }
 
     #[test]

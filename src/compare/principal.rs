@@ -59,7 +59,7 @@ pub(super) fn facts(shared: &Shared<'_>, granted: &PrincipalEntitlements, own: &
         && granted.kind == entitlements::PrincipalKind::IdentityCenterRole
     {
         // Nobody told who is assigned: those who came in hold it at least.
-        holders = users.iter().map(|user| user.person.clone()).collect();
+        holders = users.iter().filter(|user| !user.active_days.is_empty()).map(|user| user.person.clone()).collect();
     }
     PrincipalFacts {
         id: granted.id.clone(),
@@ -243,16 +243,22 @@ fn services(
 
 fn people(own: &OwnActivity<'_>, privileged: &BTreeMap<&str, BTreeSet<Day>>) -> Vec<PersonUse> {
     let mut found: BTreeMap<&str, PersonUse> = BTreeMap::new();
-    for presence in &own.presence {
-        for (name, person) in &presence.people {
-            let entry = found.entry(name).or_insert_with(|| PersonUse {
-                person: name.clone(),
-                active_days: Vec::new(),
-                privileged_days: privileged.get(name.as_str()).into_iter().flatten().copied().collect(),
-                last: None,
-            });
-            let days: BTreeSet<Day> = entry.active_days.iter().chain(&person.days).copied().collect();
-            entry.active_days = days.into_iter().collect();
+    let all = own.presence.iter().flat_map(|presence| {
+        let sure = presence.people.iter().map(|(name, person)| (name, person, true));
+        sure.chain(presence.likely.iter().map(|(name, person)| (name, person, false)))
+    });
+    for (name, person, sure) in all {
+        let entry = found.entry(name).or_insert_with(|| PersonUse {
+            person: name.clone(),
+            active_days: Vec::new(),
+            privileged_days: privileged.get(name.as_str()).into_iter().flatten().copied().collect(),
+            likely_days: Vec::new(),
+            last: None,
+        });
+        let known = if sure { &mut entry.active_days } else { &mut entry.likely_days };
+        let days: BTreeSet<Day> = known.iter().chain(&person.days).copied().collect();
+        *known = days.into_iter().collect();
+        if sure {
             entry.last = entry.last.max(person.last);
         }
     }

@@ -44,7 +44,8 @@ impl<'a> OwnActivity<'a> {
         set
     }
 
-    /// Days with an authorised call of one of the actions, for each person (empty: nobody known, or a service).
+    /// Days with an authorised call of one of the actions, for each person (empty: nobody known, or a service), also where
+    /// only the name of a session leads to them: nobody is to be told that they did not use what they may have used.
     #[must_use]
     pub fn days_of(&self, actions: &ActionSet) -> BTreeMap<&'a str, BTreeSet<Day>> {
         let mut days: BTreeMap<&str, BTreeSet<Day>> = BTreeMap::new();
@@ -52,7 +53,8 @@ impl<'a> OwnActivity<'a> {
             if actions.contains(*action) {
                 for (key, use_) in rows {
                     if use_.count > 0 {
-                        days.entry(key.person.as_str()).or_default().extend(use_.days());
+                        let person = if key.person.is_empty() { &key.likely } else { &key.person };
+                        days.entry(person.as_str()).or_default().extend(use_.days());
                     }
                 }
             }
@@ -150,6 +152,7 @@ mod tests {
         let row = |arn: &str, id: &str| ActivityKey {
             principal: PrincipalKey { arn: arn.into(), id: id.into() },
             person: String::new(),
+            likely: String::new(),
             action: ActionId(1),
             resource: String::new(),
             account: String::new(),

@@ -337,66 +337,70 @@ mod tests {
         set.iter().map(|id| Catalog::get().action(id).unwrap().full_name()).collect()
     }
 
-    #[test]
-    fn each_resource_of_a_list_is_judged_for_itself() {
+    /// Used, unused of low confidence, and not observable.
+    type Shown = (Vec<String>, Vec<String>, Vec<String>);
+
+    /// The verdicts on actions granted on some resources, part by part, where these calls (action, resource) were seen.
+    fn judge(actions: &[&str], resources: &[&str], calls: &[(&str, &str)]) -> Vec<Shown> {
+        let catalog = Catalog::get();
+        let keys: Vec<(ActivityKey, ActionUse)> = calls
+            .iter()
+            .map(|(action, resource)| {
+                let key = ActivityKey {
+                    principal: Default::default(),
+                    person: String::new(),
+                    likely: String::new(),
+                    action: catalog.find(action).unwrap(),
+                    resource: (*resource).to_owned(),
+                    account: String::new(),
+                    region: String::new(),
+                };
+                (key, ActionUse { count: 1, ..ActionUse::default() })
+            })
+            .collect();
+        let mut own = OwnActivity::default();
+        for (key, use_) in &keys {
+            own.by_action.entry(key.action).or_default().push((key, use_));
+        }
+        let patterns = resources.iter().map(|text| ArnPattern::parse(text, true)).collect();
+        let entitlement = Entitlement {
+            scope: Arc::new(Scope { resources: ResourceMatch::Resource(patterns), conditions: Vec::new() }),
+            actions: Arc::new(set(actions)),
+            open: false,
+            limits: Vec::new(),
+            provenance: Vec::new(),
+            since: None,
+        };
+        let shown = |part: &Part| {
+            let dark: Vec<String> = part.verdicts.unobservable.iter().flat_map(|(set, _)| names(set)).collect();
+            (names(&part.verdicts.used), names(&part.verdicts.unused_low), dark)
+        };
+        with_bench(|bench| bench.judge(&entitlement, &own).iter().map(shown).collect())
+    }
+
+    /// An account without logs, of which one bucket's data events were seen.
+    fn with_bench<T>(act: impl FnOnce(&Bench<'_>) -> T) -> T {
         let catalog = Catalog::get();
         let window = Window::last_days("2026-03-03".parse().unwrap(), 2);
         let coverage = Coverage::of(window, &BTreeMap::new());
         let classes = Classes::of(catalog);
         let eyes = Eyes::on(&coverage, &classes, "111111111111", "aws", &[], Vec::new());
-        let reach = Reach::new(catalog);
-        let data_seen =
-            BTreeSet::from([DataResource { service: "s3".into(), resource: "arn:aws:s3:::seen".into(), write: true }]);
-        let profiles = BTreeMap::from([("arn:aws:iam::1:instance-profile/p", "arn:aws:iam::1:role/r")]);
-        let changes = PolicyChanges::default();
-        let bench = Bench {
+        let seen = DataResource { service: "s3".into(), resource: "arn:aws:s3:::seen".into(), write: true };
+        act(&Bench {
             catalog,
             classes: &classes,
             eyes: &eyes,
-            data_seen: &DataSeen::of(&data_seen),
-            changes: &changes,
-            reach: &reach,
-            profiles: &profiles,
+            data_seen: &DataSeen::of(&BTreeSet::from([seen])),
+            changes: &PolicyChanges::default(),
+            reach: &Reach::new(catalog),
+            profiles: &BTreeMap::from([("arn:aws:iam::1:instance-profile/p", "arn:aws:iam::1:role/r")]),
             principal: "arn:aws:iam::111111111111:role/x",
             window,
-        };
-        let judge = |actions: &[&str], resources: &[&str], calls: &[(&str, &str)]| {
-            let keys: Vec<(ActivityKey, ActionUse)> = calls
-                .iter()
-                .map(|(action, resource)| {
-                    let key = ActivityKey {
-                        principal: Default::default(),
-                        person: String::new(),
-                        action: catalog.find(action).unwrap(),
-                        resource: (*resource).to_owned(),
-                        account: String::new(),
-                        region: String::new(),
-                    };
-                    (key, ActionUse { count: 1, ..ActionUse::default() })
-                })
-                .collect();
-            let mut own = OwnActivity::default();
-            for (key, use_) in &keys {
-                own.by_action.entry(key.action).or_default().push((key, use_));
-            }
-            let patterns = resources.iter().map(|text| ArnPattern::parse(text, true)).collect();
-            let entitlement = Entitlement {
-                scope: Arc::new(Scope { resources: ResourceMatch::Resource(patterns), conditions: Vec::new() }),
-                actions: Arc::new(set(actions)),
-                open: false,
-                limits: Vec::new(),
-                provenance: Vec::new(),
-                since: None,
-            };
-            let parts = bench.judge(&entitlement, &own);
-            parts
-                .iter()
-                .map(|part| {
-                    let dark: Vec<String> = part.verdicts.unobservable.iter().flat_map(|(set, _)| names(set)).collect();
-                    (names(&part.verdicts.used), names(&part.verdicts.unused_low), dark)
-                })
-                .collect::<Vec<_>>()
-        };
+        })
+    }
+
+    #[test]
+    fn each_resource_of_a_list_is_judged_for_itself() {
         let none = Vec::<String>::new;
         let one = |name: &str| vec![name.to_owned()];
         // Two buckets, of which one has data events: its coverage says nothing of the other.

@@ -152,6 +152,10 @@ fn standing(assessment: &Assessment, principal: &PrincipalFacts, into: &mut Vec<
         if let Some(user) = used {
             let days: Vec<String> = user.privileged_days.iter().map(ToString::to_string).collect();
             found.evidence.notes.push(format!("privileged days: {}", shown(&days, SHOWN, days.len())));
+            if !user.likely_days.is_empty() {
+                let days = count(user.likely_days.len(), "day");
+                found.evidence.notes.push(format!("on {days} nothing but the name of a session leads to them"));
+            }
         }
         found.evidence.notes.extend(principal.unobservable_because.iter().cloned());
         into.push(found);

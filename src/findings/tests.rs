@@ -90,7 +90,13 @@ fn standing_privilege_is_weighed_by_days_of_use() {
         admin.administrator = true;
         admin.activity_observable = observable;
         let privileged_days: Vec<Day> = (0..days).map(Day).collect();
-        admin.users = vec![PersonUse { person: "ada".into(), active_days: Vec::new(), privileged_days, last: None }];
+        admin.users = vec![PersonUse {
+            person: "ada".into(),
+            active_days: Vec::new(),
+            privileged_days,
+            likely_days: Vec::new(),
+            last: None,
+        }];
         let findings = find(&assessment(vec![admin], vec![]));
         let standing = findings.iter().find(|f| f.kind == "standing_privileged_access").unwrap();
         assert!(standing.title.contains(advice), "{}", standing.title);
@@ -114,7 +120,13 @@ fn who_has_left_must_be_out() {
         let mut role = principal("app");
         role.holders = if holds { vec!["ada".into()] } else { Vec::new() };
         let active_days = days.iter().map(|text| day(text)).collect();
-        role.users = vec![PersonUse { person: "ada".into(), active_days, privileged_days: Vec::new(), last: None }];
+        role.users = vec![PersonUse {
+            person: "ada".into(),
+            active_days,
+            privileged_days: Vec::new(),
+            likely_days: Vec::new(),
+            last: None,
+        }];
         let mut of = assessment(vec![role], vec![]);
         assert_eq!(kinds(&of), Vec::<String>::new(), "nobody has left");
         of.ended.insert("ada".into(), day("2026-09-20"));

@@ -76,7 +76,9 @@ impl Noted {
 pub(crate) fn noted(record: &Record<'_>) -> Option<Noted> {
     let raw = |value: Option<Value<'_>>| value.map(Value::raw).unwrap_or_default().to_owned();
     match record.source.as_ref() {
-        "sts.amazonaws.com" if ISSUERS.contains(&record.name.as_ref()) => issued(record.request, record.response?),
+        "sts.amazonaws.com" if ISSUERS.contains(&record.name.as_ref()) => {
+            issued(record.request, record.response, record.outcome.supports_use() || record.outcome == Outcome::Unknown)
+        }
         "cloudtrail.amazonaws.com" if TRAIL_CALLS.contains(&record.name.as_ref()) => {
             Some(Noted::Trail { request: raw(record.request), response: raw(record.response) })
         }
@@ -87,23 +89,22 @@ pub(crate) fn noted(record: &Record<'_>) -> Option<Noted> {
     }
 }
 
-fn issued(request: Option<Value<'_>>, response: Value<'_>) -> Option<Noted> {
+/// What a call handed out. Where it succeeded (or may have) and the record does not show the key, it is noted without:
+/// somebody obtained a session then.
+fn issued(request: Option<Value<'_>>, response: Option<Value<'_>>, may_have: bool) -> Option<Noted> {
     let text = |from: Option<Value<'_>>, paths: &[&[&str]]| {
         paths.iter().find_map(|path| {
             let value = path.iter().try_fold(from?, |value, key| value.get(key))?;
             value.text().map(|text| text.into_owned()).filter(|text| !text.is_empty())
         })
     };
-    let response = Some(response);
-    Some(Noted::Issued {
-        access_key: text(response, &[&["credentials", "accessKeyId"]])?,
-        session_principal_id: text(
-            response,
-            &[&["assumedRoleUser", "assumedRoleId"], &["federatedUser", "federatedUserId"]],
-        )
-        .unwrap_or_default(),
-        role_arn: text(request, &[&["roleArn"], &["targetPrincipal"]]).unwrap_or_default(),
-    })
+    let access_key = text(response, &[&["credentials", "accessKeyId"]]).unwrap_or_default();
+    let session_principal_id =
+        text(response, &[&["assumedRoleUser", "assumedRoleId"], &["federatedUser", "federatedUserId"]])
+            .unwrap_or_default();
+    let role_arn = text(request, &[&["roleArn"], &["targetPrincipal"]]).unwrap_or_default();
+    let said = !access_key.is_empty() || may_have && !(session_principal_id.is_empty() && role_arn.is_empty());
+    said.then_some(Noted::Issued { access_key, session_principal_id, role_arn })
 }
 
 /// Where an event belongs.

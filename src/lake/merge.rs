@@ -74,6 +74,7 @@ const SESSIONS: &[&str] = &[
     "provider",
     "on_behalf_of",
     "identity_store",
+    "created",
     "mfa",
     "assumed_root",
 ];

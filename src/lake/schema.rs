@@ -8,8 +8,8 @@
 //! `count`, takes `min(first)` and `max(last)`, and reads sessions with `SELECT DISTINCT`. Events never repeat.
 //!
 //! **events** (by month, sorted by account, time, id): `event_id, time, source, name, region, category`
-//! (`management|data|network_activity|insight`)`, event_type, read_only, session`, the identity columns,
-//! `version_id, tags, roles` (JSON list of [path, value])`, refused` (IAM action named by a denial)`, resource` (main resource)`, parent_resource, resources`
+//! (`management|data|network_activity|insight|unknown`)`, event_type, read_only, session`, the identity columns,
+//! `version_id, tags, roles` (JSON list of [path, value]; path `?`: the request is not known)`, refused` (IAM action named by a denial)`, resource` (main resource)`, parent_resource, resources`
 //! (JSON list of [arn, kind, account])`, outcome, error_code, error_message, account` (recipient)`, shared_id,
 //! request_id, source_ip, user_agent, vpc_endpoint, tls_version, from_console, request, response, additional,
 //! service_details` (JSON text)`, file, offset, length` (place of the record in the decompressed file)`, content_core,
@@ -26,9 +26,10 @@
 //!
 //! **sessions** (by month): `session` and the identity columns: `identity_type, principal_id, principal_arn,
 //! principal_account, access_key, user_name, invoked_by, issuer_type, issuer_arn, issuer_id, source_identity,
-//! provider, mfa, on_behalf_of, identity_store, assumed_root`.
+//! provider, mfa, on_behalf_of, identity_store, assumed_root, created` (when the credentials were handed out, RFC 3339).
 //!
-//! **issued** (by month): `access_key, session_principal_id, role_arn, session` (who called)`, time, event_id`.
+//! **issued** (by month): `access_key` (empty where the record does not show it)`, session_principal_id, role_arn,
+//! session` (who called)`, time, event_id`.
 //!
 //! **trail_calls** (by month), also those that enable regions: `time, account, region, name, outcome, request, response, event_id`.
 //!

@@ -17,6 +17,8 @@ pub enum EventCategory {
     NetworkActivity,
     /// CloudTrail Insights: measurements, never a call.
     Insight,
+    /// The record does not say, and nothing else tells: it proves nothing of what is recorded.
+    Unknown,
 }
 
 impl EventCategory {
@@ -28,8 +30,12 @@ impl EventCategory {
             Self::Data => "data",
             Self::NetworkActivity => "network_activity",
             Self::Insight => "insight",
+            Self::Unknown => "unknown",
         }
     }
+
+    /// Every category.
+    pub const ALL: [Self; 5] = [Self::Management, Self::Data, Self::NetworkActivity, Self::Insight, Self::Unknown];
 }
 
 /// What became of a call. Only [`Outcome::supports_use`] outcomes ever count as use of a permission.
@@ -119,12 +125,32 @@ pub struct Identity {
     pub provider: String,
     /// `sessionContext.attributes.mfaAuthenticated`.
     pub mfa: Option<bool>,
+    /// `sessionContext.attributes.creationDate`: when the credentials were handed out, as RFC 3339 in whole seconds where
+    /// it is a time. It is that of the call that handed them out, and stays when the console changes keys.
+    pub created: String,
     /// `onBehalfOf.userId`: the Identity Center user behind an AWSReservedSSO session or `credentialId` owner.
     pub on_behalf_of: String,
     /// `onBehalfOf.identityStoreArn`.
     pub identity_store: String,
     /// `sessionContext.assumedRoot`.
     pub assumed_root: bool,
+}
+
+/// The path under which [`CallVariant::unknown`] stands among roles; no request parameter is called so.
+const UNKNOWN_PATH: &str = "?";
+
+impl CallVariant {
+    /// The variant of a call whose request parameters its record's form does not carry: it may be any.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Self { roles: vec![(UNKNOWN_PATH.to_owned(), String::new())], ..Self::default() }
+    }
+
+    /// Whether nothing is known of the request.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        matches!(self.roles.as_slice(), [(path, _)] if path == UNKNOWN_PATH)
+    }
 }
 
 /// What tells calls of one (event source, event name) apart where IAM asks for different actions.

@@ -35,7 +35,7 @@ macro_rules! identity {
         "identity_type VARCHAR, principal_id VARCHAR, principal_arn VARCHAR, principal_account VARCHAR, \
          access_key VARCHAR, user_name VARCHAR, invoked_by VARCHAR, issuer_type VARCHAR, issuer_arn VARCHAR, \
          issuer_id VARCHAR, source_identity VARCHAR, provider VARCHAR, mfa BOOLEAN, on_behalf_of VARCHAR, \
-         identity_store VARCHAR, assumed_root BOOLEAN"
+         identity_store VARCHAR, assumed_root BOOLEAN, created VARCHAR"
     };
 }
 

@@ -161,6 +161,7 @@ const fn nature(nature: Nature) -> &'static str {
 }
 
 fn principal(facts: &PrincipalFacts) -> Vec<Value> {
+    let users = facts.users.iter().filter(|user| !user.active_days.is_empty());
     let mut row = vec![
         text(&facts.arn),
         text(&facts.id),
@@ -168,7 +169,7 @@ fn principal(facts: &PrincipalFacts) -> Vec<Value> {
         text(kind(facts.kind)),
         text(nature(facts.nature)),
         list(&facts.holders),
-        list(&facts.users.iter().map(|user| user.person.clone()).collect::<Vec<_>>()),
+        list(&users.map(|user| user.person.clone()).collect::<Vec<_>>()),
         maybe_time(facts.created),
         Value::Boolean(facts.break_glass),
         Value::Boolean(facts.administrator),

@@ -10,11 +10,13 @@ mod render;
 mod sink;
 #[cfg(test)]
 mod tests;
+mod views;
 mod wrap;
 
-pub use model::{
-    BuildError, ControlTest, ControlView, CoverageView, FindingsView, GridRow, GroupView, Header, InputKind,
-    InputRecord, InputsView, ReportInputs, ReportModel, RowView, StatusCount, TestView, build,
-};
+pub use model::{BuildError, InputRecord, ReportInputs, build};
 pub use render::{Format, RenderError, render};
 pub use sink::{Folder, Sink, WriteError, Written, write};
+pub use views::{
+    ControlTest, ControlView, CoverageView, FindingsView, GridRow, GroupView, Header, InputKind, InputsView,
+    ReportModel, RowView, StatusCount, TestView,
+};

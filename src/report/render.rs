@@ -8,7 +8,7 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
 use thiserror::Error;
 
 use super::escape;
-use super::model::ReportModel;
+use super::views::ReportModel;
 use super::wrap::fold;
 
 const HTML_TEMPLATE: &str = include_str!("../../reports/templates/report.html");

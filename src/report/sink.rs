@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use super::model::ReportModel;
 use super::render::{Format, RenderError, render};
+use super::views::ReportModel;
 
 /// Takes finished files.
 pub trait Sink {

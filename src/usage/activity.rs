@@ -28,6 +28,8 @@ pub struct ActivityKey {
     pub principal: PrincipalKey,
     /// The person; empty where not known, and for calls that a service made on the principal's behalf.
     pub person: String,
+    /// The person to whom nothing but the name of the session leads; empty where there is none.
+    pub likely: String,
     /// The IAM action.
     pub action: ActionId,
     /// The main resource; empty where the record names none.
@@ -95,6 +97,8 @@ pub struct Presence {
     pub denied: u64,
     /// People who acted themselves.
     pub people: BTreeMap<String, PersonPresence>,
+    /// People to whom nothing but the name of a session leads: no act of theirs for certain, but no lack of one either.
+    pub likely: BTreeMap<String, PersonPresence>,
     /// Whether a program, a pipeline or a service acted.
     pub machine: bool,
 }
@@ -264,7 +268,8 @@ impl Activity {
     ) {
         let key = ActivityKey {
             principal: principal.clone(),
-            person: if actor.own_act { actor.person.clone().unwrap_or_default() } else { String::new() },
+            person: actor.sure_person().filter(|_| actor.own_act).unwrap_or_default().to_owned(),
+            likely: actor.likely_person().filter(|_| actor.own_act).unwrap_or_default().to_owned(),
             action,
             resource,
             account: row.key.account.clone(),
@@ -285,12 +290,13 @@ impl Activity {
         presence.last = presence.last.max(Some(row.fact.last));
         presence.days.insert(row.key.day);
         presence.machine |= actor.machine;
-        if let Some(person) = &actor.person
-            && actor.own_act
-        {
-            let person = presence.people.entry(person.clone()).or_default();
-            person.last = person.last.max(Some(row.fact.last));
-            person.days.insert(row.key.day);
+        let Presence { people, likely, .. } = presence;
+        for (found, into) in [(actor.sure_person(), people), (actor.likely_person(), likely)] {
+            if let Some(person) = found.filter(|_| actor.own_act) {
+                let person = into.entry(person.to_owned()).or_default();
+                person.last = person.last.max(Some(row.fact.last));
+                person.days.insert(row.key.day);
+            }
         }
     }
 }

@@ -5,12 +5,31 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::time::Timestamp;
 
-use super::fold::{SessionId, UsageRow};
+use super::fold::{IssuedCredential, SessionId, UsageRow};
 use super::identity::ActorKind;
 
-/// Longest life of temporary credentials, in hours: those of `GetSessionToken` and `GetFederationToken`; role sessions
-/// live 12 at most. Source: "Compare AWS STS credentials", IAM User Guide.
+/// Longest life of temporary credentials of users, in hours: those of `GetSessionToken` and `GetFederationToken`. Source:
+/// "Compare AWS STS credentials", IAM User Guide.
 pub const CREDENTIAL_HOURS: i64 = 36;
+/// Longest life of a role's session, in hours. Source: as above.
+pub const ROLE_HOURS: i64 = 12;
+
+/// The longest life of credentials of an identity of that `userIdentity.type`, in hours.
+const fn longest_hours(role: bool) -> i64 {
+    if role { ROLE_HOURS } else { CREDENTIAL_HOURS }
+}
+
+/// By what a session is told to be the one that a call began, the strongest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Told {
+    /// By the access key that was handed out.
+    Key,
+    /// By its name, and because its credentials were made in the very second of the call: the key was not seen handed
+    /// out, as the console changes keys within a session.
+    Start,
+    /// By its name alone: anybody else may have begun a session of this name.
+    Name,
+}
 
 /// A call that handed out credentials on the way to a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,9 +46,8 @@ pub struct Hop {
     pub event_id: String,
     /// When; of several calls the last.
     pub time: Timestamp,
-    /// The session was told by its name, because its access key was not seen handed out: the console changes keys within
-    /// a session, and some records have none.
-    pub by_name: bool,
+    /// By what the session was told to be this call's.
+    pub told: Told,
 }
 
 /// Why the origin of a session is not known, or not for certain.
@@ -47,6 +65,8 @@ pub enum Missing {
     NotCollected(String),
     /// This account obtained them; its logs are collected, but the call is not in them.
     CopyOnly(String),
+    /// Somebody asked for credentials of this role, and the record of the call does not show what it handed out.
+    Unreadable,
     /// Several callers obtained sessions of this name, and nothing tells which of them this is.
     SeveralCallers,
     /// The access key was not seen handed out; the one caller who obtained a session of this name is taken for the origin.
@@ -65,6 +85,7 @@ impl Missing {
             Self::Workload => "workload",
             Self::NotCollected(_) => "not_collected",
             Self::CopyOnly(_) => "copy_only",
+            Self::Unreadable => "unreadable",
             Self::SeveralCallers => "several_callers",
             Self::NameOnly => "name_only",
             Self::Circle => "circle",
@@ -84,6 +105,10 @@ impl Missing {
             Self::CopyOnly(account) => {
                 format!("obtained by account {account}; the record of the call is not in its logs")
             }
+            Self::Unreadable => {
+                "calls for credentials of this role are in the logs, whose records do not show what they handed out"
+                    .to_owned()
+            }
             Self::SeveralCallers => "several callers obtained sessions of this name".to_owned(),
             Self::NameOnly => {
                 "the access key was not seen handed out; one caller obtained sessions of this name".to_owned()
@@ -91,6 +116,15 @@ impl Missing {
             Self::Circle => "the records of who obtained the credentials do not end".to_owned(),
         }
     }
+}
+
+/// Calls for credentials whose records do not show the key, and of which no copy does.
+pub fn hidden(issued: &[IssuedCredential]) -> impl Iterator<Item = &IssuedCredential> {
+    let shown = issued.iter().filter(|credential| !credential.access_key.is_empty());
+    let shown: BTreeSet<(Timestamp, &str)> = shown.map(|call| (call.time, call.role_arn.as_str())).collect();
+    issued
+        .iter()
+        .filter(move |call| call.access_key.is_empty() && !shown.contains(&(call.time, call.role_arn.as_str())))
 }
 
 /// What is known of the logs beside the sessions: it narrows which call can have begun a session, and says why none
@@ -117,28 +151,48 @@ impl Logs {
         Self { from, seen, collected }
     }
 
-    /// Whether credentials handed out at a time can be those of a session.
+    /// By what a session of the same name is told to be that of credentials handed out at a time; none where it cannot
+    /// be. `created` is when its credentials were made, where the record says it; a role's session lives shorter.
     #[must_use]
-    pub fn can_begin(&self, session: SessionId, issued: Timestamp) -> bool {
-        self.seen
-            .get(&session)
-            .is_none_or(|(first, last)| issued <= *last && issued >= first.plus_seconds(-CREDENTIAL_HOURS * 3600))
+    pub fn told(&self, session: SessionId, role: bool, created: Option<Timestamp>, issued: Timestamp) -> Option<Told> {
+        let span = self.seen.get(&session);
+        // Credentials of one session do not outlive it. Sessions without a key or a start may be several.
+        let longest = longest_hours(role) * 3600;
+        let outlived = span.is_some_and(|(_, last)| *last > issued.plus_seconds(longest));
+        if let Some(created) = created {
+            if outlived {
+                return None;
+            }
+            // In real logs the two are the same second. Credentials that were turned into a session of the console may
+            // be older than the session.
+            let start = created.micros().abs_diff(issued.micros()) < START_MICROS;
+            let older = issued <= created && issued >= created.plus_seconds(-longest);
+            return start.then_some(Told::Start).or(older.then_some(Told::Name));
+        }
+        let near = span.is_none_or(|(first, last)| issued <= *last && issued >= first.plus_seconds(-longest));
+        near.then_some(Told::Name)
     }
 
     /// Why nobody was seen to obtain the credentials of a session.
     #[must_use]
-    pub fn unrecorded(&self, session: SessionId, name: &str) -> Missing {
+    pub fn unrecorded(&self, session: SessionId, role: bool, created: Option<Timestamp>, name: &str) -> Missing {
         if is_workload(name) {
             return Missing::Workload;
         }
-        match (self.seen.get(&session), self.from) {
-            (Some((first, _)), Some(from)) if *first < from.plus_seconds(CREDENTIAL_HOURS * 3600) => {
-                Missing::BeforeLogs
-            }
-            _ => Missing::NoRecord,
-        }
+        let (Some(from), first) = (self.from, self.seen.get(&session).map(|(first, _)| *first)) else {
+            return Missing::NoRecord;
+        };
+        let before = match (created, first) {
+            (Some(created), _) => created < from,
+            (None, Some(first)) => first < from.plus_seconds(longest_hours(role) * 3600),
+            (None, None) => false,
+        };
+        if before { Missing::BeforeLogs } else { Missing::NoRecord }
     }
 }
+
+/// How far the times of a session's start and of the call that began it may be apart: `eventTime` has whole seconds.
+const START_MICROS: u64 = 1_000_000;
 
 /// Whether a session has a name as EC2 gives it (the instance's id) or ECS (the task's id, 32 hexadecimal digits). A
 /// caller could choose such a name, so it is a hint where nothing else is known. Sources: "IAM roles for Amazon EC2",

@@ -132,7 +132,7 @@ impl Coverage {
             match key.category {
                 EventCategory::Management => seen.hours.insert(key.hour),
                 EventCategory::Data => seen.data.insert(key.hour),
-                EventCategory::NetworkActivity | EventCategory::Insight => false,
+                EventCategory::NetworkActivity | EventCategory::Insight | EventCategory::Unknown => false,
             };
         }
         out.settle(out.newest);

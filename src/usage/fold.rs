@@ -42,6 +42,7 @@ impl SessionId {
             &identity.on_behalf_of,
             &identity.identity_store,
             mfa,
+            &identity.created,
             if identity.assumed_root { "1" } else { "" },
         ] {
             hash.update(field.as_bytes());
@@ -240,7 +241,7 @@ impl ShapeFact {
 /// session back to whoever obtained it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IssuedCredential {
-    /// `responseElements.credentials.accessKeyId`.
+    /// `responseElements.credentials.accessKeyId`; empty where the record does not show it.
     pub access_key: String,
     /// `responseElements.assumedRoleUser.assumedRoleId` (`AROA…:name`), or the federated user's id.
     pub session_principal_id: String,

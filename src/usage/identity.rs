@@ -1,8 +1,8 @@
 //! Who did it: from an identity as recorded to principal, session and person.
 //!
 //! The name that a caller gives to a role session is only a claim. Who obtained the credentials decides: the caller
-//! of the AssumeRole call that handed out the access key, followed back to its origin. Only on `AWSReservedSSO_*`
-//! roles is the session name set by Identity Center and so is the person's user name.
+//! of the AssumeRole call that handed out the access key, followed back to its origin. Only on the roles that Identity
+//! Center provisioned, under a path that nobody else can use, is the session name the person's user name.
 //!
 //! Sources: "CloudTrail userIdentity element" (CloudTrail User Guide); "Monitor and control actions taken with
 //! assumed roles" (IAM User Guide); "Identity Center information in CloudTrail" (Identity Center User Guide).
@@ -12,8 +12,9 @@ use std::collections::BTreeMap;
 use crate::model::arn::Arn;
 use crate::model::event::Identity;
 use crate::model::snapshot::{RosterKind, Snapshot};
+use crate::model::time::Timestamp;
 
-use super::chain::{Hop, Logs, Missing};
+use super::chain::{Hop, Logs, Missing, Told, hidden};
 use super::fold::{IssuedCredential, SessionId};
 use super::people::People;
 
@@ -68,7 +69,7 @@ impl ActorKind {
 /// What the attribution to a person rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Basis {
-    /// Identity Center: its user id, or the session name on an `AWSReservedSSO_*` role.
+    /// Identity Center: its user id, or the session name on a role that it provisioned.
     IdentityCenter,
     /// The owner of an IAM user.
     IamUser,
@@ -80,6 +81,8 @@ pub enum Basis {
     CredentialChain,
     /// `SourceIdentity`, where the chain is not in the logs.
     SourceIdentity,
+    /// One caller obtained sessions of this name, but not, as far as the logs show, this one's key.
+    SessionName,
     /// An AWS service.
     Service,
     /// Nothing: the session name stays a claim.
@@ -97,6 +100,7 @@ impl Basis {
             Self::WebIdentity => "web_identity",
             Self::CredentialChain => "credential_chain",
             Self::SourceIdentity => "source_identity",
+            Self::SessionName => "session_name",
             Self::Service => "service",
             Self::None => "none",
         }
@@ -132,6 +136,18 @@ pub struct Actor {
 }
 
 impl Actor {
+    /// The person, unless nothing but the name of a session leads to them.
+    #[must_use]
+    pub fn sure_person(&self) -> Option<&str> {
+        self.person.as_deref().filter(|_| self.basis != Basis::SessionName)
+    }
+
+    /// The person to whom nothing but the name of a session leads.
+    #[must_use]
+    pub fn likely_person(&self) -> Option<&str> {
+        self.person.as_deref().filter(|_| self.basis == Basis::SessionName)
+    }
+
     /// The principal at the start of the chain; the actor's own where there is none.
     #[must_use]
     pub fn start(&self) -> &str {
@@ -146,7 +162,7 @@ struct Link<'a> {
     call: &'a IssuedCredential,
     /// Several calls of the same caller could be the one.
     several: bool,
-    by_name: bool,
+    told: Told,
 }
 
 impl Link<'_> {
@@ -158,7 +174,7 @@ impl Link<'_> {
             session_name: caller.session_name.clone(),
             event_id: if self.several { String::new() } else { self.call.event_id.clone() },
             time: self.call.time,
-            by_name: self.by_name,
+            told: self.told,
         }
     }
 }
@@ -170,6 +186,8 @@ pub struct Resolver<'a> {
     sessions: &'a BTreeMap<SessionId, Identity>,
     by_key: BTreeMap<&'a str, &'a IssuedCredential>,
     by_session_name: BTreeMap<&'a str, Vec<&'a IssuedCredential>>,
+    /// Role ARN → calls whose records do not show what they handed out.
+    unreadable: BTreeMap<&'a str, Vec<&'a IssuedCredential>>,
     logs: Logs,
     /// (account, role name) → ARN with path, where unique.
     roles: BTreeMap<(String, String), String>,
@@ -205,10 +223,12 @@ impl<'a> Resolver<'a> {
         }
         // By name only what the best copy of each call says.
         let mut by_session_name: BTreeMap<&str, Vec<&IssuedCredential>> = BTreeMap::new();
-        let keyless = issued.iter().filter(|credential| credential.access_key.is_empty());
-        for credential in by_key.values().copied().chain(keyless) {
+        let mut unreadable: BTreeMap<&str, Vec<&IssuedCredential>> = BTreeMap::new();
+        for credential in by_key.values().copied().chain(hidden(issued)) {
             if !credential.session_principal_id.is_empty() {
                 by_session_name.entry(credential.session_principal_id.as_str()).or_default().push(credential);
+            } else if credential.access_key.is_empty() {
+                unreadable.entry(credential.role_arn.as_str()).or_default().push(credential);
             }
         }
         let mut roles = BTreeMap::new();
@@ -217,7 +237,7 @@ impl<'a> Resolver<'a> {
                 roles.insert((iam.account.to_string(), role.holder.name.clone()), role.holder.arn.to_string());
             }
         }
-        Self { people, sessions, by_key, by_session_name, logs: Logs::default(), roles }
+        Self { people, sessions, by_key, by_session_name, unreadable, logs: Logs::default(), roles }
     }
 
     /// With what is known of the logs: sessions linked by their name alone are linked to calls near their own, and what
@@ -263,34 +283,43 @@ impl<'a> Resolver<'a> {
     /// the key was not seen handed out, those that obtained a session of this name near its time.
     fn links(&self, id: SessionId, identity: &Identity) -> Vec<Link<'a>> {
         if let Some(call) = self.by_key.get(identity.access_key.as_str()) {
-            return vec![Link { call, several: false, by_name: false }];
+            return vec![Link { call, several: false, told: Told::Key }];
         }
         if !identity.access_key.is_empty() && identity.kind != "AssumedRole" {
             return Vec::new();
         }
         let mut links: BTreeMap<SessionId, Link<'a>> = BTreeMap::new();
+        let (role, created) = (is_role(identity), created(identity));
         for call in self.by_session_name.get(identity.principal_id.as_str()).into_iter().flatten().copied() {
-            if self.logs.can_begin(id, call.time) {
-                links
-                    .entry(call.by)
-                    .and_modify(|link| {
-                        link.several = true;
-                        if (call.time, &call.event_id) > (link.call.time, &link.call.event_id) {
-                            link.call = call;
-                        }
-                    })
-                    .or_insert(Link { call, several: false, by_name: true });
-            }
+            let Some(told) = self.logs.told(id, role, created, call.time) else { continue };
+            links
+                .entry(call.by)
+                .and_modify(|link| {
+                    link.several |= told == link.told;
+                    let better = (link.told, call.time, &call.event_id) > (told, link.call.time, &link.call.event_id);
+                    if better {
+                        (link.call, link.told, link.several) = (call, told, link.several && told == link.told);
+                    }
+                })
+                .or_insert(Link { call, several: false, told });
         }
-        links.into_values().collect()
+        let start = links.values().any(|link| link.told == Told::Start);
+        links.into_values().filter(|link| !start || link.told == Told::Start).collect()
     }
 
     fn actor(&self, id: SessionId, identity: &Identity, origins: &[(Link<'_>, &Actor)]) -> Actor {
         let mut actor = self.principal(identity);
-        let assumed = actor.kind == ActorKind::Role
-            && !is_identity_center_role(&actor.principal)
-            && !actor.principal.contains(":role/aws-service-role/");
-        if actor.kind == ActorKind::Role && !is_identity_center_role(&actor.principal) {
+        // Identity Center's own way to a session is SAML. Whoever obtained one otherwise stands behind it, whatever the
+        // role and the session are called.
+        let other =
+            |(link, origin): &(Link<'_>, &Actor)| link.told == Told::Key && origin.kind != ActorKind::SamlSubject;
+        if actor.basis == Basis::IdentityCenter && actor.kind == ActorKind::Role && origins.iter().any(other) {
+            actor.person = None;
+            actor.basis = Basis::None;
+        }
+        let center = actor.basis == Basis::IdentityCenter;
+        let assumed = actor.kind == ActorKind::Role && !center && !actor.principal.contains(":role/aws-service-role/");
+        if actor.kind == ActorKind::Role && !center {
             self.follow(identity, origins, &mut actor);
         }
         if let [(link, origin)] = origins
@@ -300,11 +329,11 @@ impl<'a> Resolver<'a> {
             actor.hops.push(link.hop(origin));
             if actor.kind == ActorKind::Root {
                 actor.person.clone_from(&origin.person);
-                actor.basis = if origin.person.is_some() { Basis::CredentialChain } else { Basis::None };
+                actor.basis = chain_basis(origins, origin.person.is_some());
             }
         }
         if assumed || (actor.kind == ActorKind::Root && identity.assumed_root) {
-            actor.missing = self.missing(id, &actor, origins);
+            actor.missing = self.missing(id, identity, &actor, origins);
             actor.machine |= actor.missing == Some(Missing::Workload);
         }
         if let Some(person) = &actor.person
@@ -322,7 +351,12 @@ impl<'a> Resolver<'a> {
         let named = identity.source_identity.as_str();
         if let Some(person) = one_person(origins) {
             actor.person = Some(person);
-            actor.basis = Basis::CredentialChain;
+            actor.basis = chain_basis(origins, true);
+            // What the caller had to set as source identity binds more than the name of a session.
+            if actor.basis == Basis::SessionName && !named.is_empty() {
+                actor.person = Some(self.people.named(named).unwrap_or(named).to_owned());
+                actor.basis = Basis::SourceIdentity;
+            }
         } else if !named.is_empty() {
             actor.person = Some(self.people.named(named).unwrap_or(named).to_owned());
             actor.basis = Basis::SourceIdentity;
@@ -331,19 +365,34 @@ impl<'a> Resolver<'a> {
     }
 
     /// Why the start of a chain is not known, or not for certain.
-    fn missing(&self, id: SessionId, actor: &Actor, origins: &[(Link<'_>, &Actor)]) -> Option<Missing> {
+    fn missing(
+        &self,
+        id: SessionId,
+        identity: &Identity,
+        actor: &Actor,
+        origins: &[(Link<'_>, &Actor)],
+    ) -> Option<Missing> {
         match origins {
-            [] => Some(self.logs.unrecorded(id, &actor.session_name)),
+            [] if self.is_unreadable(id, identity, actor) => Some(Missing::Unreadable),
+            [] => Some(self.logs.unrecorded(id, is_role(identity), created(identity), &actor.session_name)),
             [(_, origin)] if origin.kind == ActorKind::OtherAccount => {
                 let account = origin.account.clone();
                 let collected = self.logs.collected.contains(&account);
                 Some(if collected { Missing::CopyOnly(account) } else { Missing::NotCollected(account) })
             }
-            [(link, origin)] => origin.missing.clone().or(link.by_name.then_some(Missing::NameOnly)),
+            [(link, origin)] => origin.missing.clone().or((link.told == Told::Name).then_some(Missing::NameOnly)),
+            several if one_person(several).is_some() && told(several) < Told::Name => None,
             several if one_person(several).is_some() => Some(Missing::NameOnly),
             several if several.iter().all(|(_, origin)| origin.machine) => Some(Missing::NameOnly),
             _ => Some(Missing::SeveralCallers),
         }
+    }
+
+    /// Whether a call obtained credentials of the session's role at the right time without showing which.
+    fn is_unreadable(&self, id: SessionId, identity: &Identity, actor: &Actor) -> bool {
+        let calls = self.unreadable.get(actor.principal.as_str()).into_iter().flatten();
+        let (role, created) = (is_role(identity), created(identity));
+        calls.into_iter().any(|call| self.logs.told(id, role, created, call.time).is_some())
     }
 
     /// The principal of an identity, and the person where the identity alone says who it is.
@@ -440,15 +489,18 @@ impl<'a> Resolver<'a> {
         let (id, session) = identity.principal_id.split_once(':').unwrap_or((&identity.principal_id, ""));
         session.clone_into(&mut actor.session_name);
         actor.principal_id = if identity.issuer_id.is_empty() { id.to_owned() } else { identity.issuer_id.clone() };
+        let mut rebuilt = false;
         if identity.issuer_arn.is_empty() {
-            actor.principal = self.role_of_session(identity).unwrap_or_else(|| identity.arn.clone());
+            let role = self.role_of_session(identity);
+            rebuilt = role.as_ref().is_some_and(|(_, known)| !known);
+            actor.principal = role.map_or_else(|| identity.arn.clone(), |(arn, _)| arn);
         } else {
             actor.principal.clone_from(&identity.issuer_arn);
         }
         if actor.session_name.is_empty() && identity.arn.contains(":assumed-role/") {
             actor.session_name = last_part(&identity.arn).to_owned();
         }
-        if is_identity_center_role(&actor.principal) {
+        if is_identity_center_role(&actor.principal) || rebuilt && is_named_for_identity_center(&actor.principal) {
             actor.basis = Basis::IdentityCenter;
             let session = actor.session_name.clone();
             actor.person = self.center_user(identity, &session);
@@ -457,13 +509,15 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// `arn:aws:sts::ACCOUNT:assumed-role/NAME/SESSION` lacks the role's path: the snapshot has it.
-    fn role_of_session(&self, identity: &Identity) -> Option<String> {
+    /// `arn:aws:sts::ACCOUNT:assumed-role/NAME/SESSION` lacks the role's path: the snapshot has it, which the flag says.
+    fn role_of_session(&self, identity: &Identity) -> Option<(String, bool)> {
         let arn: Arn = identity.arn.parse().ok()?;
         let name = arn.resource().strip_prefix("assumed-role/")?.split('/').next()?;
         let account = arn.account_text();
-        let known = self.roles.get(&(account.to_owned(), name.to_owned())).cloned();
-        Some(known.unwrap_or_else(|| format!("arn:{}:iam::{account}:role/{name}", arn.partition())))
+        Some(match self.roles.get(&(account.to_owned(), name.to_owned())) {
+            Some(known) => (known.clone(), true),
+            None => (format!("arn:{}:iam::{account}:role/{name}", arn.partition()), false),
+        })
     }
 
     fn center_user(&self, identity: &Identity, name: &str) -> Option<String> {
@@ -496,11 +550,42 @@ fn one_person(origins: &[(Link<'_>, &Actor)]) -> Option<String> {
     people.all(|person| person == Some(first)).then(|| first.clone())
 }
 
-/// Whether an ARN is that of a role which Identity Center provisioned. The path is reserved: nobody else can
-/// create a role there. Session ARNs lack the path, so there the reserved name prefix decides.
+/// The weakest of the links.
+fn told(origins: &[(Link<'_>, &Actor)]) -> Told {
+    origins.iter().map(|(link, _)| link.told).max().unwrap_or(Told::Key)
+}
+
+/// What a person at the start of the links rests on: no more than the weakest of all links back to them.
+fn chain_basis(origins: &[(Link<'_>, &Actor)], known: bool) -> Basis {
+    let weak = |(_, origin): &(Link<'_>, &Actor)| origin.basis == Basis::SessionName;
+    match known {
+        false => Basis::None,
+        true if told(origins) == Told::Name || origins.iter().any(weak) => Basis::SessionName,
+        true => Basis::CredentialChain,
+    }
+}
+
+/// Whether the identity is a role's session.
+fn is_role(identity: &Identity) -> bool {
+    matches!(identity.kind.as_str(), "AssumedRole" | "Role")
+}
+
+/// When the credentials were made, where the record says it.
+fn created(identity: &Identity) -> Option<Timestamp> {
+    identity.created.parse().ok()
+}
+
+/// Whether an ARN is that of a role which Identity Center provisioned: the path is reserved, nobody else can create a
+/// role there. Source: "Referencing permission sets in resource policies", Identity Center User Guide.
 #[must_use]
 pub fn is_identity_center_role(arn: &str) -> bool {
-    arn.contains(":role/aws-reserved/sso.amazonaws.com/") || arn.contains(":role/AWSReservedSSO_")
+    arn.contains(":role/aws-reserved/sso.amazonaws.com/")
+}
+
+/// Whether a role has a name as Identity Center gives them. Anybody may give a role such a name: it counts only where
+/// the ARN of a session, which lacks the path, is all there is.
+fn is_named_for_identity_center(arn: &str) -> bool {
+    arn.contains(":role/AWSReservedSSO_")
 }
 
 fn last_part(arn: &str) -> &str {

@@ -1,6 +1,7 @@
 //! What was used: the folds over events, and who and what stands behind their keys.
 
 pub mod activity;
+pub mod category;
 pub mod chain;
 pub mod changes;
 pub mod coverage;

@@ -118,7 +118,7 @@ fn cloudtrail(context: &Context<'_>, args: &IngestLogs) -> Result<Status, Comman
     context.emit(&meta, &table)?;
     // What was lost as a whole was named above.
     if status == Status::Incomplete && report.sources.iter().any(|source| source.quarantined > 0) {
-        context.note("some input could not be read; `jitscan query run quarantine` lists it");
+        context.note("some input could not be read, or lacks what matters; `jitscan query run quarantine` lists it");
     }
     Ok(status)
 }

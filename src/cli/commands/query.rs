@@ -13,7 +13,7 @@ use crate::findings;
 use crate::lake::{PartKind, Reader};
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 use crate::query::{self, ActivityRow, AttributionRow, LakeFiles, Limits, QuarantineRow, QueryInfo, Session, Tables};
-use crate::usage::chain::{Hop, Missing};
+use crate::usage::chain::{Hop, Missing, Told};
 
 /// Columns of `query list`.
 #[must_use]
@@ -149,7 +149,11 @@ fn hop(hop: &Hop) -> String {
         "" => ", several events".to_owned(),
         id => format!(", event {id}"),
     };
-    let link = if hop.by_name { ", told by the session name" } else { "" };
+    let link = match hop.told {
+        Told::Key => "",
+        Told::Start => ", told by the session's name and start",
+        Told::Name => ", told by the session name",
+    };
     format!("{}{session} at {}{event}{link}", hop.principal, hop.time)
 }
 

@@ -286,7 +286,15 @@ fn data_events_where_they_were_selected() {
     let reads = basic(&format!(
         r#""ReadWriteType":"WriteOnly"}},{{"ReadWriteType":"ReadOnly",{DATA}[{{"Type":"AWS::S3::Object","Values":["arn:aws:s3:::a/"]}}]"#
     ));
-    checks(&reads, &[("s3:GetObject", "arn:aws:s3:::a/*", "unused"), ("s3:PutObject", "arn:aws:s3:::a/*", unselected)]);
+    checks(
+        &reads,
+        &[
+            ("s3:GetObjectTagging", "arn:aws:s3:::a/*", "unused"),
+            ("s3:PutObject", "arn:aws:s3:::a/*", unselected),
+            // CopyObject reads an object, and is recorded as a write.
+            ("s3:GetObject", "arn:aws:s3:::a/*", unselected),
+        ],
+    );
     // Selected only since the middle of the window.
     let late = put("2026-03-03", &format!(r#"{DATA}[{{"Type":"AWS::S3::Object","Values":["arn:aws:s3"]}}]"#));
     let found = judge(&s3("arn:aws:s3"), &[late], 4, (&["s3:GetObject"], &["arn:aws:s3:::a/*"]));
@@ -332,7 +340,8 @@ fn advanced_selectors_of_data_events() {
         (r#",{"Field":"resources.ARN","Equals":["arn:aws:s3:::b/k"]}"#, "arn:aws:s3:::b/k", true),
         // A literal star is no wildcard.
         (r#",{"Field":"resources.ARN","StartsWith":["arn:aws:s3:::*"]}"#, "arn:aws:s3:::b/k", false),
-        (r#",{"Field":"readOnly","Equals":["true"]}"#, "arn:aws:s3:::b/k", true),
+        // CopyObject is no read.
+        (r#",{"Field":"readOnly","Equals":["true"]}"#, "arn:aws:s3:::b/k", false),
         (r#",{"Field":"readOnly","Equals":["false"]}"#, "arn:aws:s3:::b/k", false),
         (r#",{"Field":"eventName","NotEquals":["PutObject"]}"#, "arn:aws:s3:::b/k", true),
         // HeadObject exercises it, too.
@@ -355,4 +364,29 @@ fn one_region_and_no_global_services() {
     let found = judge(&[no_global], &[], 0, (&["iam:CreateUser", "ec2:RunInstances"], &["*"]));
     assert_eq!(found["iam:CreateUser"], "trail main left out global services in the whole window");
     assert_eq!(found["ec2:RunInstances"], "unused");
+}
+
+#[test]
+fn whether_a_call_is_recorded_as_a_read_is_known_where_level_and_verb_agree() {
+    for (prefix, name, reads, want) in [
+        ("ec2", "DescribeInstances", true, Some(true)),
+        ("s3", "HeadObject", true, Some(true)),
+        ("ec2", "RunInstances", false, Some(false)),
+        // IAM takes it for a read, and its verb is none of those that are always recorded so.
+        ("logs", "StartQuery", true, None),
+        ("bedrock", "InvokeModel", true, None),
+        // IAM takes it for a write, and it is called a read.
+        ("cognito-identity", "GetCredentialsForIdentity", false, None),
+        ("redshift", "GetClusterCredentials", false, None),
+        ("ec2", "GetConsoleScreenshot", true, Some(true)),
+        ("sts", "AssumeRole", false, None),
+        ("sts", "GetFederationToken", true, None),
+        ("kms", "Decrypt", false, None),
+    ] {
+        assert_eq!(read_only(prefix, name, reads), want, "{prefix}:{name}");
+    }
+    let writes = judge(&basic(r#""ReadWriteType":"WriteOnly""#), &[], 0, (&["redshift:GetClusterCredentials"], &["*"]));
+    assert_eq!(writes["redshift:GetClusterCredentials"], "trail main recorded write events only in the whole window");
+    let reads = judge(&basic(r#""ReadWriteType":"ReadOnly""#), &[], 0, (&["logs:StartQuery"], &["*"]));
+    assert_eq!(reads["logs:StartQuery"], "trail main recorded read events only in the whole window");
 }

@@ -4,7 +4,7 @@ use super::{Chunk, Content, Identities, RECORD_FACTOR};
 use crate::lake::content::{Hasher, repeats, twice_named};
 use crate::lake::fold;
 use crate::lake::json::{Kind, Part, Run, Value};
-use crate::lake::normalise::{self, Field, Fields};
+use crate::lake::normalise::{self, Carried, Field, Fields};
 use crate::lake::symbols::{Sym, Symbols};
 
 /// Runs of which a chunk remembers what they bring; past it all are forgotten.
@@ -141,11 +141,11 @@ impl<'t> Members<'t> {
 }
 
 impl Chunk {
-    /// Adds a record of the file begun last. `lossy`: its form cannot carry the whole record.
+    /// Adds a record of the file begun last, of which its form carries so much.
     ///
     /// # Errors
     /// Why the record cannot be an event, in words.
-    pub(crate) fn add(&mut self, value: Value<'_>, offset: u64, length: u64, lossy: bool) -> Result<(), String> {
+    pub(crate) fn add(&mut self, value: Value<'_>, offset: u64, length: u64, carried: Carried) -> Result<(), String> {
         if value.kind() != Kind::Object {
             return Err("not a CloudTrail record: expected a JSON object".to_owned());
         }
@@ -169,10 +169,10 @@ impl Chunk {
         };
         let list = &identities.list;
         let owner = || list.get(session as usize).map(|(_, i)| i.account.clone()).unwrap_or_default();
-        let record = normalise::normalise(&members.fields, &owner)?;
+        let record = normalise::normalise(&members.fields, carried, &owner)?;
         let core = Content::core(&record);
         // Zero says that there is no such hash.
-        let whole = if lossy { 0 } else { Hasher::RECORD.wrapping_add(members.sum).max(1) };
+        let whole = if carried.whole { Hasher::RECORD.wrapping_add(members.sum).max(1) } else { 0 };
         let row = self.row(&record, &members.known, session, Content { core, whole }, (offset, length));
         if let Some(noted) = fold::noted(&record) {
             self.noted_bytes += noted.bytes();
@@ -227,7 +227,7 @@ mod tests {
         let mut refused = Vec::new();
         for text in records {
             assert_eq!(tape.parse(text.as_bytes(), usize::MAX), Ok(text.len()), "{text}");
-            if let Err(reason) = chunk.add(tape.root(text), 1, 2, false) {
+            if let Err(reason) = chunk.add(tape.root(text), 1, 2, Carried::WHOLE) {
                 refused.push(format!("{text}: {reason}"));
             }
         }

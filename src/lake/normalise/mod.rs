@@ -3,6 +3,7 @@
 //! Essential are `eventTime`, `eventSource` and `eventName`; any other field may be missing or of an odd type and
 //! is then empty or kept as its JSON text.
 
+mod carried;
 mod outcome;
 mod resources;
 
@@ -13,7 +14,9 @@ use super::json::{Kind, Value};
 use crate::model::event::Event;
 use crate::model::event::{CallVariant, EventCategory, Identity, Outcome};
 use crate::model::time::Timestamp;
+use crate::usage::category::recorded_as;
 
+pub(crate) use carried::Carried;
 pub(crate) use resources::{Named, parent};
 
 /// Role-like request parameters kept of one record, and bytes of one such value at most (an ARN has at most 2,048).
@@ -229,12 +232,16 @@ pub(crate) struct Record<'t> {
     pub service_details: Option<Value<'t>>,
 }
 
-/// Normalises a record by its members. `owner` tells the account of its identity, for records that do not say whose
-/// they are.
+/// Normalises a record by its members. `carried` says what its form carries of it, `owner` tells the account of its
+/// identity, for records that do not say whose they are.
 ///
 /// # Errors
 /// Why the record cannot be placed at all: lower case, naming the field and what was expected.
-pub(crate) fn normalise<'t>(fields: &Fields<'t>, owner: &dyn Fn() -> String) -> Result<Record<'t>, String> {
+pub(crate) fn normalise<'t>(
+    fields: &Fields<'t>,
+    carried: Carried,
+    owner: &dyn Fn() -> String,
+) -> Result<Record<'t>, String> {
     let call = Call::of(fields);
     if call.source.is_empty() && call.name.is_empty() {
         return Err("not a CloudTrail record: it has neither eventSource nor eventName".to_owned());
@@ -254,14 +261,22 @@ pub(crate) fn normalise<'t>(fields: &Fields<'t>, owner: &dyn Fn() -> String) -> 
     // Sign-in events say success or failure under their own name: `"ConsoleLogin": "Failure"`.
     let sign_in = fields.get(Field::Response).filter(|_| call.source == "signin.amazonaws.com");
     let sign_in = sign_in.and_then(|r| r.get(&call.name)).and_then(Value::text);
-    let outcome = outcome::classify(&call.source, &call.name, &error_code, &error_message, sign_in.as_deref());
-    let mut variant = request.map(variant).unwrap_or_default();
+    // A sign-in always says how it went, and nothing else says it.
+    let silent = call.name == "ConsoleLogin" && call.source == "signin.amazonaws.com" || !carried.error_code;
+    let outcome = match (&sign_in, error_code.is_empty() && silent) {
+        (None, true) => Outcome::Unknown,
+        _ => outcome::classify(&call.source, &call.name, &error_code, &error_message, sign_in.as_deref()),
+    };
+    let mut variant = match request {
+        _ if !carried.request => CallVariant::unknown(),
+        request => request.map(variant).unwrap_or_default(),
+    };
     if outcome == Outcome::Denied {
         outcome::refused(&error_message).unwrap_or_default().clone_into(&mut variant.refused);
     }
     Ok(Record {
         time,
-        category: category(&call, fields.flag(Field::Management), recorded),
+        category: category(&call, fields, carried),
         outcome,
         variant,
         resources: resources::resources(&call.source, &call.name, &region, &account, recorded, request),
@@ -325,25 +340,35 @@ impl Record<'_> {
     }
 }
 
-/// The category; records of event versions before 1.07 do not say it.
-fn category(call: &Call<'_>, management: Option<bool>, recorded: Option<Value<'_>>) -> EventCategory {
-    match (call.category.as_ref(), call.event_type.as_ref(), management) {
+/// The category. Records of event versions before 1.07 do not say it; of others that do not, only what is known of the
+/// event tells.
+fn category(call: &Call<'_>, fields: &Fields<'_>, carried: Carried) -> EventCategory {
+    match (call.category.as_ref(), call.event_type.as_ref(), fields.flag(Field::Management)) {
         ("Insight" | "Aggregated", _, _) | (_, "AwsCloudTrailInsight" | "AwsAggregatedEvent", _) => {
             EventCategory::Insight
         }
         ("NetworkActivity", _, _) | ("", "AwsVpceEvent", _) => EventCategory::NetworkActivity,
         ("Data", _, _) | ("", _, Some(false)) => EventCategory::Data,
-        ("Management", _, _) | ("", _, Some(true)) => EventCategory::Management,
+        ("Management", _, _) | ("", _, Some(true)) | ("", "AwsConsoleSignIn" | "AwsConsoleAction", _) => {
+            EventCategory::Management
+        }
+        _ if !carried.category || !is_old(&fields.text(Field::Version)) => recorded_as(&call.source, &call.name),
         _ => {
             // Before `managementEvent` existed only S3 objects and Lambda invocations were data events.
             let object = |value: Value<'_>| {
                 value.elements().any(|r| r.get("type").and_then(Value::text).as_deref() == Some("AWS::S3::Object"))
             };
-            let data = call.source == "s3.amazonaws.com" && recorded.is_some_and(object)
+            let data = call.source == "s3.amazonaws.com" && fields.get(Field::Resources).is_some_and(object)
                 || call.source == "lambda.amazonaws.com" && call.name == "Invoke";
             if data { EventCategory::Data } else { EventCategory::Management }
         }
     }
+}
+
+/// Whether a record's version is one of before 1.07, which added `eventCategory`. Source: "CloudTrail record contents".
+fn is_old(version: &str) -> bool {
+    let (major, minor) = version.split_once('.').unwrap_or((version, ""));
+    major == "1" && minor.parse::<u8>().is_ok_and(|minor| minor < 7)
 }
 
 fn time(value: Option<Value<'_>>) -> Result<Timestamp, String> {
@@ -351,13 +376,18 @@ fn time(value: Option<Value<'_>>) -> Result<Timestamp, String> {
         return Err("the record has no eventTime".to_owned());
     };
     let text = value.lenient();
-    let general = || text.parse().ok();
-    // Exports through other tools write `2022-09-15 13:45:24`: CloudTrail's times are UTC, so that is what is meant.
-    let zoneless = || format!("{}Z", text.trim()).parse().ok();
-    plain_time(text.as_bytes()).or_else(general).or_else(zoneless).ok_or_else(|| {
+    instant(&text).ok_or_else(|| {
         let shown: String = text.chars().take(40).collect();
         format!("eventTime `{shown}` is not a time; expected RFC 3339")
     })
+}
+
+/// A time in any form that records and exports have.
+fn instant(text: &str) -> Option<Timestamp> {
+    let general = || text.parse().ok();
+    // Exports through other tools write `2022-09-15 13:45:24`: CloudTrail's times are UTC, so that is what is meant.
+    let zoneless = || format!("{}Z", text.trim()).parse().ok();
+    plain_time(text.as_bytes()).or_else(general).or_else(zoneless)
 }
 
 /// `2023-07-10T11:42:24Z`, as CloudTrail writes it, without a general parser.
@@ -431,7 +461,14 @@ fn session(value: Value<'_>, out: &mut Identity) {
                     }
                 }
             }
-            "attributes" => out.mfa = member.get("mfaAuthenticated").and_then(Value::boolean),
+            "attributes" => {
+                out.mfa = member.get("mfaAuthenticated").and_then(Value::boolean);
+                // Forms write the same time in several ways, and a session has one.
+                out.created = match member.get("creationDate").map(Value::lenient) {
+                    Some(text) => instant(&text).map_or_else(|| text.clone().into_owned(), |at| at.to_string()),
+                    None => String::new(),
+                };
+            }
             "sourceIdentity" => out.source_identity = member.lenient().into_owned(),
             "assumedRoot" => out.assumed_root = member.boolean() == Some(true),
             "webIdFederationData" => {

@@ -7,10 +7,14 @@ use crate::lake::json::Tape;
 use crate::model::event::Outcome;
 
 fn event(text: &str) -> Result<Event, String> {
+    carrying(text, Carried::WHOLE)
+}
+
+fn carrying(text: &str, carried: Carried) -> Result<Event, String> {
     let mut tape = Tape::default();
     tape.parse(text.as_bytes(), usize::MAX).unwrap();
     let identity = tape.root(text).get("userIdentity").map(identity).unwrap_or_default();
-    normalise(&Fields::of(tape.root(text)), &|| identity.account.clone())
+    normalise(&Fields::of(tape.root(text)), carried, &|| identity.account.clone())
         .map(|record| record.to_event(identity.clone()))
 }
 
@@ -114,7 +118,7 @@ fn categories() {
     ] {
         assert_eq!(with(fields).category, want, "{fields}");
     }
-    let old = r#"{"eventTime":"2018-02-01T00:00:00Z","eventSource":"s3.amazonaws.com","eventName":"GetObject","resources":[{"type":"AWS::S3::Object","ARN":"arn:aws:s3:::b/k"}]}"#;
+    let old = r#"{"eventVersion":"1.05","eventTime":"2018-02-01T00:00:00Z","eventSource":"s3.amazonaws.com","eventName":"GetObject","resources":[{"type":"AWS::S3::Object","ARN":"arn:aws:s3:::b/k"}]}"#;
     assert_eq!(event(old).unwrap().category, EventCategory::Data);
     let aggregated = event(
         r#"{"eventCategory":"Aggregated","eventType":"AwsAggregatedEvent","eventId":"x","accountId":"1","eventSource":"s3.amazonaws.com","timeWindow":{"windowStart":"2026-01-01T00:00:00Z"}}"#,
@@ -122,6 +126,62 @@ fn categories() {
     .unwrap();
     assert_eq!((aggregated.category, aggregated.is_call()), (EventCategory::Insight, false));
     assert_eq!((aggregated.id.as_deref(), aggregated.recipient_account.as_str()), (Some("x"), "1"));
+}
+
+#[test]
+fn categories_that_nobody_says() {
+    for (version, source, name, more, carried, want) in [
+        ("1.08", "dynamodb", "GetItem", "", Carried::WHOLE, EventCategory::Data),
+        ("1.10", "ec2", "RunInstances", "", Carried::WHOLE, EventCategory::Management),
+        ("1.08", "made-up", "GetThing", "", Carried::WHOLE, EventCategory::Unknown),
+        ("", "made-up", "GetThing", "", Carried::WHOLE, EventCategory::Unknown),
+        // Before 1.07 no record said it, and only objects and functions had data events.
+        ("1.05", "made-up", "GetThing", "", Carried::WHOLE, EventCategory::Management),
+        ("1.05", "dynamodb", "GetItem", "", Carried { category: false, ..Carried::LOSSY }, EventCategory::Data),
+        (
+            "1.08",
+            "signin",
+            "ConsoleLogin",
+            r#","eventType":"AwsConsoleSignIn""#,
+            Carried::LOSSY,
+            EventCategory::Management,
+        ),
+    ] {
+        let text = format!(
+            r#"{{"eventVersion":"{version}","eventTime":"2024-01-01T00:00:00Z","eventSource":"{source}.amazonaws.com","eventName":"{name}"{more}}}"#
+        );
+        assert_eq!(carrying(&text, carried).unwrap().category, want, "{version} {source} {name}");
+    }
+}
+
+#[test]
+fn what_a_form_does_not_carry_is_unknown() {
+    let no_error = Carried { error_code: false, ..Carried::LOSSY };
+    let no_request = Carried { request: false, ..Carried::LOSSY };
+    let record = |source: &str, name: &str, more: &str| {
+        format!(
+            r#"{{"eventTime":"2024-01-01T00:00:00Z","eventSource":"{source}.amazonaws.com","eventName":"{name}"{more}}}"#
+        )
+    };
+    for (source, name, more, carried, want) in [
+        ("iam", "CreateUser", "", Carried::LOSSY, Outcome::Authorised),
+        ("iam", "CreateUser", "", no_error, Outcome::Unknown),
+        ("iam", "CreateUser", r#","errorCode":"AccessDenied""#, no_error, Outcome::Denied),
+        ("signin", "ConsoleLogin", r#","responseElements":{"ConsoleLogin":"Success"}"#, no_error, Outcome::Authorised),
+        (
+            "signin",
+            "ConsoleLogin",
+            r#","responseElements":{"ConsoleLogin":"Failure"}"#,
+            no_error,
+            Outcome::NotEvaluated,
+        ),
+        ("signin", "ConsoleLogin", "", Carried::LOSSY, Outcome::Unknown),
+    ] {
+        let event = carrying(&record(source, name, more), carried).unwrap();
+        assert_eq!(event.outcome, want, "{name} {more}");
+        assert_eq!(event.variant, CallVariant::default());
+    }
+    assert!(carrying(&record("s3", "GetObject", ""), no_request).unwrap().variant.is_unknown());
 }
 
 #[test]
@@ -226,7 +286,7 @@ proptest! {
         let mut tape = Tape::default();
         tape.parse(text.as_bytes(), usize::MAX).unwrap();
         let mut chunk = crate::lake::chunk::Chunk::new(false);
-        chunk.add(tape.root(&text), 1, 2, false).unwrap();
+        chunk.add(tape.root(&text), 1, 2, Carried::WHOLE).unwrap();
         let rows: Vec<_> = chunk.rows.iter().collect();
         let folds = crate::lake::fold::ChunkFolds::of(&chunk, &rows);
         prop_assert_eq!(folds.usage_facts.len(), usize::from(event.is_call()));

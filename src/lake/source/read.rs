@@ -12,6 +12,7 @@ use super::forms::{self, Detected, Form, FormError, Item};
 use super::layout::{FileKind, file_key, in_security_lake};
 use crate::lake::chunk::Chunk;
 use crate::lake::json::{Tape, Value};
+use crate::lake::normalise::Carried;
 use crate::lake::split::{Ending, MAX_RECORD_BYTES, Piece, Splitter};
 use crate::usage::fold::DigestSpan;
 
@@ -306,8 +307,8 @@ impl<'s, S: Room> State<'s, S> {
         let read = forms::read(form, &found.path, source, &mut |item| {
             match item {
                 Item::Bad { offset, length, reason, raw } => self.bad(offset, length, reason, raw),
-                Item::Record { offset, length, text, lossy } => match tape.parse(text.as_bytes(), MAX_RECORD_BYTES) {
-                    Ok(end) if end == text.len() => self.placed(offset, length, text, tape.root(text), lossy),
+                Item::Record { offset, length, text, carried } => match tape.parse(text.as_bytes(), MAX_RECORD_BYTES) {
+                    Ok(end) if end == text.len() => self.placed(offset, length, text, tape.root(text), carried),
                     Ok(end) => {
                         let reason = format!("not JSON: text follows the record at its byte {end}");
                         self.bad(offset, length, reason, text.as_bytes());
@@ -347,12 +348,12 @@ impl<'s, S: Room> State<'s, S> {
     }
 
     fn record(&mut self, offset: u64, text: &str, value: Value<'_>) {
-        self.placed(offset, text.len() as u64, text, value, false);
+        self.placed(offset, text.len() as u64, text, value, Carried::WHOLE);
     }
 
     /// A record that takes `length` bytes at its place, which need not be those of its text.
-    fn placed(&mut self, offset: u64, length: u64, text: &str, value: Value<'_>, lossy: bool) {
-        match self.chunk.add(value, offset, length, lossy) {
+    fn placed(&mut self, offset: u64, length: u64, text: &str, value: Value<'_>, carried: Carried) {
+        match self.chunk.add(value, offset, length, carried) {
             Ok(()) => {}
             // A digest outside the S3 layout. Source: "CloudTrail digest file structure".
             Err(_) if value.get("digestStartTime").is_some() && value.get("logFiles").is_some() => {
@@ -488,7 +489,11 @@ mod tests {
             std::fs::write(&path, bytes).unwrap();
             let (rows, bad, end) = read_all(&path);
             assert_eq!((rows, bad.len(), end.whole, end.kind), want, "{name}: {bad:?}");
-            assert_eq!(end.digest.map(|span| span.log_files), (want.3 == FileKind::Digest).then_some(2), "{name}");
+            assert_eq!(
+                end.digest.map(|digest| digest.span.log_files),
+                (want.3 == FileKind::Digest).then_some(2),
+                "{name}"
+            );
         }
     }
 

@@ -35,7 +35,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 /// The category that [`EventCategory::as_str`] wrote.
 pub(super) fn category(path: &Path, text: &str) -> Result<EventCategory, LakeError> {
-    [EventCategory::Management, EventCategory::Data, EventCategory::NetworkActivity, EventCategory::Insight]
+    EventCategory::ALL
         .into_iter()
         .find(|category| category.as_str() == text)
         .ok_or_else(|| LakeError::Damaged { path: path.to_owned(), reason: format!("unknown category `{text}`") })
@@ -70,6 +70,7 @@ pub(super) fn put_identities<'a>(columns: &mut Columns, identities: impl Iterato
         columns.text(name, identities.clone().map(of));
     }
     columns.text("identity_store", identities.clone().map(|i| i.identity_store.as_str()));
+    columns.text("created", identities.clone().map(|i| i.created.as_str()));
     columns.optional_flag("mfa", identities.clone().map(|i| i.mfa));
     columns.flag("assumed_root", identities.map(|i| i.assumed_root));
 }
@@ -82,6 +83,7 @@ pub(super) fn identities(table: &Table<'_>) -> Result<Vec<Identity>, LakeError> 
     let (issuer_kind, issuer_arn, issuer_id) = (text("issuer_type")?, text("issuer_arn")?, text("issuer_id")?);
     let (source_identity, provider) = (text("source_identity")?, text("provider")?);
     let (on_behalf_of, identity_store) = (text("on_behalf_of")?, text("identity_store")?);
+    let created = table.later_text("created")?;
     let (mfa, assumed_root) = (table.optional_flag("mfa")?, table.flag("assumed_root")?);
     let own = |column: &[&str], row: usize| at(column, row).to_owned();
     Ok((0..table.height())
@@ -99,6 +101,7 @@ pub(super) fn identities(table: &Table<'_>) -> Result<Vec<Identity>, LakeError> 
             source_identity: own(&source_identity, row),
             provider: own(&provider, row),
             mfa: at(&mfa, row),
+            created: own(&created, row),
             on_behalf_of: own(&on_behalf_of, row),
             identity_store: own(&identity_store, row),
             assumed_root: at(&assumed_root, row),

@@ -60,6 +60,11 @@ impl<'p> Table<'p> {
         Ok(column.iter().map(Option::unwrap_or_default).collect())
     }
 
+    /// A column that tables of earlier releases do not have; empty there.
+    fn later_text(&self, name: &str) -> Result<Vec<&str>, LakeError> {
+        if self.frame.get_column_index(name).is_some() { self.text(name) } else { Ok(Vec::new()) }
+    }
+
     fn optional_text(&self, name: &str) -> Result<Vec<Option<&str>>, LakeError> {
         Ok(self.column(name)?.str().map_err(|e| failed(self.path, &e))?.iter().collect())
     }

@@ -257,15 +257,15 @@ fn three_hops_across_accounts_lead_to_the_person() {
         (end.person.as_deref(), end.basis, &end.missing),
         (Some("ada@example.com"), Basis::CredentialChain, &None)
     );
-    let hops: Vec<(&str, &str, &str, bool)> = end
+    let hops: Vec<(&str, &str, &str, Told)> = end
         .hops
         .iter()
-        .map(|hop| (hop.principal.as_str(), hop.session_name.as_str(), hop.event_id.as_str(), hop.by_name))
+        .map(|hop| (hop.principal.as_str(), hop.session_name.as_str(), hop.event_id.as_str(), hop.told))
         .collect();
     let wanted = [
-        (ada.arn.as_str(), "", "e1", false),
-        ("arn:aws:iam::111111111111:role/team/jump", "a", "e2", false),
-        ("arn:aws:iam::222222222222:role/team/middle", "b", "e3", false),
+        (ada.arn.as_str(), "", "e1", Told::Key),
+        ("arn:aws:iam::111111111111:role/team/jump", "a", "e2", Told::Key),
+        ("arn:aws:iam::222222222222:role/team/middle", "b", "e3", Told::Key),
     ];
     assert_eq!(hops, wanted);
     assert_eq!((end.start(), end.hops[2].account.as_str()), (ada.arn.as_str(), "222222222222"));
@@ -293,7 +293,7 @@ fn a_missing_link_says_why() {
     let seen = |identity: &Identity, text: &str| (SessionId::of(identity), (time(text), time(text)));
     let logs = Logs {
         from: Some(time("2026-01-01T00:00:00Z")),
-        seen: [seen(&early, "2026-01-02T00:00:00Z"), seen(&middle, "2026-01-05T00:00:00Z")].into(),
+        seen: [seen(&early, "2026-01-01T11:59:00Z"), seen(&middle, "2026-01-05T00:00:00Z")].into(),
         collected: ["111111111111".to_owned()].into(),
     };
     let identities =
@@ -356,7 +356,9 @@ fn names_link_only_calls_near_the_session_and_say_so() {
         assert_eq!(actor.person.as_deref(), person, "{calls:?}");
         assert_eq!(actor.missing.as_ref().map(Missing::as_str), Some(missing), "{calls:?}");
         assert_eq!(actor.hops.first().map_or("-", |hop| hop.event_id.as_str()), event, "{calls:?}");
-        assert!(actor.hops.iter().all(|hop| hop.by_name));
+        assert!(actor.hops.iter().all(|hop| hop.told == Told::Name));
+        let basis = if person.is_some() { Basis::SessionName } else { Basis::None };
+        assert_eq!((actor.basis, actor.sure_person(), actor.likely_person()), (basis, None, person));
     }
 }
 
@@ -373,4 +375,70 @@ fn tokens_of_users_and_circles() {
     assert_eq!((chain(&actors[1]), &actors[1].missing), (vec![long_lived.arn.as_str()], &None));
     assert_eq!(actors[1].person.as_deref(), Some("ada@example.com"));
     assert_eq!(actors[2].missing, Some(Missing::Circle));
+}
+
+#[test]
+fn only_the_reserved_path_makes_an_identity_center_role() {
+    let mallory = user("zoe", "AKIA9");
+    let name = "AWSReservedSSO_Admin_0123456789abcdef";
+    let own = role(name, "ceo@corp.example", "ASIA1");
+    let real = Identity { issuer_arn: SSO_ROLE.into(), ..own.clone() };
+    let bare = Identity { issuer_arn: String::new(), account: "999999999999".into(), ..own.clone() };
+    let bare = Identity { arn: bare.arn.replace("111111111111", "999999999999"), ..bare };
+    let saml = Identity { kind: "SAMLUser".into(), user_name: "CEO@corp.example".into(), ..Identity::default() };
+    let call = |by: &Identity| vec![issued("ASIA1", &own.principal_id, by)];
+    let ceo = Some("ceo@corp.example");
+    let her = Some("arn:aws:iam::111111111111:user/zoe");
+    for (session, calls, person, basis) in [
+        (&own, vec![], None, Basis::None),
+        (&own, call(&mallory), her, Basis::CredentialChain),
+        (&real, vec![], ceo, Basis::IdentityCenter),
+        (&real, call(&saml), ceo, Basis::IdentityCenter),
+        (&real, call(&mallory), her, Basis::CredentialChain),
+        // All that is known is the session's ARN, which has no path.
+        (&bare, vec![], ceo, Basis::IdentityCenter),
+        (&bare, call(&mallory), her, Basis::CredentialChain),
+    ] {
+        let actor = resolve(&[mallory.clone(), saml.clone(), session.clone()], &calls).remove(2);
+        assert_eq!((actor.person.as_deref(), actor.basis), (person, basis), "{session:?} {calls:?}");
+    }
+}
+
+#[test]
+fn the_start_of_a_session_tells_more_than_its_name() {
+    let (ada, bob) = (user("ada", "AKIA1"), user("bob", "AKIA2"));
+    let logs = |id, at: &str| {
+        let at: Timestamp = at.parse().unwrap();
+        Logs { seen: [(id, (at, at))].into(), from: "2026-01-04".parse().ok(), ..Logs::default() }
+    };
+    let made = |created: &str| Identity { created: created.into(), ..role("admin", "shared", "ASIA9") };
+    let first = at("ASIA1", "AROAadmin:shared", &ada, "e1", "2026-01-05T09:00:00Z");
+    let other = at("ASIA2", "AROAadmin:shared", &bob, "e2", "2026-01-05T09:00:01Z");
+    let unreadable = IssuedCredential {
+        role_arn: "arn:aws:iam::111111111111:role/team/admin".into(),
+        ..at("", "", &bob, "e3", "2026-01-05T09:00:00Z")
+    };
+    let (a, b) = (Some("ada@example.com"), Some("bob@example.com"));
+    for (created, used, calls, person, basis, missing) in [
+        ("2026-01-05T09:00:00Z", "2026-01-05T10:00:00Z", vec![&first, &other], a, Basis::CredentialChain, None),
+        ("2026-01-05T09:00:01Z", "2026-01-05T10:00:00Z", vec![&first, &other], b, Basis::CredentialChain, None),
+        // Nothing lives longer than twelve hours, whatever its record says.
+        ("2026-01-05T09:00:00Z", "2026-01-05T21:01:00Z", vec![&first], None, Basis::None, Some("no_record")),
+        // Made later than what was handed out, as a session of the console: its name is all that leads there.
+        ("2026-01-05T09:30:00Z", "2026-01-05T10:00:00Z", vec![&first], a, Basis::SessionName, Some("name_only")),
+        ("2026-01-05T08:59:00Z", "2026-01-05T10:00:00Z", vec![&first], None, Basis::None, Some("no_record")),
+        ("2026-01-03T23:00:00Z", "2026-01-04T01:00:00Z", vec![], None, Basis::None, Some("before_logs")),
+        // A role's session lives twelve hours, not thirty-six.
+        ("", "2026-01-05T20:59:00Z", vec![&first], a, Basis::SessionName, Some("name_only")),
+        ("", "2026-01-05T21:01:00Z", vec![&first], None, Basis::None, Some("no_record")),
+        ("", "2026-01-05T10:00:00Z", vec![&unreadable], None, Basis::None, Some("unreadable")),
+        ("", "2026-01-06T10:00:00Z", vec![&unreadable], None, Basis::None, Some("no_record")),
+    ] {
+        let session = made(created);
+        let calls: Vec<_> = calls.into_iter().cloned().collect();
+        let logs = logs(SessionId::of(&session), used);
+        let actor = resolve_with(&[ada.clone(), bob.clone(), session], &calls, logs).remove(2);
+        let found = actor.missing.as_ref().map(Missing::as_str);
+        assert_eq!((actor.person.as_deref(), actor.basis, found), (person, basis, missing), "{created} {used}");
+    }
 }

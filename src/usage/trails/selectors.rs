@@ -139,7 +139,7 @@ fn basic(selector: &BasicSelector, question: &Question<'_>) -> Recorded {
             None => kind.and(Recorded::Maybe),
         },
         EventCategory::Data => kind.and(basic_data(selector, question)),
-        EventCategory::NetworkActivity | EventCategory::Insight => Recorded::No,
+        EventCategory::NetworkActivity | EventCategory::Insight | EventCategory::Unknown => Recorded::No,
     }
 }
 
@@ -239,6 +239,7 @@ fn known<'a>(field: &str, question: &Question<'a>) -> Known<'a> {
             EventCategory::Data => "Data",
             EventCategory::NetworkActivity => "NetworkActivity",
             EventCategory::Insight => "Insight",
+            EventCategory::Unknown => "Unknown",
         }),
         "readOnly" => text(question.read_only.map(|read| if read { "true" } else { "false" })),
         "eventSource" => text(question.source),

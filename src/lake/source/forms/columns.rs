@@ -4,9 +4,13 @@
 //! Sources: "Supported SQL schemas for event data stores" (CloudTrail User Guide); "Create a table for CloudTrail
 //! logs in Athena using manual partitioning" (Athena User Guide); "CloudTrail userIdentity element".
 
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::notation;
+use crate::lake::normalise::Carried;
 
 /// A cell as the form has it.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +25,7 @@ pub(super) enum Cell<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Built {
     pub text: String,
-    pub lossy: bool,
+    pub carried: Carried,
 }
 
 /// What a field holds.
@@ -131,7 +135,7 @@ pub(super) fn record(cells: &[(&str, Cell<'_>)]) -> Result<Built, String> {
     if let Some((_, Cell::Text(text))) = whole
         && text.trim_start().starts_with('{')
     {
-        return Ok(Built { text: text.trim().to_owned(), lossy: false });
+        return Ok(Built { text: text.trim().to_owned(), carried: Carried::WHOLE });
     }
     let (mut parts, mut nested): (Vec<(&str, String)>, Map<String, Value>) = (Vec::new(), Map::new());
     for (name, cell) in cells {
@@ -163,7 +167,19 @@ pub(super) fn record(cells: &[(&str, Cell<'_>)]) -> Result<Built, String> {
         }
     }
     let members: Vec<String> = parts.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
-    Ok(Built { text: format!("{{{}}}", members.join(",")), lossy: true })
+    Ok(Built { text: format!("{{{}}}", members.join(",")), carried: carried(cells) })
+}
+
+/// What columns of these names carry. A part of a structure does not stand for the structure.
+fn carried(cells: &[(&str, Cell<'_>)]) -> Carried {
+    let has = |wanted: &str| cells.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
+    Carried {
+        whole: false,
+        error_code: has("errorCode"),
+        request: has("requestParameters"),
+        response: has("responseElements"),
+        category: has("eventCategory") || has("managementEvent"),
+    }
 }
 
 /// Puts a text at a dotted path; what the record does not have is left out.
@@ -235,14 +251,34 @@ fn time(text: &str) -> String {
 pub(super) fn any(text: &str) -> String {
     let trimmed = text.trim();
     if trimmed.starts_with(['{', '[', '"']) {
-        if serde_json::from_str::<&serde_json::value::RawValue>(trimmed).is_ok() {
-            return trimmed.to_owned();
+        if serde_json::from_str::<&RawValue>(trimmed).is_ok() {
+            return opened(trimmed).unwrap_or_else(|| trimmed.to_owned());
         }
         if let Some(map) = notation::map(trimmed) {
-            return map.to_string();
+            return map;
         }
     }
     quoted(text)
+}
+
+/// An object of which members are text that holds an object or a list, as a column of type `map<string, string>` has
+/// them, with these as what they are; none where there are no such members.
+fn opened(text: &str) -> Option<String> {
+    let members: BTreeMap<String, &RawValue> = serde_json::from_str(text).ok()?;
+    let mut changed = false;
+    let parts: Vec<String> = members
+        .iter()
+        .map(|(name, value)| {
+            let inner = if value.get().starts_with('"') && !notation::is_document(name) {
+                serde_json::from_str(value.get()).ok().and_then(|text: String| notation::nested(&text, 0))
+            } else {
+                None
+            };
+            changed |= inner.is_some();
+            format!("{}:{}", quoted(name), inner.unwrap_or_else(|| value.get().to_owned()))
+        })
+        .collect();
+    changed.then(|| format!("{{{}}}", parts.join(",")))
 }
 
 /// Gives the members of a value the names that the record has, and drops what is null.

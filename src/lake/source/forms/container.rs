@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use super::columns::{self, Cell};
 use super::input::Input;
 use super::{Item, MAX_BYTES, Out};
+use crate::lake::normalise::Carried;
 
 /// The lists, by their key. `Events`: LookupEvents; `events`: FilterLogEvents and GetLogEvents; `logEvents`:
 /// subscription records; `QueryResultRows`: CloudTrail Lake; `results`: CloudWatch Logs Insights.
@@ -258,7 +259,7 @@ fn element<E>(input: &mut Input<'_>, length: usize, out: &mut Out<'_, E>) -> Res
         Ok(_) => Err("expected an object or a list of columns".to_owned()),
     };
     match found {
-        Ok(Some((text, lossy))) => out(Item::Record { offset, length: bytes, text: &text, lossy })?,
+        Ok(Some((text, carried))) => out(Item::Record { offset, length: bytes, text: &text, carried })?,
         Ok(None) => {}
         Err(reason) => out(Item::Bad { offset, length: bytes, reason, raw })?,
     }
@@ -266,15 +267,15 @@ fn element<E>(input: &mut Input<'_>, length: usize, out: &mut Out<'_, E>) -> Res
     Ok(())
 }
 
-/// A record and whether it is lossy; none where the element holds none and need not.
-type Found = Result<Option<(String, bool)>, String>;
+/// A record and what it carries; none where the element holds none and need not.
+type Found = Result<Option<(String, Carried)>, String>;
 
 fn holder(text: &str) -> Found {
     let holder: Holder<'_> = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
     match holder.event.or(holder.message) {
         Some(held) => message(held),
         // Somebody took the records out and kept the list.
-        None if holder.name.is_some() => Ok(Some((text.to_owned(), false))),
+        None if holder.name.is_some() => Ok(Some((text.to_owned(), Carried::WHOLE))),
         None => Err("the element has neither CloudTrailEvent nor message".to_owned()),
     }
 }
@@ -282,7 +283,7 @@ fn holder(text: &str) -> Found {
 /// A record as text, as CloudTrail and CloudWatch Logs hand it out, or as the object that a pipeline made of it.
 fn message(held: &RawValue) -> Found {
     if held.get().starts_with('{') {
-        return Ok(Some((held.get().to_owned(), false)));
+        return Ok(Some((held.get().to_owned(), Carried::WHOLE)));
     }
     let text: String = serde_json::from_str(held.get()).map_err(|error| format!("not a message: {error}"))?;
     exact(text)
@@ -290,7 +291,7 @@ fn message(held: &RawValue) -> Found {
 
 fn exact(text: String) -> Found {
     match text.trim_start() {
-        record if record.starts_with('{') => Ok(Some((record.trim_end().to_owned(), false))),
+        record if record.starts_with('{') => Ok(Some((record.trim_end().to_owned(), Carried::WHOLE))),
         control if control.starts_with(CONTROL) => Ok(None),
         _ => Err("the message is not a CloudTrail record".to_owned()),
     }
@@ -321,5 +322,5 @@ fn row(text: &str) -> Found {
             other => (name.as_str(), Cell::Json(other)),
         })
         .collect();
-    columns::record(&cells).map(|built| Some((built.text, built.lossy)))
+    columns::record(&cells).map(|built| Some((built.text, built.carried)))
 }

@@ -155,7 +155,7 @@ fn one<E>(
     let named: Vec<(&str, Cell<'_>)> =
         header.iter().map(|name| name.trim()).zip(cells.iter().map(|cell| Cell::Text(cell))).collect();
     match columns::record(&named) {
-        Ok(built) => out(Item::Record { offset, length: bytes, text: &built.text, lossy: built.lossy })?,
+        Ok(built) => out(Item::Record { offset, length: bytes, text: &built.text, carried: built.carried })?,
         Err(reason) => out(Item::Bad { offset, length: bytes, reason, raw })?,
     }
     input.take(length);

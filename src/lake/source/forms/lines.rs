@@ -3,12 +3,13 @@
 use super::columns::{self, Cell};
 use super::input::{Input, Line};
 use super::{Item, MAX_BYTES, Out};
+use crate::lake::normalise::Carried;
 
-/// Takes lines one by one. `read` turns one into a record and says whether it is lossy.
+/// Takes lines one by one. `read` turns one into a record and says what it carries.
 fn each<E>(
     input: &mut Input<'_>,
     out: &mut Out<'_, E>,
-    read: impl Fn(&str) -> Result<(std::borrow::Cow<'_, str>, bool), String>,
+    read: impl Fn(&str) -> Result<(std::borrow::Cow<'_, str>, Carried), String>,
 ) -> Result<bool, E> {
     while let Some(line) = input.line() {
         let length = match line {
@@ -26,7 +27,7 @@ fn each<E>(
             let text = std::str::from_utf8(raw)
                 .map_err(|error| format!("invalid UTF-8 at byte {} of the line", error.valid_up_to()));
             match text.and_then(&read) {
-                Ok((text, lossy)) => out(Item::Record { offset, length: bytes, text: &text, lossy })?,
+                Ok((text, carried)) => out(Item::Record { offset, length: bytes, text: &text, carried })?,
                 Err(reason) => out(Item::Bad { offset, length: bytes, reason, raw })?,
             }
         }
@@ -50,7 +51,7 @@ pub(super) fn stamp(line: &[u8]) -> Option<usize> {
 /// Lines of an export task. Source: "Export log data to Amazon S3", CloudWatch Logs User Guide.
 pub(super) fn exported<E>(input: &mut Input<'_>, out: &mut Out<'_, E>) -> Result<bool, E> {
     each(input, out, |line| match stamp(line.as_bytes()).and_then(|skip| line.get(skip..)) {
-        Some(record) => Ok((record.into(), false)),
+        Some(record) => Ok((record.into(), Carried::WHOLE)),
         None => Err("not a line of an export: expected a time, a blank and a CloudTrail record".to_owned()),
     })
 }
@@ -68,6 +69,6 @@ pub(super) fn columns<E>(input: &mut Input<'_>, out: &mut Out<'_, E>) -> Result<
             })
             .collect();
         let built = columns::record(&cells)?;
-        Ok((built.text.into(), built.lossy))
+        Ok((built.text.into(), built.carried))
     })
 }

@@ -11,9 +11,10 @@
 //! | Athena, JSON | `UNLOAD … WITH (format = 'JSON')` | no | the same |
 //! | Security Lake | OCSF 1.0 to 1.5 Parquet of CloudTrail | no | types of what stands in `unmapped`; which of two names an identity provider had; null against empty; Insights |
 //!
-//! A record of a form that is not exact is marked `lossy`: its bytes differ from those of the trail file that holds
+//! A record of a form that is not exact says what it carries: its bytes differ from those of the trail file that holds
 //! the same event, so only its core fields can tell a duplicate. All that a form carries is kept, nothing is made up
-//! for what it does not.
+//! for what it does not: a column that was not selected makes what it would have told unknown, and the file says so
+//! once among what was set aside.
 //!
 //! Sources: "View and download CloudTrail Lake query results", "Supported SQL schemas for event data stores", "Quotas
 //! in AWS CloudTrail" (CloudTrail User Guide); "Create a table for CloudTrail logs in Athena using manual
@@ -36,6 +37,7 @@ mod tests;
 use std::io::Read;
 use std::path::Path;
 
+use crate::lake::normalise::Carried;
 use crate::lake::split::MAX_RECORD_BYTES;
 
 pub(crate) use detect::{detect, detect_file, head_of, head_of_file, is_table, is_trail_file};
@@ -77,8 +79,8 @@ pub(crate) enum Item<'a> {
         length: u64,
         /// The record as CloudTrail writes it in a trail file.
         text: &'a str,
-        /// The form does not carry all that the record had, or carries it in another shape.
-        lossy: bool,
+        /// What the form carries of it.
+        carried: Carried,
     },
     /// A stretch that holds none.
     Bad {
@@ -135,7 +137,17 @@ pub(crate) fn read<E>(
     let mut input = Input::new(source);
     let mut stretch: Option<Stretch> = None;
     let whole = {
-        let mut merged = |item: Item<'_>| Stretch::merge(&mut stretch, item, out);
+        let mut said = false;
+        let mut merged = |item: Item<'_>| {
+            if let Item::Record { offset, carried, .. } = &item
+                && !said
+                && let Some(reason) = carried.lack()
+            {
+                said = true;
+                Stretch::merge(&mut stretch, Item::Bad { offset: *offset, length: 0, reason, raw: &[] }, out)?;
+            }
+            Stretch::merge(&mut stretch, item, out)
+        };
         match detected.form {
             Form::Container => container::read(&mut input, &mut merged)?,
             Form::ExportedLines => lines::exported(&mut input, &mut merged)?,

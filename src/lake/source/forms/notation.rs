@@ -2,9 +2,12 @@
 //! them in `[…]`, and maps. Nothing in it is quoted, so it is read by the names that a structure may have: a value ends
 //! where the next name begins or the bracket closes.
 
+use std::collections::BTreeSet;
+
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::columns::{Field, Shape, field};
+use super::columns::{Field, Shape, field, quoted};
 
 /// Nesting allowed. A user identity nests three deep.
 const MAX_DEPTH: usize = 16;
@@ -96,7 +99,7 @@ fn structure<'t>(text: &'t str, fields: &[Field], depth: usize) -> Option<(Value
             }
             Some((name, Shape::Any)) if value.starts_with('{') => {
                 let end = closing(value)?;
-                out.insert(name.to_owned(), map(value.get(..end)?)?);
+                out.insert(name.to_owned(), serde_json::from_str(&map(value.get(..end)?)?).ok()?);
                 value.get(end..)?
             }
             _ => {
@@ -132,23 +135,47 @@ fn closing(text: &str) -> Option<usize> {
     open_end(text.get(1..)?).map(|end| end + 2)
 }
 
-/// Reads `{key=value, …}`. Values of nested parameters are JSON text; all others are text, whatever they were.
-pub(super) fn map(text: &str) -> Option<Value> {
+/// Reads `{key=value, …}` as JSON text. Values of nested parameters are JSON text or maps again; all others are text,
+/// whatever they were.
+pub(super) fn map(text: &str) -> Option<String> {
+    map_at(text, 0)
+}
+
+fn map_at(text: &str, depth: usize) -> Option<String> {
     let mut rest = text.strip_prefix('{')?.strip_suffix('}')?;
-    let mut out = Map::new();
+    let (mut members, mut keys) = (Vec::new(), BTreeSet::new());
     while !rest.is_empty() {
         let (key, value) = rest.split_once('=')?;
         let end = map_boundary(value);
         let text = value.get(..end)?;
         if text != "null" {
-            let nested = text.starts_with(['{', '[']).then(|| serde_json::from_str(text).ok()).flatten();
-            if out.insert(key.to_owned(), nested.unwrap_or_else(|| Value::from(text))).is_some() {
+            let inner = if is_document(key) { None } else { nested(text, depth) };
+            members.push(format!("{}:{}", quoted(key), inner.unwrap_or_else(|| quoted(text))));
+            if !keys.insert(key) {
                 return None;
             }
         }
         rest = value.get(end..)?.strip_prefix(", ").unwrap_or("");
     }
-    Some(Value::Object(out))
+    Some(format!("{{{}}}", members.join(",")))
+}
+
+/// Text that stands for an object or a list, as JSON text; none where it does not.
+pub(super) fn nested(text: &str, depth: usize) -> Option<String> {
+    let text = text.trim();
+    if !text.starts_with(['{', '[']) || depth >= MAX_DEPTH {
+        return None;
+    }
+    match serde_json::from_str::<&RawValue>(text) {
+        Ok(_) => Some(text.to_owned()),
+        Err(_) => map_at(text, depth + 1),
+    }
+}
+
+/// Whether a parameter is text although it holds JSON: policy documents are in CloudTrail's own records, too.
+pub(super) fn is_document(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    key == "policy" || key.ends_with("document")
 }
 
 /// Where a value of a map ends: before `, key=` outside the brackets and quotes of JSON.

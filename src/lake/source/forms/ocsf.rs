@@ -8,6 +8,7 @@
 use serde_json::{Map, Value};
 
 use super::columns::{Field, RECORD, Shape, any, field};
+use crate::lake::normalise::Carried;
 use crate::model::time::Timestamp;
 
 /// Names of the feature that are CloudTrail's `eventCategory`.
@@ -101,6 +102,17 @@ pub(super) fn record(event: &Value) -> Result<String, String> {
         record.insert("resources".to_owned(), Value::from(resources));
     }
     Ok(Value::Object(record).to_string())
+}
+
+/// What the columns of an event carry.
+pub(super) fn carried(event: &Value) -> Carried {
+    let has = |path: &str| at(event, path).is_some();
+    Carried {
+        error_code: has("api.response"),
+        request: has("api.request"),
+        response: has("api.response"),
+        ..Carried::LOSSY
+    }
 }
 
 /// The text at a dotted path; none where it is null or empty, or the two quotes that stand for an absent request id.

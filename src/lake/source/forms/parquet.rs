@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use duckdb::{Config, Connection};
 
 use super::{FormError, Item, Out, ocsf};
+use crate::lake::normalise::Carried;
 
 /// Memory of the engine, in MiB: a batch of rows as JSON and a row group's pages.
 const MEMORY_MIB: u32 = 256;
@@ -128,9 +129,9 @@ pub(super) fn read<E>(path: &Path, out: &mut Out<'_, E>) -> Result<bool, FormErr
             Ok(rows) if rows.len() as u64 == to - from => {
                 for (row, text) in rows {
                     match event(&text) {
-                        Ok(record) => {
+                        Ok((record, carried)) => {
                             useful = true;
-                            out(Item::Record { offset: row, length: 0, text: &record, lossy: true })?;
+                            out(Item::Record { offset: row, length: 0, text: &record, carried })?;
                         }
                         Err(reason) => {
                             strange.get_or_insert_with(|| reason.clone());
@@ -170,7 +171,7 @@ pub(super) fn read<E>(path: &Path, out: &mut Out<'_, E>) -> Result<bool, FormErr
     }
 }
 
-fn event(text: &str) -> Result<String, String> {
+fn event(text: &str) -> Result<(String, Carried), String> {
     let event = serde_json::from_str(text).map_err(|error| format!("not JSON: {error}"))?;
-    ocsf::record(&event)
+    Ok((ocsf::record(&event)?, ocsf::carried(&event)))
 }

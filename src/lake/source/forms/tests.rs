@@ -9,7 +9,7 @@ const A: &str =
 
 #[derive(Debug, Default)]
 struct Seen {
-    records: Vec<(u64, u64, String, bool)>,
+    records: Vec<(u64, u64, String, Carried)>,
     bad: Vec<(u64, u64, String)>,
     whole: bool,
 }
@@ -19,7 +19,9 @@ fn seen_at(path: &Path, bytes: &[u8]) -> Result<Seen, String> {
     let mut seen = Seen::default();
     let whole = read::<()>(detected, path, &mut &*bytes, &mut |item| {
         match item {
-            Item::Record { offset, length, text, lossy } => seen.records.push((offset, length, text.to_owned(), lossy)),
+            Item::Record { offset, length, text, carried } => {
+                seen.records.push((offset, length, text.to_owned(), carried));
+            }
             Item::Bad { offset, length, reason, .. } => seen.bad.push((offset, length, reason)),
         }
         Ok(())
@@ -102,9 +104,9 @@ fn containers_of_all_kinds() {
     ] {
         let got = seen("a.json", &text);
         assert_eq!(texts(&got), [A], "{text}");
-        let (offset, length, _, lossy) = &got.records[0];
+        let (offset, length, _, carried) = &got.records[0];
         let place = text.get(*offset as usize..(*offset + *length) as usize).unwrap();
-        assert!(place.contains("ListBuckets") && !lossy, "{place}");
+        assert!(place.contains("ListBuckets") && carried.whole, "{place}");
         assert!(got.bad.is_empty() && got.whole, "{text}: {:?}", got.bad);
     }
 }
@@ -155,11 +157,10 @@ fn lines_of_exports() {
     assert_eq!((got.records.len(), got.bad.len()), (1, 1), "{:?}", got.bad);
 }
 
-const HEADER: &str =
-    "eventtime,eventsource,eventname,useridentity,requestparameters,resources,readonly,errorcode,year\n";
+const HEADER: &str = "eventtime,eventsource,eventname,useridentity,requestparameters,resources,readonly,errorcode,year,responseelements\n";
 
 fn row(cells: [&str; 9]) -> String {
-    cells.map(|cell| format!("\"{}\"", cell.replace('"', "\"\""))).join(",") + "\n"
+    cells.map(|cell| format!("\"{}\"", cell.replace('"', "\"\""))).join(",") + ",\n"
 }
 
 #[test]
@@ -178,6 +179,12 @@ fn structures_get_their_names_and_types_back() {
         ),
         ("hello", "\"hello\""),
         ("{broken", "\"{broken\""),
+        ("{a={b=c, d={e=f}}, g={h}}", r#"{"a":{"b":"c","d":{"e":"f"}},"g":"{h}"}"#),
+        (r#"{a={"b":1}, policyDocument={"c":2}}"#, r#"{"a":{"b":1},"policyDocument":"{\"c\":2}"}"#),
+        (
+            r#"{"a":"{\"b\":12345678901234567890123}","c":"[1]","d":"{e=f}","policy":"{\"g\":1}","h":"x"}"#,
+            r#"{"a":{"b":12345678901234567890123},"c":[1],"d":{"e":"f"},"h":"x","policy":"{\"g\":1}"}"#,
+        ),
     ] {
         let line = row([
             "2023-07-10 11:42:24.000",
@@ -196,7 +203,7 @@ fn structures_get_their_names_and_types_back() {
             r#"{{"eventTime":"2023-07-10T11:42:24Z","eventSource":"s3.amazonaws.com","eventName":"GetObject","userIdentity":{{"type":"AssumedRole","principalId":"AROA1:a=b,c@d","arn":"arn:aws:sts::1:assumed-role/r/a=b,c@d","accountId":"1","accessKeyId":"ASIA1","userName":"CN=Jane, OU=People","onBehalfOf":{{"userId":"u-1","identityStoreArn":"arn:x"}},"sessionContext":{{"attributes":{{"mfaAuthenticated":"false","creationDate":"2023-06-07 23:59:12.000"}},"sessionIssuer":{{"type":"Role","principalId":"AROA1","arn":"arn:r","accountId":"1","userName":"r"}},"webIdFederationData":{{"federatedProvider":"p","attributes":{{"a":"1","b":"2"}}}}}}}},"requestParameters":{want},"resources":[{{"ARN":"arn:aws:s3:::b/k}}, {{x","accountId":"1","type":"AWS::S3::Object"}},{{"ARN":"arn:aws:s3:::b","type":"AWS::S3::Bucket"}}],"readOnly":true}}"#
         );
         assert_eq!(texts(&got), [expected.as_str()]);
-        assert!(got.records[0].3, "lossy");
+        assert!(!got.records[0].3.whole, "lossy");
     }
 }
 
@@ -214,9 +221,9 @@ fn parts_of_structures_may_be_columns() {
 fn one_bad_row_costs_one_row() {
     let good = row(["t", "s", "n", "", "", "", "", "", ""]);
     for (bad, reason) in [
-        ("\"t\",\"s\"\n".to_owned(), "a row of 2 columns; expected 9"),
+        ("\"t\",\"s\"\n".to_owned(), "a row of 2 columns; expected 10"),
         (row(["t", "s", "n", "{type=", "", "", "", "", ""]), "userIdentity: a structure that cannot be read"),
-        ("\"t\"x,\"s\",\"n\",,,,,,\n".to_owned(), "text follows a closing quote"),
+        ("\"t\"x,\"s\",\"n\",,,,,,,\n".to_owned(), "text follows a closing quote"),
     ] {
         let got = seen("x.csv", &format!("{HEADER}{good}{bad}{good}"));
         assert_eq!((got.records.len(), got.bad.len(), got.whole), (2, 1, true), "{bad}: {:?}", got.bad);
@@ -226,7 +233,7 @@ fn one_bad_row_costs_one_row() {
     // A quote that nobody closes costs its line.
     let got = seen("x.csv", &format!("{HEADER}{good}\"t,s\n{good}{good}"));
     assert_eq!((got.records.len(), got.bad.len()), (3, 1), "{:?}", got.bad);
-    let plain = "t,s,n,,,,,,\n";
+    let plain = "t,s,n,,,,,,,\n";
     let got = seen("x.csv", &format!("{HEADER}\"t,s,n\n{}", plain.repeat(5)));
     assert_eq!((got.records.len(), got.bad.len()), (5, 1), "{:?}", got.bad);
     // A cell longer than a record may be.
@@ -250,7 +257,7 @@ fn columns_that_stand_twice_are_no_record() {
         "x",
         "{\"eventtime\":\"t\",\"eventTime\":\"u\"}\n{\"eventtime\":\"t\",\"readonly\":true,\"useridentity\":{\"principalid\":null,\"arn\":\"x\"}}\n",
     );
-    assert_eq!(got.bad[0].2, "the column eventTime stands twice");
+    assert_eq!(got.bad[0].2, "the column eventTime stands twice; and 1 more up to the next record");
     assert_eq!(texts(&got), [r#"{"eventTime":"t","readOnly":true,"userIdentity":{"arn":"x"}}"#]);
 }
 
@@ -273,15 +280,17 @@ fn security_lake_row_by_row() {
     let folder = tempfile::tempdir().unwrap();
     let path = parquet(folder.path(), &format!("SELECT {EVENT} FROM range(20000) AS r(i)"));
     let got = seen_at(&path, b"PAR1").unwrap();
-    assert!(got.bad.is_empty() && got.whole && got.records.len() == 20_000, "{:?}", got.bad);
+    assert!(got.bad.len() == 1 && got.whole && got.records.len() == 20_000, "{:?}", got.bad);
+    assert!(got.bad[0].2.starts_with("not set aside, but without errorCode"), "{:?}", got.bad);
     let want = r#"{"readOnly":true,"recipientAccountId":"1","additionalEventData":{"x":{"y":[1]}},"eventTime":"2023-07-10T11:42:25Z","eventID":"e1","eventVersion":"1.08","eventSource":"s3.amazonaws.com","eventName":"GetObject","requestParameters":{"bucketName":"b"}}"#;
-    assert_eq!(got.records[1], (1, 0, want.to_owned(), true));
+    let carried = Carried { error_code: false, response: false, ..Carried::LOSSY };
+    assert_eq!(got.records[1], (1, 0, want.to_owned(), carried));
     // One row of something else.
     let other = EVENT.replace("'CloudTrail'", "CASE WHEN i = 7 THEN 'Route 53' ELSE 'CloudTrail' END");
     let path = parquet(folder.path(), &format!("SELECT {other} FROM range(10) AS r(i)"));
     let got = seen_at(&path, b"PAR1").unwrap();
-    assert_eq!((got.records.len(), got.bad.len()), (9, 1));
-    assert_eq!(got.bad[0], (7, 1, "an event of `Route 53`; expected CloudTrail".to_owned()));
+    assert_eq!((got.records.len(), got.bad.len()), (9, 2));
+    assert_eq!(got.bad[1], (7, 1, "an event of `Route 53`; expected CloudTrail".to_owned()));
 }
 
 #[test]
@@ -325,4 +334,31 @@ fn damaged_parquet_never_panics() {
         std::fs::write(&path, &whole[..at]).unwrap();
         assert!(seen_at(&path, b"PAR1").is_err());
     }
+}
+
+#[test]
+fn a_column_that_is_not_there_is_unknown_and_said_once() {
+    let all = "errorcode,requestparameters,responseelements,eventcategory";
+    for (columns, want, words) in [
+        (all, Carried::LOSSY, ""),
+        (
+            "requestParameters,responseElements,managementEvent",
+            Carried { error_code: false, ..Carried::LOSSY },
+            "not set aside, but without errorCode, so what became of the calls is unknown",
+        ),
+        (
+            "errorCode,requestParameters.roleArn,responseElements",
+            Carried { request: false, category: false, ..Carried::LOSSY },
+            "not set aside, but without requestParameters, so what exactly was called and which roles were passed is unknown",
+        ),
+    ] {
+        let cells = ",".repeat(columns.matches(',').count());
+        let row = format!("t,s,n,{cells}\n");
+        let got = seen("x.csv", &format!("eventtime,eventsource,eventname,{columns}\n{row}{row}"));
+        assert_eq!(got.records.iter().map(|(.., carried)| *carried).collect::<Vec<_>>(), [want; 2], "{columns}");
+        let said: Vec<&str> = got.bad.iter().map(|(.., reason)| reason.as_str()).collect();
+        assert_eq!(said, [words].into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>(), "{columns}");
+    }
+    let got = seen("x", "{\"eventtime\":\"t\",\"errorcode\":null}\n{\"eventtime\":\"t\"}\n");
+    assert_eq!(got.records.iter().map(|(.., carried)| carried.error_code).collect::<Vec<_>>(), [true, false]);
 }

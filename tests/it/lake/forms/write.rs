@@ -249,7 +249,8 @@ fn unloaded(records: &[Value]) -> String {
         let mut row = Map::new();
         for name in ATHENA {
             let value = match (name, of(record, name)) {
-                (_, Value::Null) => continue,
+                // Athena's writer (Trino's JsonSerializer, which follows Hive's) names every column.
+                (_, Value::Null) => Value::Null,
                 ("useridentity" | "resources" | "tlsdetails", value) => lowered(value),
                 (_, Value::String(text)) => json!(text),
                 (_, value) => json!(value.to_string()),
