@@ -18,7 +18,7 @@ const MAX_USER_AGENT: usize = 256;
 
 /// Calls that hand out credentials. `sso:GetRoleCredentials` records carry no response, so they say nothing here.
 /// Source: STS API reference, "Actions".
-const ISSUERS: [&str; 6] = [
+pub(super) const ISSUERS: [&str; 6] = [
     "AssumeRole",
     "AssumeRoleWithSAML",
     "AssumeRoleWithWebIdentity",
@@ -28,7 +28,7 @@ const ISSUERS: [&str; 6] = [
 ];
 
 /// Calls that change what CloudTrail records. Source: CloudTrail API reference, "Actions".
-const TRAIL_CALLS: [&str; 16] = [
+pub(super) const TRAIL_CALLS: [&str; 16] = [
     "CreateEventDataStore",
     "CreateTrail",
     "DeleteEventDataStore",

@@ -18,6 +18,10 @@ const IS_CALL: &str = "category <> 'insight' AND event_type <> 'AwsServiceEvent'
 /// The slot of its day in which an event lies; see [`crate::model::time::Timestamp::slot`].
 const SLOT: &str = "(((epoch_us(time) % 86400000000) + 86400000000) % 86400000000) // 300000000";
 
+/// What is held against the events.
+const KINDS: [PartKind; 6] =
+    [PartKind::Usage, PartKind::Shapes, PartKind::Coverage, PartKind::Sessions, PartKind::Issued, PartKind::TrailCalls];
+
 /// How a kind of fact is held against the events: what both sides say of a day and account.
 struct Side {
     /// Columns of the key, as the events have them and as the facts do.
@@ -108,12 +112,12 @@ impl Side {
 }
 
 impl Check<'_> {
-    /// Usage, shapes, coverage, sessions and credentials are what the events say.
+    /// Usage, shapes, coverage, sessions, credentials and calls that changed trails are what the events say.
     pub(super) fn facts(&mut self) -> Result<(), LakeError> {
         let months = self.months();
         let mut compared: BTreeMap<PartKind, usize> = BTreeMap::new();
         for month in months.keys() {
-            for kind in [PartKind::Usage, PartKind::Shapes, PartKind::Coverage, PartKind::Sessions, PartKind::Issued] {
+            for kind in KINDS {
                 let (Some(_), Some(_)) = (self.month(PartKind::Events, month), self.month(kind, month)) else {
                     self.report.info(kind.as_str(), month, "not compared with the events: a file is damaged");
                     continue;
@@ -122,6 +126,7 @@ impl Check<'_> {
                 let done = match kind {
                     PartKind::Sessions => self.sessions(month),
                     PartKind::Issued => self.issued(month),
+                    PartKind::TrailCalls => self.trail_calls(month),
                     _ => self.counted(kind, month),
                 };
                 if let Err(error) = done {
@@ -130,7 +135,7 @@ impl Check<'_> {
                 }
             }
         }
-        for kind in [PartKind::Usage, PartKind::Shapes, PartKind::Coverage, PartKind::Sessions, PartKind::Issued] {
+        for kind in KINDS {
             let done = compared.get(&kind).copied().unwrap_or(0);
             self.close_months(kind.as_str(), done, months.len());
         }
@@ -146,8 +151,8 @@ impl Check<'_> {
         }
     }
 
-    /// The files of a month for SQL; rows of none where there are no files.
-    fn from(&self, kind: PartKind, month: &str) -> Result<Option<String>, LakeError> {
+    /// The files of a month for SQL; none where there are no files.
+    pub(super) fn from(&self, kind: PartKind, month: &str) -> Result<Option<String>, LakeError> {
         let parts = self.month(kind, month).unwrap_or_default();
         if parts.is_empty() {
             return Ok(None);
@@ -215,27 +220,6 @@ impl Check<'_> {
             if count > 0 {
                 self.report.bad(PartKind::Sessions.as_str(), month, format!("{count} {what}"));
             }
-        }
-        Ok(())
-    }
-
-    /// Credentials were handed out by events that are there. Events without an id are named by their content, which the
-    /// segments do not have in that form.
-    fn issued(&mut self, month: &str) -> Result<(), LakeError> {
-        let Some(issued) = self.from(PartKind::Issued, month)? else { return Ok(()) };
-        let from = self.from(PartKind::Events, month)?;
-        let events = from.map_or_else(
-            || "SELECT '' AS event_id WHERE false".to_owned(),
-            |from| format!("SELECT event_id FROM {from} WHERE source = 'sts.amazonaws.com'"),
-        );
-        let query = format!(
-            "SELECT count(*) FROM (SELECT event_id FROM {issued} WHERE NOT starts_with(event_id, 'content:')) i
-             ANTI JOIN ({events}) e USING (event_id)"
-        );
-        let [missing] = self.sql.integers(&query, self.store)?;
-        if missing > 0 {
-            let detail = format!("{missing} credentials were handed out by events that are not there");
-            self.report.bad(PartKind::Issued.as_str(), month, detail);
         }
         Ok(())
     }

@@ -95,11 +95,14 @@ impl Check<'_> {
     pub(super) fn folders(&mut self) -> Result<(), LakeError> {
         let named = self.manifest.named()?;
         let (mut orphans, mut strangers, mut open) = (Vec::new(), Vec::new(), Vec::new());
+        if is_open(self.store) {
+            open.push("the store's folder".to_owned());
+        }
+        for path in disk::of_store(self.store).into_iter().filter(|path| is_open(path)) {
+            open.extend(path.file_name().map(|name| name.to_string_lossy().into_owned()));
+        }
         for folder in FOLDERS {
             let path = self.store.join(folder);
-            if is_open(&path) {
-                open.push(folder.to_owned());
-            }
             let entries = match std::fs::read_dir(&path) {
                 Ok(entries) => entries,
                 // Only a writer makes folders that a store of an earlier release lacks.

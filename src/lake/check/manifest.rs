@@ -167,7 +167,7 @@ impl Check<'_> {
         read().map_err(self.manifest.fail())
     }
 
-    fn numbers<const N: usize>(&self, sql: &str) -> Result<[i64; N], LakeError> {
+    pub(super) fn numbers<const N: usize>(&self, sql: &str) -> Result<[i64; N], LakeError> {
         let row = |row: &rusqlite::Row<'_>| (0..N).map(|at| row.get(at)).collect::<rusqlite::Result<Vec<i64>>>();
         let numbers = self.manifest.connection.query_row(sql, [], row).map_err(self.manifest.fail())?;
         Ok(std::array::from_fn(|at| numbers.get(at).copied().unwrap_or(0)))

@@ -7,8 +7,10 @@ mod facts;
 mod files;
 mod ids;
 mod manifest;
+mod notes;
 mod parts;
 mod report;
+mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -52,6 +54,8 @@ pub fn check(store: &Path) -> Result<CheckReport, LakeError> {
     check.facts()?;
     check.ids()?;
     check.log_files()?;
+    check.places()?;
+    check.origins()?;
     check.documents()?;
     check.originals()?;
     check.folders()?;

@@ -96,9 +96,12 @@ fn a_sound_store_says_what_was_looked_at() {
             "coverage",
             "sessions",
             "issued",
+            "trail_calls",
             "ids",
             "quarantine",
             "files",
+            "digests",
+            "origins",
             "documents",
             "archive",
             "folders"
@@ -323,6 +326,98 @@ fn what_is_no_damage_is_said_as_such() {
     assert!(report.is_clean());
     let said = |text: &str| report.rows.iter().filter(|row| row.detail.contains(text)).count();
     assert_eq!([said("no generation names it"), said("not of the store")], [1, 1]);
-    // The folders of the copy, its two new files, and the one that was opened.
-    assert_eq!(said("others than its owner"), 8);
+    // The copy's own folder, those within it, its two new files, and the one that was opened.
+    assert_eq!(said("others than its owner"), 10);
+}
+
+/// A store with calls that changed trails, credentials and digests; two months, nothing twice.
+fn with_notes(folder: &Path, slim: bool) -> PathBuf {
+    let (store, logs) = (folder.join(format!("store-{slim}")), folder.join("logs"));
+    let day = logs.join("AWSLogs/111122223333/CloudTrail/eu-west-1/2025/03/01");
+    fs::create_dir_all(&day).unwrap();
+    let trail = record(6).replace("AssumeRole", "StopLogging").replace("sts.amazonaws", "cloudtrail.amazonaws");
+    let without_id = record(2).replace("\"eventID\":\"e2\",", "");
+    let failed = record(10).replace("\"responseElements\":{", "\"responseElements\":null,\"other\":{");
+    let later = record(14).replace("2025-03", "2025-04");
+    let lines = [record(0), record(1), trail, without_id, failed, later];
+    fs::write(day.join("111122223333_CloudTrail_eu-west-1_20250301T0005Z_a.json"), lines.join("\n")).unwrap();
+    let digests = logs.join("AWSLogs/111122223333/CloudTrail-Digest/eu-west-1/2025/03/01");
+    fs::create_dir_all(&digests).unwrap();
+    let digest = r#"{"awsAccountId":"111122223333","digestStartTime":"2025-03-01T00:00:00Z","digestEndTime":"2025-03-01T01:00:00Z","digestS3Object":"","logFiles":[]}"#;
+    let name = "111122223333_CloudTrail-Digest_eu-west-1_t_eu-west-1_20250301T010000Z.json";
+    fs::write(digests.join(name), digest).unwrap();
+    let options = IngestOptions { slim, ..options() };
+    ingest_cloudtrail(&store, &[logs], &options, &Quiet).unwrap();
+    assert_clean(&store);
+    store
+}
+
+#[test]
+fn what_single_events_and_paths_say() {
+    let folder = tempfile::tempdir().unwrap();
+    for slim in [false, true] {
+        let store = with_notes(folder.path(), slim);
+        let reader = Reader::open(&store).unwrap();
+        assert_eq!((reader.issued().unwrap().len(), reader.trail_calls().unwrap().len()), (2, 1));
+        assert_eq!(reader.digest_spans().unwrap().len(), 1);
+        drop(reader);
+        for (statement, name) in [
+            ("DELETE FROM parts WHERE kind = 'trail_calls'", "trail_calls 2025-03: 1 calls that may change trails"),
+            ("DELETE FROM parts WHERE kind = 'issued'", "issued 2025-03: 1 events show credentials"),
+            ("DELETE FROM digests", "for which hours it speaks"),
+            ("UPDATE digests SET first = last + 1", "no such digest was read"),
+            ("UPDATE files SET kind = 'log' WHERE kind = 'digest'", "no such digest was read"),
+            ("UPDATE files SET kind = 'digest' WHERE kind = 'log'", "for which hours it speaks"),
+            ("UPDATE files SET kind = 'insight' WHERE kind = 'log'", "its kind is not that"),
+            ("UPDATE files SET account = '444455556666'", "not those of its path"),
+            ("UPDATE files SET region = 'mars'", "not those of its path"),
+            ("UPDATE files SET delivered = 0", "not those of its path"),
+            ("UPDATE files SET first = first + 1 WHERE kind = 'log'", "the manifest says otherwise"),
+            ("UPDATE files SET first = first - 1 WHERE kind = 'log'", "the manifest says otherwise"),
+            ("UPDATE files SET last = last - 1 WHERE kind = 'log'", "the manifest says otherwise"),
+            ("UPDATE files SET first = NULL WHERE kind = 'log'", "the manifest says otherwise"),
+            ("UPDATE files SET path = path || 'x', delivered = 1 WHERE kind = 'log'", "said to have brought events"),
+        ] {
+            let copy = tempfile::tempdir().unwrap();
+            copy_folder(&store, copy.path());
+            assert!(sql(copy.path(), statement) > 0, "{statement}");
+            let report = check(copy.path()).unwrap();
+            let found = bad(&report).join("\n");
+            if slim && statement.contains("'issued'") {
+                // What responses showed is known from nowhere else.
+                let info = |row: &&jitscan::lake::CheckRow| row.detail.contains("none is listed");
+                assert_eq!((found.as_str(), report.rows.iter().filter(info).count()), ("", 2));
+            } else {
+                assert!(found.contains(name), "slim {slim}: {statement}: `{name}` is not in:\n{found}");
+            }
+        }
+        // Pruned and compacted, it is as sound as before.
+        let mut writer = Writer::open(&store, false, &Default::default()).unwrap();
+        writer.prune("2025-03-15".parse().unwrap(), options().now).unwrap();
+        writer.compact(Effort::Full, options().now).unwrap();
+        drop(writer);
+        assert_clean(&store);
+        assert_eq!(Reader::open(&store).unwrap().trail_calls().unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn others_may_not_look() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let store = with_notes(folder.path(), false);
+    let open = || {
+        let report = check(&store).unwrap();
+        let rows = report.rows.into_iter().filter(|row| row.detail.contains("others than its owner"));
+        rows.map(|row| row.subject).collect::<Vec<_>>()
+    };
+    assert!(open().is_empty(), "{:?}", open());
+    for (name, mode) in [("", 0o755), ("manifest.sqlite", 0o644), ("writer.lock", 0o640), ("ids", 0o701)] {
+        fs::set_permissions(store.join(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    fs::create_dir_all(store.join("spill")).unwrap();
+    fs::set_permissions(store.join("spill"), fs::Permissions::from_mode(0o777)).unwrap();
+    // SQLite makes its side files as open as the database.
+    let side = ["manifest.sqlite-shm", "manifest.sqlite-wal"];
+    assert_eq!(open(), ["ids", "manifest.sqlite", side[0], side[1], "spill", "the store's folder", "writer.lock"]);
 }
