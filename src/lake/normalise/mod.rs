@@ -174,21 +174,7 @@ pub(crate) fn normalise<'t>(
     let account = [&fields.recipient, &fields.account_id].into_iter().find(|text| !text.is_empty()).cloned();
     let account = account.unwrap_or_else(|| Cow::Owned(owner()));
     let request = fields.request.filter(|value| !value.is_null());
-    // Sign-in events say success or failure under their own name: `"ConsoleLogin": "Failure"`.
-    let sign_in = fields.response.filter(|_| fields.source == "signin.amazonaws.com");
-    let sign_in = sign_in.and_then(|r| r.get(&fields.name)).and_then(Value::text);
-    // A sign-in always says how it went, and nothing else says it.
-    let silent = fields.name == "ConsoleLogin" && fields.source == "signin.amazonaws.com" || !carried.error_code;
-    let outcome = match (&sign_in, fields.error_code.is_empty() && silent) {
-        (None, true) => Outcome::Unknown,
-        _ => outcome::classify(
-            &fields.source,
-            &fields.name,
-            &fields.error_code,
-            &fields.error_message,
-            sign_in.as_deref(),
-        ),
-    };
+    let outcome = outcome_of(&fields, carried);
     let mut variant = match request {
         _ if !carried.request => CallVariant::unknown(),
         request => request.map(variant).unwrap_or_default(),
@@ -230,6 +216,25 @@ pub(crate) fn normalise<'t>(
         tls_version: fields.tls,
         from_console: fields.console,
     })
+}
+
+/// What became of the call.
+fn outcome_of(fields: &Fields<'_>, carried: Carried) -> Outcome {
+    // Sign-in events say success or failure under their own name: `"ConsoleLogin": "Failure"`.
+    let sign_in = fields.response.filter(|_| fields.source == "signin.amazonaws.com");
+    let sign_in = sign_in.and_then(|r| r.get(&fields.name)).and_then(Value::text);
+    // A sign-in always says how it went, and nothing else says it.
+    let silent = fields.name == "ConsoleLogin" && fields.source == "signin.amazonaws.com" || !carried.error_code;
+    match (&sign_in, fields.error_code.is_empty() && silent) {
+        (None, true) => Outcome::Unknown,
+        _ => outcome::classify(
+            &fields.source,
+            &fields.name,
+            &fields.error_code,
+            &fields.error_message,
+            sign_in.as_deref(),
+        ),
+    }
 }
 
 #[cfg(test)]
