@@ -13,7 +13,7 @@ use crate::usage::activity::{self, Activity};
 use crate::usage::chain::{Logs, hidden};
 use crate::usage::changes::PolicyChanges;
 use crate::usage::coverage::{AROUND_DAYS, Coverage};
-use crate::usage::fold::{FactSource, SessionId, ShapeFact, ShapeKey};
+use crate::usage::fold::{FactSource, IssuedCredential, SessionId, ShapeFact, ShapeKey};
 use crate::usage::identity::{Actor, Resolver};
 use crate::usage::people::People;
 use crate::usage::regions;
@@ -124,17 +124,7 @@ impl World {
             what: format!("trail {name} of `trails_in_hand` is not known: neither its settings nor calls on it"),
             remedy: "ingest its settings, or correct its name in jitscan.toml".to_owned(),
         }));
-        let hidden = hidden(&issued).count();
-        if hidden > 0 {
-            gaps.push(Gap {
-                kind: "chains".to_owned(),
-                what: format!(
-                    "{hidden} calls for temporary credentials do not show which were handed out, so nothing leads from \
-                     their sessions back to the callers"
-                ),
-                remedy: "ingest the trail files, or an export with responseElements, instead".to_owned(),
-            });
-        }
+        gaps.extend(chain_gap(&issued));
         let settings = Settings {
             break_glass: context.config.break_glass.iter().map(|pattern| Glob::new(pattern)).collect(),
             regions: context.config.regions.clone(),
@@ -212,6 +202,19 @@ impl World {
             self.coverage.accounts().count()
         )
     }
+}
+
+/// What calls for credentials leave open whose records do not show what they handed out.
+fn chain_gap(issued: &[IssuedCredential]) -> Option<Gap> {
+    let hidden = hidden(issued).count();
+    (hidden > 0).then(|| Gap {
+        kind: "chains".to_owned(),
+        what: format!(
+            "{hidden} calls for temporary credentials do not show which were handed out, so nothing leads from their \
+             sessions back to the callers"
+        ),
+        remedy: "ingest the trail files, or an export with responseElements, instead".to_owned(),
+    })
 }
 
 /// Example events by principal and action, from the distinct calls.

@@ -222,7 +222,12 @@ impl<'a> Eyes<'a> {
             let mut global = actions.clone();
             global.intersect_with(own);
             // The other partitions have one home for all.
-            let home = if self.partition == "aws" { home } else { home_region(&self.partition) };
+            let main = home_region(&self.partition);
+            let home = if self.partition == "aws" { home.as_str() } else { main };
+            // A policy that closes the region of the endpoint closes the service, and the call is refused there.
+            for limit in self.limits.iter().filter(|limit| home != main && !limit.regions.contains(home)) {
+                global.subtract(&limit.actions);
+            }
             self.look(&global, &BTreeSet::from([home.to_owned()]), &mut blind, &mut reasons);
         }
         for limit in &self.limits {
@@ -370,18 +375,22 @@ mod tests {
         let names =
             ["chatbot:CreateSlackChannelConfiguration", "globalaccelerator:CreateAccelerator", "iam:CreateUser"];
         let classes = Classes::of(Catalog::get());
-        let dark = |region: &str, partition: &str, configured: &[&str]| {
+        let limited = |region: &str, partition: &str, configured: &[&str], limits: Vec<RegionLimit>| {
             let whole = coverage(&[(region, "2026-03-01"), (region, "2026-03-02")]);
             let configured: Vec<String> = configured.iter().map(|region| (*region).to_owned()).collect();
-            let eyes = Eyes::on(&whole, &classes, ACCOUNT, partition, &configured, vec![]);
+            let eyes = Eyes::on(&whole, &classes, ACCOUNT, partition, &configured, limits);
             let found = eyes.blind(&set(&names), None);
             found.actions.iter().map(|id| Catalog::get().action(id).unwrap().full_name()).collect::<Vec<_>>()
         };
+        let dark = |region: &str, partition: &str, configured: &[&str]| limited(region, partition, configured, vec![]);
         // Chatbot logs where it is called, so every region that may be in use has to be covered.
         assert_eq!(dark("us-east-1", "aws", &[]), names[..2]);
         assert_eq!(dark("us-east-1", "aws", &["us-east-1"]), [names[1]]);
         assert_eq!(dark("us-west-2", "aws", &["us-west-2"]), [names[0], names[2]], "the home is always open");
         assert_eq!(dark("us-gov-west-1", "aws-us-gov", &["us-gov-west-1"]), [""; 0]);
+        // A policy that leaves us-east-1 open only closes Global Accelerator.
+        let limit = RegionLimit { actions: set(&names), regions: BTreeSet::from(["us-east-1".into()]) };
+        assert_eq!(limited("us-east-1", "aws", &[], vec![limit]), [""; 0]);
     }
 
     #[test]

@@ -295,10 +295,18 @@ fn data_events_where_they_were_selected() {
             ("s3:GetObject", "arn:aws:s3:::a/*", unselected),
         ],
     );
+}
+
+#[test]
+fn data_events_are_selected_from_when_they_are() {
+    let all = basic(&format!(r#"{DATA}[{{"Type":"AWS::S3::Object","Values":["arn:aws:s3"]}}]"#));
     // Selected only since the middle of the window.
     let late = put("2026-03-03", &format!(r#"{DATA}[{{"Type":"AWS::S3::Object","Values":["arn:aws:s3"]}}]"#));
-    let found = judge(&s3("arn:aws:s3"), &[late], 4, (&["s3:GetObject"], &["arn:aws:s3:::a/*"]));
-    assert_eq!(found["s3:GetObject"], unselected);
+    let found = judge(&all, &[late], 4, (&["s3:GetObject"], &["arn:aws:s3:::a/*"]));
+    assert_eq!(
+        found["s3:GetObject"],
+        "no trail is known to have recorded data events of all these resources through the whole window"
+    );
 }
 
 #[test]

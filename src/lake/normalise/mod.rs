@@ -258,15 +258,7 @@ pub(crate) fn normalise<'t>(
     let (region, error_code, error_message) = (text(Field::Region), text(Field::ErrorCode), text(Field::ErrorMessage));
     let request = fields.some(Field::Request);
     let recorded = fields.get(Field::Resources);
-    // Sign-in events say success or failure under their own name: `"ConsoleLogin": "Failure"`.
-    let sign_in = fields.get(Field::Response).filter(|_| call.source == "signin.amazonaws.com");
-    let sign_in = sign_in.and_then(|r| r.get(&call.name)).and_then(Value::text);
-    // A sign-in always says how it went, and nothing else says it.
-    let silent = call.name == "ConsoleLogin" && call.source == "signin.amazonaws.com" || !carried.error_code;
-    let outcome = match (&sign_in, error_code.is_empty() && silent) {
-        (None, true) => Outcome::Unknown,
-        _ => outcome::classify(&call.source, &call.name, &error_code, &error_message, sign_in.as_deref()),
-    };
+    let outcome = outcome_of(&call, fields, &error_code, &error_message, carried);
     let mut variant = match request {
         _ if !carried.request => CallVariant::unknown(),
         request => request.map(variant).unwrap_or_default(),
@@ -301,6 +293,19 @@ pub(crate) fn normalise<'t>(
         tls: fields.get(Field::Tls),
         from_console: fields.flag(Field::Console) == Some(true),
     })
+}
+
+/// What became of the call.
+fn outcome_of(call: &Call<'_>, fields: &Fields<'_>, code: &str, message: &str, carried: Carried) -> Outcome {
+    // Sign-in events say success or failure under their own name: `"ConsoleLogin": "Failure"`.
+    let sign_in = fields.get(Field::Response).filter(|_| call.source == "signin.amazonaws.com");
+    let sign_in = sign_in.and_then(|r| r.get(&call.name)).and_then(Value::text);
+    // A sign-in always says how it went, and nothing else says it.
+    let silent = call.name == "ConsoleLogin" && call.source == "signin.amazonaws.com" || !carried.error_code;
+    match (&sign_in, code.is_empty() && silent) {
+        (None, true) => Outcome::Unknown,
+        _ => outcome::classify(&call.source, &call.name, code, message, sign_in.as_deref()),
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{BufReader, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use libdeflater::Decompressor;
 
@@ -88,12 +88,12 @@ pub(crate) fn read<S: Room>(
     chunk.set_origin(found.layout.named);
     if found.layout.kind == FileKind::Digest {
         let text = if bytes.starts_with(&GZIP) { inflate(&bytes) } else { None };
-        let digest = digest_span(found, text.as_deref().unwrap_or(&bytes));
+        let told = told(found, text.as_deref().unwrap_or(&bytes));
         if let Some(text) = text {
             REUSED.with_borrow_mut(|reused| reused.text = text);
         }
-        if digest.is_some() {
-            return Ok(FileEnd { digest, ..end(FileKind::Digest, true, false) });
+        if let Some(told) = told {
+            return Ok(FileEnd { digest: told.into_digest(), ..end(FileKind::Digest, true, false) });
         }
         // It only stands where digests do: what it holds is read like any other, or set aside.
     }
@@ -216,13 +216,36 @@ fn give_back((text, tape): (Vec<u8>, Tape)) {
     REUSED.with_borrow_mut(|reused| (reused.text, reused.tape) = (text, Some(tape)));
 }
 
-/// What a digest file at its place speaks for; none where it is no digest.
-fn digest_span(found: &Found, text: &[u8]) -> Option<Digest> {
+/// What a digest tells.
+enum Told {
+    /// Which files were delivered in its span, and that no others were.
+    Span(Digest),
+    /// Files that were delivered again, later: it speaks for no hour.
+    Backfill,
+}
+
+impl Told {
+    fn into_digest(self) -> Option<Digest> {
+        match self {
+            Self::Span(digest) => Some(digest),
+            Self::Backfill => None,
+        }
+    }
+}
+
+/// What a digest file at its place tells; none where it is no digest.
+fn told(found: &Found, text: &[u8]) -> Option<Told> {
     let text = std::str::from_utf8(text).ok()?;
     let mut tape = Tape::default();
     tape.parse(text.as_bytes(), usize::MAX).ok()?;
-    let name = found.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    if is_backfill(name) { None } else { span(tape.root(text), &found.layout.region) }
+    told_by(tape.root(text), &found.path, &found.layout.region)
+}
+
+fn told_by(digest: Value<'_>, path: &Path, region: &str) -> Option<Told> {
+    let key = digest.get("digestS3Object").map(Value::lenient).unwrap_or_default();
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let span = span(digest, &key, region)?;
+    Some(if is_backfill(&key) || is_backfill(name) { Told::Backfill } else { Told::Span(span) })
 }
 
 /// The trail of a digest, from `ACCOUNT_CloudTrail-Digest_REGION_TRAIL_HOMEREGION_TIME.json.gz`; a trail's
@@ -242,18 +265,14 @@ fn is_backfill(key: &str) -> bool {
 }
 
 /// The span of a digest and the files that it names. Its region stands in its object key only.
-fn span(digest: Value<'_>, region: &str) -> Option<Digest> {
+fn span(digest: Value<'_>, key: &str, region: &str) -> Option<Digest> {
     let text = |key: &str| digest.get(key).map(Value::lenient).unwrap_or_default();
-    let key = text("digestS3Object");
-    if is_backfill(&key) {
-        return None;
-    }
     let named = |file: Value<'_>| file.get("s3Object").map(|key| file_key(&key.lenient())).unwrap_or_default();
     let files: Vec<u64> = digest.get("logFiles").map_or_else(Vec::new, |files| files.elements().map(named).collect());
-    let layout = super::layout::layout(Path::new(key.as_ref()));
+    let layout = super::layout::layout(Path::new(key));
     let span = DigestSpan {
         account: text("awsAccountId").into_owned(),
-        trail: trail_of(&key),
+        trail: trail_of(key),
         region: if layout.region.is_empty() { region.to_owned() } else { layout.region },
         from: text("digestStartTime").parse().ok()?,
         to: text("digestEndTime").parse().ok()?,
@@ -269,6 +288,7 @@ struct State<'s, S> {
     chunk: &'s mut Chunk,
     room: &'s mut S,
     kind: FileKind,
+    path: PathBuf,
     region: String,
     digest: Option<Digest>,
 }
@@ -277,7 +297,7 @@ impl<'s, S: Room> State<'s, S> {
     fn new(found: &Found, chunk: &'s mut Chunk, room: &'s mut S) -> Self {
         // What is a digest tells so itself.
         let kind = if found.layout.kind == FileKind::Digest { FileKind::Log } else { found.layout.kind };
-        Self { chunk, room, kind, region: found.layout.region.clone(), digest: None }
+        Self { chunk, room, kind, path: found.path.clone(), region: found.layout.region.clone(), digest: None }
     }
 
     /// Notes whether the file is one that a trail delivered.
@@ -357,8 +377,8 @@ impl<'s, S: Room> State<'s, S> {
             Ok(()) => {}
             // A digest outside the S3 layout. Source: "CloudTrail digest file structure".
             Err(_) if value.get("digestStartTime").is_some() && value.get("logFiles").is_some() => {
-                match span(value, &self.region) {
-                    Some(span) => (self.kind, self.digest) = (FileKind::Digest, Some(span)),
+                match told_by(value, &self.path, &self.region) {
+                    Some(told) => (self.kind, self.digest) = (FileKind::Digest, told.into_digest()),
                     None => {
                         let reason = "a digest that does not say from when to when it speaks".to_owned();
                         self.bad(offset, length, reason, text.as_bytes());
