@@ -68,7 +68,10 @@ fn wrong_parameters_of_queries_are_2() {
 fn settings_that_are_not_known_are_refused() {
     let place = Place::new();
     for (text, said) in [
-        ("\n\nbreakglass = []\n", "line 3: unknown field `breakglass`, expected `break_glass` or `regions`"),
+        (
+            "\n\nbreakglass = []\n",
+            "line 3: unknown field `breakglass`, expected one of `break_glass`, `regions`, `trails_in_hand`",
+        ),
         ("regions = 3\n", "line 1: invalid type"),
         ("regions = [\n", "is not valid"),
     ] {
