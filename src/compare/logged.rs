@@ -477,7 +477,8 @@ impl Recording<'_> {
             };
             logged.records(&question, regions)
         });
-        answers.fold(Recorded::Yes, Recorded::and)
+        // Where no selectors are known, no calls were looked up: that is no yes.
+        answers.reduce(Recorded::and).unwrap_or(Recorded::No)
     }
 }
 

@@ -207,7 +207,7 @@ impl<'a> Eyes<'a> {
         let regions = only.unwrap_or(&self.open);
         let Some(recording) = self.recording else { return Recorded::No };
         let answers = patterns.iter().map(|pattern| recording.records_data(&self.logged, action, pattern, regions));
-        answers.fold(Recorded::Yes, Recorded::and)
+        answers.reduce(Recorded::and).unwrap_or(Recorded::No)
     }
 
     /// What cannot be seen of `actions`, if they can only be exercised in `only` (none: anywhere).

@@ -50,9 +50,10 @@ impl PartWriter<'_> {
             let mut folds = ChunkFolds::of(chunk, &rows);
             let copied = copies.remove(month).unwrap_or_default();
             let hour = |hour: i32| Timestamp::from_micros(i64::from(hour) * MICROS_PER_HOUR);
-            let times = || rows.iter().map(|row| row.time).chain(copied.keys().map(|(_, _, at, _)| hour(*at)));
-            let first = times().min().unwrap_or_default();
-            let last = times().max().unwrap_or_default();
+            let times = rows.iter().map(|row| row.time);
+            let span = (times.clone().min().unwrap_or_default(), times.clone().max().unwrap_or_default());
+            let all = times.chain(copied.keys().map(|(_, _, at, _)| hour(*at)));
+            let covered = (all.clone().min().unwrap_or_default(), all.max().unwrap_or_default());
             folds.cover_copies(copied);
             for kind in PartKind::ALL {
                 let name = self.name(kind, month);
@@ -63,7 +64,8 @@ impl PartWriter<'_> {
                     _ => fold_bytes(kind, chunk, &folds, &noted, &path)?,
                 };
                 if let Some((bytes, count)) = made {
-                    parts.push(self.put(kind, month, name, &bytes, count, (first, last))?);
+                    let span = if kind == PartKind::Coverage { covered } else { span };
+                    parts.push(self.put(kind, month, name, &bytes, count, span)?);
                 }
             }
         }

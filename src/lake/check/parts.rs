@@ -109,7 +109,8 @@ impl Check<'_> {
             PartKind::Coverage => (
                 "min(hour) + to_microseconds(3599999999)",
                 "max(hour)",
-                "count >= 0 AND whole >= 0 AND count + whole > 0 AND hour = date_trunc('hour', hour) AND strftime(hour, '%Y-%m') = $month",
+                "count >= 0 AND whole >= 0 AND count + whole > 0 AND hour = date_trunc('hour', hour)
+                 AND strftime(hour, '%Y-%m') = $month",
             ),
             PartKind::Issued | PartKind::TrailCalls => {
                 ("min(time)", "max(time)", "strftime(time, '%Y-%m') = $month AND event_id <> ''")

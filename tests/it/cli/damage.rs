@@ -132,7 +132,7 @@ fn no_store() {
     }
     assert_eq!(fs::read_dir(place.dir.path()).unwrap().count(), 0, "reading makes nothing");
     fs::write(place.path("file"), "").unwrap();
-    place.line("--store file ingest cloudtrail file").fails(1, "cannot create file");
+    place.line("--store file ingest cloudtrail file").fails(1, "cannot create ");
     fs::create_dir(place.path("empty")).unwrap();
     place.line("--store empty usage").fails(1, "there is no store at empty");
 }
