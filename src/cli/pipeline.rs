@@ -8,11 +8,11 @@ use crate::compare::{Inputs, Settings};
 use crate::entitlements::{self, Entitlements};
 use crate::lake::Reader;
 use crate::model::snapshot::Snapshot;
-use crate::model::time::{Timestamp, Window};
+use crate::model::time::{MICROS_PER_HOUR, Timestamp, Window};
 use crate::usage::activity::{self, Activity};
 use crate::usage::chain::{Logs, hidden};
 use crate::usage::changes::PolicyChanges;
-use crate::usage::coverage::{AROUND_DAYS, Coverage};
+use crate::usage::coverage::{AROUND_DAYS, Coverage, SETTLING_HOURS};
 use crate::usage::fold::{FactSource, IssuedCredential, SessionId, ShapeFact, ShapeKey};
 use crate::usage::identity::{Actor, Resolver};
 use crate::usage::people::People;
@@ -69,7 +69,12 @@ impl World {
     /// # Errors
     /// When the store cannot be read.
     pub fn load(context: &Context<'_>, reader: &Reader) -> Result<Self, CommandError> {
-        let (as_of, window) = (context.as_of(), context.window());
+        let as_of = context.as_of();
+        let logged_to = reader.event_span().map(|span| span.to);
+        let window = match context.global.as_of {
+            Some(_) => context.window(),
+            None => context.global.window.ending(settled(as_of, logged_to)),
+        };
         let catalog = Catalog::get();
         let loaded = documents::load(reader, as_of)?;
         let snapshot = loaded.snapshot;
@@ -204,6 +209,17 @@ impl World {
     }
 }
 
+/// Until when logs that go on to `newest` tell what was not done, as far as anybody asks now: deliveries of the hours
+/// before may still come. Where the logs ended long ago, now is what is asked about.
+fn settled(now: Timestamp, newest: Option<Timestamp>) -> Timestamp {
+    let Some(newest) = newest.filter(|newest| *newest > now.plus_seconds(-RECENT_HOURS * 3600)) else { return now };
+    let hour = newest.hour().saturating_sub(SETTLING_HOURS);
+    now.min(Timestamp::from_micros(i64::from(hour) * MICROS_PER_HOUR))
+}
+
+/// Hours within which logs count as being collected still.
+const RECENT_HOURS: i64 = 48;
+
 /// What calls for credentials leave open whose records do not show what they handed out.
 fn chain_gap(issued: &[IssuedCredential]) -> Option<Gap> {
     let hidden = hidden(issued).count();
@@ -243,3 +259,24 @@ fn examples(
 
 /// Most example events kept for one principal and action.
 const MOST_EXAMPLES: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn now_is_where_the_logs_are_settled() {
+        let now = "2026-03-03T10:20:00Z";
+        for (newest, want) in [
+            (Some("2026-03-03T10:05:00Z"), "2026-03-03T08:00:00Z"),
+            (Some("2026-03-02T23:59:00Z"), "2026-03-02T21:00:00Z"),
+            // They ended long ago, or there are none, or they are of days to come.
+            (Some("2026-02-27T10:05:00Z"), now),
+            (None, now),
+            (Some("2026-03-09T10:05:00Z"), now),
+        ] {
+            let newest = newest.map(|text| text.parse().unwrap());
+            assert_eq!(settled(now.parse().unwrap(), newest), want.parse().unwrap(), "{newest:?}");
+        }
+    }
+}

@@ -95,6 +95,9 @@ pub struct Coverage {
     in_hand: BTreeSet<(String, String)>,
 }
 
+/// A digest, and whether its trail is known to have recorded management events.
+type Said<'d> = (&'d DigestSpan, Option<bool>);
+
 /// How far around the window cells are worth reading: what lies there shows that silence at its ends is silence.
 pub const AROUND_DAYS: i64 = 7;
 
@@ -148,7 +151,7 @@ impl Coverage {
         let ends = spans.iter().map(|span| Timestamp::from_micros(span.to.micros().saturating_sub(1)).hour() + 1);
         self.settle(self.newest.max(ends.max()));
         let evidence = digests::evidence(spans);
-        let mut by_region: BTreeMap<(&str, &str), Vec<(&DigestSpan, Option<bool>)>> = BTreeMap::new();
+        let mut by_region: BTreeMap<(&str, &str), Vec<Said<'_>>> = BTreeMap::new();
         let mut by_trail: BTreeMap<(&str, &str), Vec<&DigestSpan>> = BTreeMap::new();
         for span in spans.iter().filter(|span| span.from < span.to) {
             let said = records(span).or_else(|| digests::shown(&evidence, span));
@@ -191,9 +194,17 @@ impl Coverage {
     /// Finds the hours of which nothing is known.
     fn look(&mut self) {
         let range = self.hour_range();
-        for seen in self.seen.values_mut().flat_map(BTreeMap::values_mut) {
-            let known: BTreeSet<i32> = seen.hours.union(&seen.empty).copied().collect();
-            seen.dark = silence::dark(range, &known);
+        for regions in self.seen.values_mut() {
+            // Files of a trail come together: a region is quiet, not cut off, while others of its account go on.
+            let hours = || regions.values().flat_map(|seen| seen.hours.iter().chain(&seen.empty)).copied();
+            let edges = [hours().min(), hours().max()];
+            for seen in regions.values_mut() {
+                let mut known: BTreeSet<i32> = seen.hours.union(&seen.empty).copied().collect();
+                if !known.is_empty() {
+                    known.extend(edges.into_iter().flatten());
+                }
+                seen.dark = silence::dark(range, &known);
+            }
         }
     }
 

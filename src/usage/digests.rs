@@ -116,7 +116,8 @@ fn around(spans: &[(&DigestSpan, bool)]) -> (i32, i32) {
 /// Reads the digests of one trail, each with whether it can prove an hour empty.
 fn tell_one((first, last): (i32, i32), spans: &[(&DigestSpan, bool)]) -> Hours {
     let mut told = Hours::default();
-    let (mut whole, mut proving): (Vec<(i64, i64)>, Vec<(i64, i64)>) = (Vec::new(), Vec::new());
+    let mut whole: Vec<(i64, i64)> = Vec::new();
+    let mut proving: Vec<(i64, i64)> = Vec::new();
     for (span, proves) in spans {
         let own = (span.from.micros(), span.to.micros());
         if span.log_files == span.in_hand {

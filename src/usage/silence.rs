@@ -3,7 +3,7 @@
 //! An hour without a log file proves nothing: CloudTrail writes none for a quiet hour, and none is there either where a
 //! trail was off or a file was not ingested. What a region did at other times has to tell them apart:
 //!
-//! - Before its oldest record and after its newest nothing shows that its logs were delivered at all.
+//! - Before the oldest record of its account and after the newest nothing shows that logs were delivered at all.
 //! - In between, up to [`MOST_SILENT`] hours without records are taken to be quiet. A longer hole is quiet only where the
 //!   region is often so: where holes at least half as long come at least every other week. So nights, weekends and
 //!   regions with a record a day stay what they are, and a busy region that falls silent for a day does not.

@@ -75,7 +75,7 @@ impl Run {
 /// The runs that were met, by the variable member before them, the latest first.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
-    places: [Vec<Box<Run>>; START + 1],
+    places: [Vec<Run>; START + 1],
 }
 
 impl Runs {
@@ -122,12 +122,12 @@ impl Runs {
         let stamp = STAMP.fetch_add(1, Ordering::Relaxed);
         let latest = known.first().map_or("", |run| &run.text);
         let Some(probe) = probe(text.as_bytes(), latest.as_bytes()) else { return };
-        known.insert(0, Box::new(Run { stamp, text: text.to_owned(), probe, tape, last }));
+        known.insert(0, Run { stamp, text: text.to_owned(), probe, tape, last });
     }
 
     /// A run that was found in the record at hand.
     pub(super) fn get(&self, place: u8, stamp: u64) -> Option<&Run> {
-        self.places.get(usize::from(place))?.iter().map(Box::as_ref).find(|run| run.stamp == stamp)
+        self.places.get(usize::from(place))?.iter().find(|run| run.stamp == stamp)
     }
 }
 
