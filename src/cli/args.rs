@@ -38,7 +38,7 @@ pub struct Global {
     /// The instant that analysis speaks for, RFC 3339 or a date [default: now]
     #[arg(long, global = true, value_name = "TIME", env = "JITSCAN_AS_OF")]
     pub as_of: Option<Timestamp>,
-    /// The window of use that ends there, such as 90d, 12w or 48h
+    /// The window of use that ends there (without `--as-of`: two hours before the newest event of logs that are still coming in), such as 90d, 12w or 48h
     #[arg(long, global = true, value_name = "SPAN", default_value = "90d", value_parser = super::span::parse)]
     pub window: super::span::Span,
     /// Threads for every pool [default: one a core]
