@@ -22,6 +22,9 @@ struct OfFile {
     last: i64,
 }
 
+/// First and last event, events stored and duplicates of a log file, and whether it is to be read again.
+type Said = (Option<i64>, Option<i64>, i64, i64, bool);
+
 impl Check<'_> {
     /// Kind, account, region and time of delivery are what paths and contents say.
     pub(super) fn places(&mut self) -> Result<(), LakeError> {
@@ -166,7 +169,7 @@ impl Check<'_> {
             };
             statement.query_row([&of.path], row).optional()
         };
-        let row: Option<(Option<i64>, Option<i64>, i64, i64, bool)> = read().map_err(self.manifest.fail())?;
+        let row: Option<Said> = read().map_err(self.manifest.fail())?;
         let Some((first, last, stored, duplicates, changing)) = row else { return Ok(Origin::Unknown) };
         let (stored, duplicates) = (u64::try_from(stored).unwrap_or(0), u64::try_from(duplicates).unwrap_or(0));
         let cut = first.is_none_or(|first| first < pruned);

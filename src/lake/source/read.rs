@@ -425,8 +425,10 @@ mod tests {
         let digest = r#"{"awsAccountId":"111122223333","digestStartTime":"2023-07-10T10:00:00Z","digestEndTime":"2023-07-10T11:00:00Z","digestS3Object":"d.json.gz","logFiles":[{"s3Object":"a"},{"s3Object":"b"}]}"#;
         let without_end = digest.replace("digestEndTime", "digestEnd");
         let (whole, events) = (gz(digest), format!("{{\"Records\":[{},{}]}}", record(0), record(1)));
-        let members = [gz(&digest[..50]), gz(&digest[50..])].concat();
-        let cases: [(&str, &[u8], (usize, usize, bool, FileKind)); 9] = [
+        let (head, tail) = digest.split_once(',').unwrap();
+        let members = [gz(head), gz(&format!(",{tail}"))].concat();
+        type Case<'c> = (&'c str, &'c [u8], (usize, usize, bool, FileKind));
+        let cases: [Case<'_>; 9] = [
             ("digest", &whole, (0, 0, true, FileKind::Digest)),
             ("plain", digest.as_bytes(), (0, 0, true, FileKind::Digest)),
             ("members", &members, (0, 0, true, FileKind::Digest)),

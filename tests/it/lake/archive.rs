@@ -190,10 +190,10 @@ fn a_file_that_was_cut_short_stays_so() {
     let touch = |path: &Path| {
         fs::File::options().write(true).open(path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
     };
-    fs::write(&path, record(1) + "\n" + &record(2)[..40]).unwrap();
+    fs::write(&path, record(1) + "\n" + &record(2).chars().take(40).collect::<String>()).unwrap();
     let complete = || Reader::open(&store).unwrap().files().unwrap()[0].complete;
     // Touched while it is read, then not any more: read or not, it ends in the middle.
-    ingest_cloudtrail(&store, std::slice::from_ref(&logs_folder), &options(), &Then(path.clone(), touch)).unwrap();
+    ingest_cloudtrail(&store, std::slice::from_ref(&logs_folder), &options(), &Then(path, touch)).unwrap();
     assert!(!complete());
     assert_clean(&store);
     ingest(&store, &logs_folder);
