@@ -172,20 +172,16 @@ fn paths_need_not_be_text() {
     let place = Place::new();
     let name = OsStr::from_bytes(b"l\xffg.json");
     fs::write(place.dir.path().join(name), record(1)).unwrap();
-    let run = place.run([
-        OsStr::new("--store"),
-        OsStr::from_bytes(b"st\xffre"),
-        OsStr::new("ingest"),
-        OsStr::new("cloudtrail"),
-        name,
-    ]);
+    let ingest = |store: &[u8]| {
+        let [ingest, logs, format] = ["ingest", "cloudtrail", "--format=ndjson"].map(OsStr::new);
+        place.run([OsStr::new("--store"), OsStr::from_bytes(store), ingest, logs, name, format])
+    };
+    let run = ingest(b"store");
     assert_eq!(run.code, Some(0), "{run:?}");
-    let again = place.run([
-        OsStr::from_bytes(b"--store=st\xffre"),
-        OsStr::new("ingest"),
-        OsStr::new("cloudtrail"),
-        name,
-        OsStr::new("--format=ndjson"),
-    ]);
-    assert_eq!(counts(&again.rows())[0], 0);
+    let again = ingest(b"store");
+    assert_eq!(counts(&again.rows())[0], 0); // Nobody could read a store of such a name: it is not made.
+    let refused = ingest(b"st\xffre");
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("name another folder"), "{refused:?}");
+    assert!(!place.dir.path().join(OsStr::from_bytes(b"st\xffre")).exists());
 }
