@@ -179,7 +179,7 @@ pub(crate) fn make_new_dir(path: &Path) -> Result<Option<PathBuf>, LakeError> {
 pub(crate) fn make_durable_dir(path: &Path) -> Result<(), LakeError> {
     let absolute = std::path::absolute(path).map_err(|e| LakeError::io("find", path, e))?;
     let new: Vec<&Path> = absolute.ancestors().take_while(|folder| !folder.exists()).collect();
-    make_dir(&absolute)?;
+    make_dir(path)?;
     new.iter().filter_map(|folder| folder.parent()).try_for_each(sync_dir)
 }
 
