@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """The usage fold as a user of DuckDB would write it: `duckdb_fold.py DIR [--formulation NAME] [--threads N]`.
 
+With `--lake FILE` it makes what an ingest makes, as far as SQL goes: every event once, with all that investigation
+needs, sorted into a Parquet file, and the fold over that. Without, it folds the logs and keeps nothing.
+
 Prints the formulation, the rows of the fold, the calls in it and the seconds. Wants `pip install duckdb==1.5.*`.
 """
 import argparse
@@ -39,6 +42,24 @@ def extracted():
     return FOLD.format(identity=", ".join(inner), records=records)
 
 
+TEXTS = ("eventVersion eventTime eventSource eventName awsRegion sourceIPAddress userAgent errorCode errorMessage requestID "
+         "eventID eventType recipientAccountId sharedEventID eventCategory vpcEndpointId").split()
+DOCUMENTS = "requestParameters responseElements additionalEventData serviceEventDetails resources tlsDetails".split()
+FULL = ("STRUCT(userIdentity STRUCT(type VARCHAR, principalId VARCHAR, arn VARCHAR, accountId VARCHAR, accessKeyId VARCHAR, "
+        "userName VARCHAR, invokedBy VARCHAR, identityProvider VARCHAR, sessionContext JSON, onBehalfOf JSON), "
+        + "".join(f"{name} VARCHAR, " for name in TEXTS) + "".join(f"{name} JSON, " for name in DOCUMENTS)
+        + "readOnly BOOLEAN, managementEvent BOOLEAN, sessionCredentialFromConsole BOOLEAN)")
+
+
+def lake(file):
+    """Statements that keep every event once in a Parquet file, and the fold over it."""
+    read = f"read_json($files, format='newline_delimited', columns={{Records: '{FULL}[]'}}, {SIZE})"
+    records = f"SELECT unnest(r, max_depth := 1) FROM (SELECT unnest(Records) AS r FROM {read})"
+    keep = (f"COPY (SELECT DISTINCT ON (eventID) * FROM ({records}) ORDER BY recipientAccountId, eventTime) "
+            f"TO '{file}' (FORMAT parquet, COMPRESSION zstd)")
+    return keep, FOLD.format(identity=STRUCT_FIELDS, records=f"SELECT * FROM read_parquet('{file}')")
+
+
 FORMULATIONS = {
     # Explicit columns, one object a line: what the files happen to be.
     "newline_delimited": lambda: structs("format='newline_delimited',"),
@@ -54,6 +75,7 @@ def main():
     args.add_argument("dir")
     args.add_argument("--formulation", default="newline_delimited", choices=FORMULATIONS)
     args.add_argument("--threads", type=int, default=0)
+    args.add_argument("--lake", metavar="FILE", help="Parquet file to write the events to")
     args = args.parse_args()
     files = sorted(glob.glob(f"{args.dir}/**/*.json.gz", recursive=True))
     connection = duckdb.connect()
@@ -61,9 +83,15 @@ def main():
     if args.threads:
         connection.execute(f"SET threads = {args.threads}")
     began = time.perf_counter()
-    query = FORMULATIONS[args.formulation]()
-    rows, calls = connection.execute(f"SELECT count(*), sum(calls) FROM ({query})", {"files": files}).fetchone()
-    print(f"{args.formulation}: {rows} rows, {calls} records, {time.perf_counter() - began:.2f} s, DuckDB {duckdb.__version__}")
+    name, bound = args.formulation, {"files": files}
+    if args.lake:
+        keep, query = lake(args.lake.replace("'", "''"))
+        connection.execute(keep, bound)
+        name, bound = "lake", {}
+    else:
+        query = FORMULATIONS[args.formulation]()
+    rows, calls = connection.execute(f"SELECT count(*), sum(calls) FROM ({query})", bound).fetchone()
+    print(f"{name}: {rows} rows, {calls} records, {time.perf_counter() - began:.2f} s, DuckDB {duckdb.__version__}")
 
 
 main()

@@ -291,6 +291,11 @@ impl Catalog {
         })
     }
 
+    /// Every service's prefix with its actions, by prefix.
+    pub fn service_ranges(&self) -> impl Iterator<Item = (&str, Range<u32>)> {
+        (0..self.tables.service_prefix_text.len()).map(|at| (self.prefix_at(at), self.service_range(at)))
+    }
+
     /// The resource types of a service; none where the prefix is not known.
     #[must_use]
     pub fn resource_types(&self, prefix: &str) -> Vec<ResourceType<'_>> {

@@ -59,16 +59,10 @@ impl ActionSet {
 
     /// Adds a contiguous range of ids, cut to the catalogue.
     pub fn insert_range(&mut self, range: Range<u32>) {
-        let end = range.end.min(self.size);
-        if range.start >= end {
-            return;
-        }
-        let (first, last) = (range.start / BITS, (end - 1) / BITS);
-        for (at, word) in self.words.iter_mut().enumerate().skip(first as usize).take((last - first + 1) as usize) {
-            let base = at as u32 * BITS;
-            let from = range.start.saturating_sub(base);
-            let to = (end - base).min(BITS);
-            *word |= (u64::MAX << from) & (u64::MAX >> (BITS - to));
+        for (at, mask) in masks(range.start..range.end.min(self.size)) {
+            if let Some(word) = self.words.get_mut(at) {
+                *word |= mask;
+            }
         }
     }
 
@@ -136,10 +130,8 @@ impl ActionSet {
     /// Number of members among a contiguous range of ids.
     #[must_use]
     pub fn count_range(&self, range: Range<u32>) -> usize {
-        let mut mask = Self::new(self.size as usize);
-        mask.insert_range(range);
-        mask.intersect_with(self);
-        mask.len()
+        let masks = masks(range.start..range.end.min(self.size));
+        masks.map(|(at, mask)| self.words.get(at).map_or(0, |word| (word & mask).count_ones() as usize)).sum()
     }
 
     /// Members in order.
@@ -157,6 +149,17 @@ impl ActionSet {
             })
         })
     }
+}
+
+/// The words of a set that a range of ids touches, each with the bits of the range in it.
+fn masks(range: Range<u32>) -> impl Iterator<Item = (usize, u64)> {
+    let words = if range.is_empty() { 0..0 } else { range.start / BITS..(range.end - 1) / BITS + 1 };
+    words.map(move |at| {
+        let base = at * BITS;
+        let from = range.start.saturating_sub(base);
+        let to = (range.end - base).min(BITS);
+        (at as usize, (u64::MAX << from) & (u64::MAX >> (BITS - to)))
+    })
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::entitlements::{self, Entitlements};
 use crate::lake::Reader;
 use crate::model::snapshot::Snapshot;
 use crate::model::time::{MICROS_PER_HOUR, Timestamp, Window};
-use crate::usage::activity::{self, Activity};
+use crate::usage::activity::{Activity, Join};
 use crate::usage::chain::{Logs, hidden};
 use crate::usage::changes::PolicyChanges;
 use crate::usage::coverage::{AROUND_DAYS, Coverage, SETTLING_HOURS};
@@ -25,6 +25,19 @@ use super::output::Meta;
 
 /// Event ids of examples by (principal ARN, action).
 pub type Examples = BTreeMap<(String, ActionId), Vec<String>>;
+
+/// How much of a store a question needs; each has what those before it have. What is not loaded is empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Depth {
+    /// State, people, coverage and trails: the ground that numbers stand on. It costs little, however much was logged.
+    Ground,
+    /// Who stands behind the sessions.
+    Actors,
+    /// What was used.
+    Activity,
+    /// What is granted, changes of policies, and examples.
+    Granted,
+}
 
 /// Everything that analysis reads, loaded once.
 #[derive(Debug)]
@@ -69,6 +82,14 @@ impl World {
     /// # Errors
     /// When the store cannot be read.
     pub fn load(context: &Context<'_>, reader: &Reader) -> Result<Self, CommandError> {
+        Self::load_to(context, reader, Depth::Granted)
+    }
+
+    /// Loads so much of a store.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn load_to(context: &Context<'_>, reader: &Reader, depth: Depth) -> Result<Self, CommandError> {
         let as_of = context.as_of();
         let logged_to = reader.event_span().map(|span| span.to);
         let window = match context.global.as_of {
@@ -79,8 +100,6 @@ impl World {
         let loaded = documents::load(reader, as_of)?;
         let snapshot = loaded.snapshot;
         let people = People::of(&snapshot);
-        let sessions = reader.sessions()?;
-        let issued = reader.issued()?;
         let around = Window { from: window.from.plus_days(-AROUND_DAYS), to: window.to.plus_days(AROUND_DAYS) };
         let coverage = Coverage::of(window, &reader.coverage(around)?);
         let collected: BTreeSet<String> = coverage.accounts().map(str::to_owned).collect();
@@ -92,20 +111,20 @@ impl World {
         let trails = Trails::gather(&snapshot.trails, &trail_calls, members, window);
         let coverage = coverage.with_deliveries(&reader.digest_spans()?, |digest| trails.records_management(digest));
         let trails = trails.judged(&context.config.trails_in_hand, &coverage);
-        let usage = reader.usage(window)?;
-        let logs = Logs::of(reader.event_span().map(|span| span.from), &usage, collected.clone());
-        let actors = Resolver::new(&snapshot, &people, &sessions, &issued).with_logs(logs).resolve_all();
-        let access_keys = sessions.iter().map(|(session, identity)| (*session, identity.access_key.clone())).collect();
-        let activity = activity::join(&usage, &sessions, &actors, &collected, catalog);
-        // Of millions of distinct calls these are all that is asked for.
-        let privileged = entitlements::privileged_actions(catalog);
-        let shapes = reader.shapes_of(&|source, name, variant| {
-            let told = || catalog.event(source, name, variant);
-            source.starts_with("iam.") || told().certain().any(|action| privileged.contains(action.id))
-        })?;
-        let changes = PolicyChanges::of(&shapes);
-        let examples = examples(&shapes, window, &actors, catalog);
-        let entitlements = entitlements::entitlements(&snapshot, catalog);
+        let Acts { actors, access_keys, activity, gap } =
+            Acts::load(reader, depth, (window, &collected), &snapshot, &people, catalog)?;
+        let (mut changes, mut found, mut entitlements) = Default::default();
+        if depth >= Depth::Granted {
+            // Of millions of distinct calls these are all that is asked for.
+            let privileged = entitlements::privileged_actions(catalog);
+            let shapes = reader.shapes_of(&|source, name, variant| {
+                let told = || catalog.event(source, name, variant);
+                source.starts_with("iam.") || told().certain().any(|action| privileged.contains(action.id))
+            })?;
+            changes = PolicyChanges::of(&shapes);
+            found = examples(&shapes, window, &actors, catalog);
+            entitlements = entitlements::entitlements(&snapshot, catalog);
+        }
         let mut gaps: Vec<Gap> = loaded
             .younger
             .into_iter()
@@ -129,7 +148,7 @@ impl World {
             what: format!("trail {name} of `trails_in_hand` is not known: neither its settings nor calls on it"),
             remedy: "ingest its settings, or correct its name in jitscan.toml".to_owned(),
         }));
-        gaps.extend(chain_gap(&issued));
+        gaps.extend(gap);
         let settings = Settings {
             break_glass: context.config.break_glass.iter().map(|pattern| Glob::new(pattern)).collect(),
             regions: context.config.regions.clone(),
@@ -147,7 +166,7 @@ impl World {
             trails,
             changes,
             enabled: regions::enabled(&trail_calls),
-            examples,
+            examples: found,
             settings,
             as_of,
             generation,
@@ -206,6 +225,43 @@ impl World {
             "{covered} of {cells} days covered in {regions} regions of {} accounts",
             self.coverage.accounts().count()
         )
+    }
+}
+
+/// Who acted, and what they did.
+#[derive(Default)]
+struct Acts {
+    actors: BTreeMap<SessionId, Actor>,
+    access_keys: BTreeMap<SessionId, String>,
+    activity: Activity,
+    gap: Option<Gap>,
+}
+
+impl Acts {
+    /// In a window, with the logs of the accounts that are collected.
+    fn load(
+        reader: &Reader,
+        depth: Depth,
+        (window, collected): (Window, &BTreeSet<String>),
+        snapshot: &Snapshot,
+        people: &People,
+        catalog: &Catalog,
+    ) -> Result<Self, CommandError> {
+        if depth < Depth::Actors {
+            return Ok(Self::default());
+        }
+        let (sessions, issued) = (reader.sessions()?, reader.issued()?);
+        let from = reader.event_span().map(|span| span.from);
+        let logs = Logs { from, seen: reader.session_spans(window)?, collected: collected.clone() };
+        let actors = Resolver::new(snapshot, people, &sessions, &issued).with_logs(logs).resolve_all();
+        let mut activity = Activity::default();
+        if depth >= Depth::Activity {
+            let mut join = Join::new(&sessions, &actors, collected, catalog);
+            reader.each_usage(window, &mut |row| join.add(row))?;
+            activity = join.finish();
+        }
+        let access_keys = sessions.into_iter().map(|(session, identity)| (session, identity.access_key)).collect();
+        Ok(Self { actors, access_keys, activity, gap: chain_gap(&issued) })
     }
 }
 

@@ -202,8 +202,7 @@ fn services(
         }
     }
     let mut found = Vec::new();
-    for service in catalog.services() {
-        let Some(range) = catalog.service(service.prefix) else { continue };
+    for (service, range) in catalog.service_ranges() {
         let counts = counts(totals, &granted.granted, Some(&range));
         if counts == VerdictCounts::default() {
             continue;
@@ -225,11 +224,11 @@ fn services(
             }
         }
         found.push(ServiceUse {
-            service: service.prefix.to_owned(),
+            service: service.to_owned(),
             counts,
             unused_privileged,
             unused_levels: levels,
-            last_used: last.get(service.prefix).copied(),
+            last_used: last.get(service).copied(),
             unused_parts: totals
                 .parts
                 .iter()
@@ -349,12 +348,9 @@ fn remarks(shared: &Shared<'_>, granted: &PrincipalEntitlements) -> Vec<PolicyRe
             // NotAction grants are open as well, but leave something out.
             if entitlement.actions.len() == catalog.len() { vec![("full_administrator", "")] } else { Vec::new() }
         } else {
-            let whole = |prefix: &str| {
-                catalog
-                    .service(prefix)
-                    .is_some_and(|range| entitlement.actions.count_range(range.clone()) == range.len())
-            };
-            catalog.services().map(|s| s.prefix).filter(|p| whole(p)).map(|p| ("service_wildcard", p)).collect()
+            let whole = |range: &std::ops::Range<u32>| entitlement.actions.count_range(range.clone()) == range.len();
+            let services = catalog.service_ranges().filter(|(_, range)| whole(range));
+            services.map(|(service, _)| ("service_wildcard", service)).collect()
         };
         for provenance in &entitlement.provenance {
             let managed = provenance.policy.starts_with("arn:");

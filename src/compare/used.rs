@@ -54,7 +54,7 @@ impl<'a> OwnActivity<'a> {
                 for (key, use_) in rows {
                     if use_.count > 0 {
                         let person = if key.person.is_empty() { &key.likely } else { &key.person };
-                        days.entry(person.as_str()).or_default().extend(use_.days());
+                        days.entry(person).or_default().extend(use_.days());
                     }
                 }
             }
@@ -75,10 +75,10 @@ pub fn by_principal<'a>(activity: &'a Activity, principals: &[(&str, &str)]) -> 
         by_arn.insert(arn, at);
     }
     let find = |key: &PrincipalKey| {
-        if let Some(at) = by_id.get(key.id.as_str()) {
+        if let Some(at) = by_id.get(&*key.id) {
             return Some(*at);
         }
-        let at = *by_arn.get(key.arn.as_str())?;
+        let at = *by_arn.get(&*key.arn)?;
         // Where either side has no unique id, the ARN has to do; two different ids are two principals.
         let snapshot_id = principals.get(at).map_or("", |(_, id)| *id);
         (key.id.is_empty() || snapshot_id.is_empty()).then_some(at)
@@ -151,12 +151,12 @@ mod tests {
     fn a_new_unique_id_is_a_new_principal() {
         let row = |arn: &str, id: &str| ActivityKey {
             principal: PrincipalKey { arn: arn.into(), id: id.into() },
-            person: String::new(),
-            likely: String::new(),
+            person: "".into(),
+            likely: "".into(),
             action: ActionId(1),
-            resource: String::new(),
-            account: String::new(),
-            region: String::new(),
+            resource: "".into(),
+            account: "".into(),
+            region: "".into(),
         };
         let mut activity = Activity::default();
         for key in [row("arn:u", "AIDAOLD"), row("arn:u", "AIDANEW"), row("arn:u", ""), row("arn:renamed", "AIDANEW")] {

@@ -348,12 +348,12 @@ mod tests {
             .map(|(action, resource)| {
                 let key = ActivityKey {
                     principal: Default::default(),
-                    person: String::new(),
-                    likely: String::new(),
+                    person: "".into(),
+                    likely: "".into(),
                     action: catalog.find(action).unwrap(),
-                    resource: (*resource).to_owned(),
-                    account: String::new(),
-                    region: String::new(),
+                    resource: (*resource).into(),
+                    account: "".into(),
+                    region: "".into(),
                 };
                 (key, ActionUse { count: 1, ..ActionUse::default() })
             })

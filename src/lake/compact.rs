@@ -3,7 +3,7 @@
 //! Files are merged by DuckDB, which sorts and groups in bounded memory; id packs, which are sorted already, are
 //! merged cell by cell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -27,7 +27,19 @@ use crate::model::time::Timestamp;
 pub(crate) const MERGE_FILES: usize = 128;
 /// Bytes of a full segment, packed: it is sorted in memory, some eight times as large there. DuckDB does not spill the
 /// long texts of events soon enough to sort more within its limit.
-const SEGMENT_BYTES: u64 = 24 << 20;
+const SEGMENT_BYTES: u64 = 16 << 20;
+/// Bytes and rows of a full file of facts. DuckDB does not spill what `arg_min` keeps of a group: within 384 MB, 42 MB of
+/// shapes were seen to be too much and 28 MB to be enough.
+const FACTS_BYTES: u64 = 8 << 20;
+const FACTS_ROWS: u64 = 1 << 19;
+
+/// Bytes and rows that one file of a kind should hold at most. A key of facts may stand in several files anyway.
+fn full(kind: PartKind) -> (u64, u64) {
+    match kind {
+        PartKind::Events => (SEGMENT_BYTES, u64::MAX),
+        _ => (FACTS_BYTES, FACTS_ROWS),
+    }
+}
 
 /// How far to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +51,15 @@ pub enum Effort {
 }
 
 impl Effort {
+    /// Files of a full one's size divided by this are left as they are. To sort events costs more than to ingest them: what
+    /// a run with much to read makes is large enough; the small ones of every night are not.
+    const fn share(self) -> u64 {
+        match self {
+            Self::Needed(_) => 8,
+            Self::Full => 2,
+        }
+    }
+
     fn merges(self, files: usize) -> bool {
         files
             > match self {
@@ -100,9 +121,12 @@ pub(crate) fn verify(store: &Path, parts: Vec<&Part>) -> Result<(), LakeError> {
     parts.into_par_iter().try_for_each(|part| disk::verify(&store.join(&part.name), part.bytes, &part.hash))
 }
 
+/// Parts of a kind and month to be merged into one.
+type Group = (PartKind, String, Vec<Part>);
+
 /// The parts to be merged, each list into one file. Those of different versions of the fold stay apart, so that a row
 /// tells by its file which version made it.
-fn groups(parts: Vec<Part>, effort: Effort) -> Vec<(PartKind, String, Vec<Part>)> {
+fn groups(parts: Vec<Part>, effort: Effort) -> Vec<Group> {
     let mut kinds: BTreeMap<(PartKind, String, u32), Vec<Part>> = BTreeMap::new();
     for part in parts {
         if let Some(kind) = PartKind::ALL.into_iter().find(|kind| kind.as_str() == part.kind) {
@@ -111,9 +135,9 @@ fn groups(parts: Vec<Part>, effort: Effort) -> Vec<(PartKind, String, Vec<Part>)
     }
     let mut out = Vec::new();
     for ((kind, month, _), mut parts) in kinds {
-        if kind == PartKind::Events {
-            parts.retain(|part| part.bytes < SEGMENT_BYTES / 2);
-        } else if effort != Effort::Full {
+        let (most_bytes, most_rows) = full(kind);
+        parts.retain(|part| part.bytes < most_bytes / effort.share() && part.rows < most_rows / effort.share());
+        if kind != PartKind::Events && effort != Effort::Full {
             leave_large(&mut parts);
         }
         if !effort.merges(parts.len()) {
@@ -123,8 +147,8 @@ fn groups(parts: Vec<Part>, effort: Effort) -> Vec<(PartKind, String, Vec<Part>)
         parts.sort_by(|a, b| (a.first, &a.name).cmp(&(b.first, &b.name)));
         let mut group: Vec<Part> = Vec::new();
         for part in parts {
-            let bytes: u64 = group.iter().map(|part| part.bytes).sum();
-            let full = kind == PartKind::Events && bytes + part.bytes > SEGMENT_BYTES;
+            let sum = |of: fn(&Part) -> u64| group.iter().map(of).fold(of(&part), u64::saturating_add);
+            let full = sum(|part| part.bytes) > most_bytes || sum(|part| part.rows) > most_rows;
             if full || group.len() >= MERGE_FILES {
                 out.push((kind, month.clone(), std::mem::take(&mut group)));
             }
@@ -186,22 +210,16 @@ impl Writer {
         if stopped() {
             return Ok(false);
         }
-        let mut groups = groups(self.manifest().parts()?, effort);
+        let groups = groups(self.manifest().parts()?, effort);
         let mut packs = self.small_packs(effort)?;
         if groups.is_empty() && packs.is_empty() {
             return Ok(false);
         }
         let generation = self.manifest().generation()? + 1;
-        let mut written = Vec::with_capacity(groups.len());
-        if !groups.is_empty() {
-            let sql = Sql::open(self.store(), Spill::Writer)?;
-            for (at, (kind, month, parts)) in groups.iter().enumerate() {
-                if stopped() {
-                    break;
-                }
-                written.push(self.merge(&sql, *kind, month, parts, at, generation)?);
-            }
-        }
+        let done = match groups.is_empty() {
+            true => Vec::new(),
+            false => self.merge_all(&Sql::open(self.store(), Spill::Writer)?, groups, generation, stop)?,
+        };
         let mut merged = Vec::with_capacity(packs.len());
         for (at, group) in packs.iter().enumerate() {
             if stopped() {
@@ -209,13 +227,15 @@ impl Writer {
             }
             merged.push(self.merge_packs(group, None, generation, at)?);
         }
-        groups.truncate(written.len());
         packs.truncate(merged.len());
+        if done.is_empty() && merged.is_empty() {
+            return Ok(false);
+        }
         self.sync_folders()?;
         self.fault(FaultPoint::InCompaction);
-        let replaced: Vec<&Part> = groups.iter().flat_map(|(_, _, parts)| parts).collect();
+        let replaced = || done.iter().flat_map(|(_, parts)| parts);
         self.publish(generation, now, 0, |tx| {
-            for part in &replaced {
+            for part in replaced() {
                 tx.execute("DELETE FROM parts WHERE name = ?1", [&part.name])?;
             }
             for pack in packs.iter().flatten() {
@@ -223,10 +243,40 @@ impl Writer {
                 tx.execute("DELETE FROM packs WHERE name = ?1", [&pack.name])?;
             }
             merged.iter().try_for_each(|one| insert_ids(tx, one.pack.as_ref(), &one.runs, generation))?;
-            written.iter().try_for_each(|part| insert_part(tx, part))
+            done.iter().try_for_each(|(part, _)| insert_part(tx, part))
         })?;
         self.sweep()?;
-        Ok(groups.iter().any(|(kind, _, parts)| *kind != PartKind::Events && parts.len() >= MERGE_FILES))
+        let events = PartKind::Events.as_str();
+        Ok(done.iter().any(|(part, of)| part.kind != events && of.len() >= MERGE_FILES))
+    }
+
+    /// Merges each group of parts into one; what was made, and of what. Parts that take more memory than there is are
+    /// merged in smaller groups, or stay as they are: to have fewer files is worth no failure.
+    fn merge_all(
+        &self,
+        sql: &Sql,
+        groups: Vec<Group>,
+        generation: i64,
+        stop: &AtomicBool,
+    ) -> Result<Vec<(Part, Vec<Part>)>, LakeError> {
+        let mut done = Vec::with_capacity(groups.len());
+        let mut waiting: VecDeque<Group> = groups.into();
+        while let Some((kind, month, mut parts)) = waiting.pop_front() {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            match self.merge(sql, kind, &month, &parts, done.len(), generation) {
+                Ok(part) => done.push((part, parts)),
+                Err(LakeError::Memory { reason, .. }) => {
+                    tracing::warn!("{} files of {kind} {month} were not merged at once: {reason}", parts.len());
+                    let rest = parts.split_off(parts.len() / 2);
+                    let halves = [parts, rest].into_iter().filter(|half| half.len() > 1);
+                    waiting.extend(halves.map(|half| (kind, month.clone(), half)));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
     }
 
     fn merge(
@@ -277,15 +327,102 @@ impl Writer {
     /// When the manifest cannot be read.
     pub(crate) fn is_crowded(&self, few: usize) -> Result<bool, LakeError> {
         let manifest = self.manifest();
+        let share = Effort::Needed(few).share();
         let most: i64 = manifest
             .connection
             .query_row(
                 "SELECT max((SELECT count(*) FROM packs WHERE bytes < ?2), coalesce(max(n), 0)) FROM (
-                     SELECT count(*) AS n FROM parts WHERE kind <> ?3 OR bytes < ?1 GROUP BY kind, month)",
-                params![signed(SEGMENT_BYTES / 2), signed(PACK_BYTES / 2), PartKind::Events.as_str()],
+                     SELECT count(*) AS n FROM parts
+                     WHERE bytes < CASE kind WHEN ?3 THEN ?1 ELSE ?4 END AND (kind = ?3 OR rows < ?5)
+                     GROUP BY kind, month)",
+                params![
+                    signed(SEGMENT_BYTES / share),
+                    signed(PACK_BYTES / 2),
+                    PartKind::Events.as_str(),
+                    signed(FACTS_BYTES / share),
+                    signed(FACTS_ROWS / share)
+                ],
                 |row| row.get(0),
             )
             .map_err(manifest.fail())?;
         Ok(u64::try_from(most).unwrap_or(0) > few.max(1) as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lake::{IngestOptions, Quiet, Reader, ingest_cloudtrail};
+
+    fn part(kind: PartKind, first: i64, bytes: u64, rows: u64) -> Part {
+        Part {
+            kind: kind.as_str().to_owned(),
+            month: "2025-03".to_owned(),
+            name: format!("{first:04}"),
+            rows,
+            bytes,
+            hash: String::new(),
+            first,
+            last: first,
+            fold_version: 1,
+            generation: 1,
+        }
+    }
+
+    #[test]
+    fn groups_are_what_memory_can_hold() {
+        let sizes = |kind, effort, parts: &[(u64, u64)]| {
+            let parts = parts.iter().enumerate().map(|(at, (bytes, rows))| part(kind, at as i64, *bytes, *rows));
+            groups(parts.collect(), effort).iter().map(|(_, _, parts)| parts.len()).collect::<Vec<_>>()
+        };
+        let (needed, full) = (Effort::Needed(4), Effort::Full);
+        for (kind, effort, parts, want) in [
+            (PartKind::Events, needed, [(1 << 20, 1); 20].as_slice(), vec![16, 4]),
+            // Large enough for what one run needs, not for a compaction.
+            (PartKind::Events, needed, &[(2 << 20, 1); 12], vec![]),
+            (PartKind::Events, full, &[(4 << 20, 1); 12], vec![4, 4, 4]),
+            (PartKind::Events, full, &[(8 << 20, 1); 12], vec![]),
+            (PartKind::Shapes, needed, &[(1 << 19, 1); 20], vec![16, 4]),
+            (PartKind::Usage, needed, &[(1, 60_000); 12], vec![8, 4]),
+            (PartKind::Usage, full, &[(1, 1 << 18); 12], vec![]),
+            (PartKind::Sessions, needed, &[(1, 1); 300], vec![128, 128, 44]),
+            (PartKind::Sessions, needed, &[(1, 1); 4], vec![]),
+        ] {
+            assert_eq!(sizes(kind, effort, parts), want, "{kind} {effort:?} {parts:?}");
+        }
+    }
+
+    #[test]
+    fn what_memory_cannot_hold_stays_in_several_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let (logs, store) = (folder.path().join("logs"), folder.path().join("store"));
+        std::fs::create_dir(&logs).unwrap();
+        for file in 0..6 {
+            let record = |n: u32| {
+                format!(
+                    r#"{{"eventTime":"2025-03-01T{file:02}:00:00Z","eventSource":"s3.amazonaws.com","eventName":"GetObject","awsRegion":"r","userIdentity":{{"type":"IAMUser","arn":"arn:aws:iam::1:user/{n}"}},"resources":[{{"ARN":"arn:aws:s3:::b/{file}/{n}"}}],"eventID":"{file}-{n}"}}"#
+                )
+            };
+            let records: Vec<String> = (0..3000).map(record).collect();
+            std::fs::write(logs.join(format!("{file}.json")), records.join("\n")).unwrap();
+        }
+        let now = "2026-01-01T00:00:00Z".parse().unwrap();
+        let options = IngestOptions { batch_files: 1, compact_over: 99, ..IngestOptions::new(now) };
+        ingest_cloudtrail(&store, std::slice::from_ref(&logs), &options, &Quiet).unwrap();
+        let mut writer = Writer::open(&store, false, &Default::default()).unwrap();
+        let parts = writer.manifest().parts().unwrap();
+        let sql = crate::lake::sql::tests::poor(&store);
+        let groups = groups(parts.clone(), Effort::Full);
+        assert!(groups.len() >= 5, "{groups:?}");
+        let done = writer.merge_all(&sql, groups, 99, &AtomicBool::new(false)).unwrap();
+        // Shapes of this size are beyond it, whatever else is not.
+        assert!(done.iter().all(|(part, _)| part.kind != "shapes"), "{done:?}");
+        assert_eq!(writer.manifest().parts().unwrap().len(), parts.len());
+        drop(sql);
+        // With the ordinary memory all are merged, and nothing else changes.
+        let before = Reader::open(&store).unwrap().shapes().unwrap();
+        writer.compact(Effort::Full, now).unwrap();
+        assert_eq!(Reader::open(&store).unwrap().shapes().unwrap(), before);
+        assert_eq!(before.len(), 18_000);
     }
 }

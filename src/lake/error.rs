@@ -47,6 +47,14 @@ pub enum LakeError {
         /// What is wrong.
         reason: String,
     },
+    /// A query over the store's files needs more memory than it may have, and cannot spill it.
+    #[error("{path}: {reason}")]
+    Memory {
+        /// What was being read or written.
+        path: PathBuf,
+        /// What DuckDB says.
+        reason: String,
+    },
     /// Another process writes.
     #[error("the store {path} is being written by {holder}; wait for it to end (an ingest does so with --wait)")]
     Locked {

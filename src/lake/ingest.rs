@@ -18,6 +18,9 @@ use crate::model::time::Timestamp;
 
 /// How much larger a gzip file's text is taken to be when batches are planned; CloudTrail compresses 10 to 12 fold.
 const GZIP_RATIO: u64 = 12;
+/// Text that a batch is planned with for each byte that it may hold: what is kept of records is a third of their text,
+/// of slim ones an eighth. Whether there is room is asked again before every file.
+const TEXT_PER_HELD: u64 = 6;
 /// Text of a batch that is worth a further chunk: every chunk becomes files of its own.
 const MIN_CHUNK_BYTES: u64 = 8 << 20;
 /// How many times as many files of a kind as a run leaves at its end it may make before it merges them.
@@ -32,7 +35,8 @@ pub struct IngestOptions {
     pub threads: usize,
     /// Wait for another writer instead of failing.
     pub wait: bool,
-    /// Decompressed bytes read before a commit; bounds memory to a small multiple.
+    /// Bytes held before a commit, by all threads together; bounds memory to a small multiple. Segments become about a
+    /// tenth as large as what each thread holds.
     pub batch_bytes: u64,
     /// Files read before a commit.
     pub batch_files: usize,
@@ -61,7 +65,7 @@ impl IngestOptions {
         Self {
             threads: 0,
             wait: false,
-            batch_bytes: 192 << 20,
+            batch_bytes: 128 << 20,
             batch_files: 8192,
             large_bytes: 128 << 20,
             compact_over: 64,
@@ -304,7 +308,7 @@ impl<'o> Run<'o> {
             while batch.len() < self.options.batch_files
                 && let Some(next) = jobs.front().map(Job::text_bytes)
                 && next <= self.options.large_bytes
-                && bytes + next <= self.options.batch_bytes
+                && bytes + next <= self.options.batch_bytes.saturating_mul(TEXT_PER_HELD)
             {
                 bytes += next;
                 batch.extend(jobs.pop_front());

@@ -14,12 +14,12 @@ use super::fold::{MAX_SHAPES, collapse};
 use super::manifest::{Manifest, Part, count};
 use super::schema::PartKind;
 use super::source::layout::file_key;
-use super::table::{CallFilter, EventRow, read_events, read_fold, read_shapes_of};
+use super::table::{self, CallFilter, EventRow, read_events, read_fold, read_shapes_of, widen_spans};
 use crate::model::event::Identity;
-use crate::model::time::{Timestamp, Window};
+use crate::model::time::{Day, Timestamp, Window};
 use crate::usage::fold::{
     CoverageFact, CoverageKey, DigestSpan, FactSource, Folds, IssuedCredential, SessionId, ShapeFact, ShapeKey,
-    TrailCall, UsageRow,
+    TrailCall, UsageRef,
 };
 
 /// A complete state of the store.
@@ -316,15 +316,18 @@ impl Reader {
         Ok(())
     }
 
+    /// The files of a kind that may hold something of a window.
+    fn parts_of(&self, kind: PartKind, window: Option<Window>) -> impl Iterator<Item = &Part> {
+        self.parts(kind).filter(move |part| {
+            window.is_none_or(|w| part.last >= w.from.day().start().micros() && part.first < w.to.micros())
+        })
+    }
+
     /// Reads and merges the files of a kind that may hold something of a window.
     fn folds(&self, kind: PartKind, window: Option<Window>) -> Result<Folds, LakeError> {
         let mut folds = Folds::default();
-        for part in self.parts(kind) {
-            let outside =
-                window.is_some_and(|w| part.last < w.from.day().start().micros() || part.first >= w.to.micros());
-            if !outside {
-                read_fold(kind, &self.store.join(&part.name), &mut folds)?;
-            }
+        for part in self.parts_of(kind, window) {
+            read_fold(kind, &self.store.join(&part.name), &mut folds)?;
         }
         Ok(folds)
     }
@@ -366,6 +369,11 @@ impl Reader {
     }
 }
 
+/// Whether a day lies in a window, as far as usage goes, whose facts are of whole days.
+fn days_of(window: Window) -> impl Fn(Day) -> bool {
+    move |day| day >= window.from.day() && day.start() < window.to && window.from < window.to
+}
+
 /// A file that is gone or cut short is told at once and by its name, whoever would have read it.
 fn check_length(store: &Path, part: &Part) -> Result<(), LakeError> {
     let path = store.join(&part.name);
@@ -385,12 +393,23 @@ fn check_length(store: &Path, part: &Part) -> Result<(), LakeError> {
 impl FactSource for Reader {
     type Error = LakeError;
 
-    fn usage(&self, window: Window) -> Result<Vec<UsageRow>, LakeError> {
-        let usage = self.folds(PartKind::Usage, Some(window))?.usage;
-        let inside = |row: &UsageRow| {
-            row.key.day >= window.from.day() && row.key.day.start() < window.to && window.from < window.to
-        };
-        Ok(usage.into_iter().map(|(key, fact)| UsageRow { key, fact }).filter(inside).collect())
+    fn each_usage(&self, window: Window, each: &mut dyn FnMut(&UsageRef<'_>)) -> Result<(), LakeError> {
+        let inside = days_of(window);
+        self.parts_of(PartKind::Usage, Some(window)).try_for_each(|part| {
+            table::each_usage(&self.store.join(&part.name), &mut |row| {
+                if inside(row.day) {
+                    each(row);
+                }
+            })
+        })
+    }
+
+    fn session_spans(&self, window: Window) -> Result<BTreeMap<SessionId, (Timestamp, Timestamp)>, LakeError> {
+        let mut spans = BTreeMap::new();
+        for part in self.parts_of(PartKind::Usage, Some(window)) {
+            widen_spans(&self.store.join(&part.name), &days_of(window), &mut spans)?;
+        }
+        Ok(spans)
     }
 
     fn sessions(&self) -> Result<BTreeMap<SessionId, Identity>, LakeError> {

@@ -10,7 +10,7 @@ use super::disk;
 use super::error::LakeError;
 
 /// Memory that DuckDB may use before it spills to disk. It holds about as much again outside of this account.
-const MEMORY: &str = "384MB";
+const MEMORY: &str = "256MB";
 
 /// Who spills: the writer, of whom there is one, or readers, who must not sweep what the others are using.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,11 @@ impl Sql {
     /// # Errors
     /// When the spill folder cannot be made or DuckDB refuses a setting.
     pub(crate) fn open(store: &Path, spill: Spill) -> Result<Self, LakeError> {
+        Self::open_with(store, spill, MEMORY)
+    }
+
+    /// The same with so much memory.
+    fn open_with(store: &Path, spill: Spill, memory: &str) -> Result<Self, LakeError> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let folder = spill.folder(store);
         disk::make_dir(&folder)?;
@@ -53,7 +58,7 @@ impl Sql {
         };
         let connection = Connection::open_in_memory().map_err(|e| failed(store, &e))?;
         let settings = format!(
-            "SET memory_limit = '{MEMORY}'; SET threads = {}; SET temp_directory = {};
+            "SET memory_limit = '{memory}'; SET threads = {}; SET temp_directory = {};
              SET preserve_insertion_order = false; SET autoinstall_known_extensions = false;
              SET autoload_known_extensions = false; SET TimeZone = 'UTC';",
             rayon::current_num_threads(),
@@ -165,6 +170,10 @@ fn failed(path: &Path, error: &duckdb::Error) -> LakeError {
     if ["Too many open files", "Permission denied", "Input/output error"].iter().any(|text| reason.contains(text)) {
         return LakeError::io("read", path, std::io::Error::other(reason));
     }
+    if reason.contains("Out of Memory Error") {
+        let reason = reason.split("\n\n").next().unwrap_or(&reason).to_owned();
+        return LakeError::Memory { path: path.to_owned(), reason };
+    }
     LakeError::Table { path: path.to_owned(), reason }
 }
 
@@ -197,5 +206,22 @@ fn text(path: &Path) -> Result<String, LakeError> {
             path: path.to_owned(),
             reason: "DuckDB cannot name this path: it holds `*`, `?`, `[` or is not UTF-8".to_owned(),
         }),
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A connection that has hardly any memory.
+    pub(in crate::lake) fn poor(store: &Path) -> Sql {
+        Sql::open_with(store, Spill::Writer, "1MB").unwrap()
+    }
+
+    #[test]
+    fn too_little_memory_is_no_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = poor(folder.path()).texts("SELECT list(i) FROM range(10000000) t(i)", folder.path()).unwrap_err();
+        assert!(matches!(&error, LakeError::Memory { reason, .. } if !reason.contains("Possible")), "{error:?}");
     }
 }

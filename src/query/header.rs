@@ -76,6 +76,15 @@ pub struct HeaderError {
 }
 
 impl QueryInfo {
+    /// Whether the text names a table. What it names otherwise by that word counts, too: to load more than is asked for
+    /// changes no answer.
+    #[must_use]
+    pub fn names(&self, table: &str) -> bool {
+        let text = self.sql.lines().filter(|line| !line.trim_start().starts_with("--"));
+        let mut words = text.flat_map(|line| line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')));
+        words.any(|word| word.eq_ignore_ascii_case(table))
+    }
+
     /// Reads the header of a query file.
     ///
     /// # Errors

@@ -17,4 +17,4 @@ pub use header::{HeaderError, ParameterKind, QueryInfo, QueryParameter};
 pub use lake::LakeFiles;
 pub use library::{QUERIES, list, show};
 pub use session::{Limits, QueryError, Session};
-pub use tables::{ActivityRow, AttributionRow, QuarantineRow, Tables};
+pub use tables::{ActivityRow, ActivityRows, AttributionRow, QuarantineRow, Tables};

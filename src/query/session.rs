@@ -303,7 +303,7 @@ mod tests {
     fn session() -> Session {
         let assessment = sample::assessment();
         let tables =
-            Tables { assessment: &assessment, findings: &[], activity: &[], quarantine: &[], attribution: &[] };
+            Tables { assessment: &assessment, findings: &[], activity: &|_| (), quarantine: &[], attribution: &[] };
         Session::open(&LakeFiles::default(), &tables, Limits::default()).unwrap()
     }
 
@@ -348,7 +348,7 @@ mod tests {
     fn settings_are_as_asked() {
         let assessment = sample::assessment();
         let tables =
-            Tables { assessment: &assessment, findings: &[], activity: &[], quarantine: &[], attribution: &[] };
+            Tables { assessment: &assessment, findings: &[], activity: &|_| (), quarantine: &[], attribution: &[] };
         let limits = Limits { memory_mib: 128, threads: 2 };
         let session = Session::open(&LakeFiles::default(), &tables, limits).unwrap();
         let sql = "SELECT current_setting('memory_limit') AS m, current_setting('threads') AS t, \

@@ -2,26 +2,27 @@
 
 use duckdb::types::{TimeUnit, Value};
 use duckdb::{Connection, appender_params_from_iter};
+use hashbrown::HashMap;
 
 use crate::compare::assessment::{Assessment, Nature, PrincipalFacts, PrincipalKind, VerdictCounts};
 use crate::model::finding::Finding;
 use crate::model::time::{Day, Timestamp};
 
 /// Calls of one principal and person with one IAM action on one day: usage with its meaning joined.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ActivityRow {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ActivityRow<'a> {
     /// ARN of the principal, with path.
-    pub principal: String,
+    pub principal: &'a str,
     /// The person; empty where none or not known.
-    pub person: String,
+    pub person: &'a str,
     /// IAM action, such as `s3:GetObject`.
-    pub action: String,
+    pub action: &'a str,
     /// Resource; empty where the records name none.
-    pub resource: String,
+    pub resource: &'a str,
     /// Account in whose logs it stands.
-    pub account: String,
+    pub account: &'a str,
     /// Region.
-    pub region: String,
+    pub region: &'a str,
     /// UTC day.
     pub day: Day,
     /// Authorised calls.
@@ -29,6 +30,9 @@ pub struct ActivityRow {
     /// Denied calls.
     pub denied: u64,
 }
+
+/// Hands over every row of activity: there may be millions.
+pub type ActivityRows<'a> = &'a dyn Fn(&mut dyn FnMut(ActivityRow<'_>));
 
 /// A stretch of an input that was set aside because it could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,14 +79,14 @@ pub struct AttributionRow {
 }
 
 /// What a session's tables are filled from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Tables<'a> {
     /// The assessment of the last scan.
     pub assessment: &'a Assessment,
     /// Its findings.
     pub findings: &'a [Finding],
     /// Activity in the window.
-    pub activity: &'a [ActivityRow],
+    pub activity: ActivityRows<'a>,
     /// What ingest set aside.
     pub quarantine: &'a [QuarantineRow],
     /// Who stands behind the sessions of the lake.
@@ -106,8 +110,15 @@ CREATE TABLE findings (id VARCHAR, kind VARCHAR, severity VARCHAR, principal VAR
   title VARCHAR, state VARCHAR, confidence VARCHAR);
 CREATE TABLE coverage_regions (account VARCHAR, region VARCHAR, days_covered BIGINT, days_missing BIGINT,
   hours_covered BIGINT, hours_total BIGINT, data_events BIGINT);
-CREATE TABLE activity (principal VARCHAR, person VARCHAR, action VARCHAR, resource VARCHAR, account VARCHAR,
-  region VARCHAR, day VARCHAR, count BIGINT, denied BIGINT);
+CREATE TABLE activity_texts (id INTEGER, text VARCHAR);
+CREATE TABLE activity_rows (principal INTEGER, person INTEGER, action INTEGER, resource INTEGER, account INTEGER,
+  region INTEGER, day INTEGER, count BIGINT, denied BIGINT);
+CREATE VIEW activity AS SELECT p.text AS principal, q.text AS person, a.text AS action, s.text AS resource,
+  c.text AS account, g.text AS region, d.text AS day, r.count, r.denied FROM activity_rows r
+  JOIN activity_texts p ON p.id = r.principal JOIN activity_texts q ON q.id = r.person
+  JOIN activity_texts a ON a.id = r.action JOIN activity_texts s ON s.id = r.resource
+  JOIN activity_texts c ON c.id = r.account JOIN activity_texts g ON g.id = r.region
+  JOIN activity_texts d ON d.id = r.day;
 CREATE TABLE attribution (session UBIGINT, kind VARCHAR, principal VARCHAR, account VARCHAR, session_name VARCHAR,
   access_key VARCHAR, person VARCHAR, basis VARCHAR, machine BOOLEAN, start VARCHAR, hops VARCHAR, missing VARCHAR,
   why VARCHAR);
@@ -193,6 +204,39 @@ fn attribution(row: &AttributionRow) -> Vec<Value> {
     values
 }
 
+impl std::fmt::Debug for Tables<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tables").finish_non_exhaustive()
+    }
+}
+
+/// Texts by number.
+#[derive(Default)]
+struct Numbers {
+    texts: HashMap<String, i64>,
+    days: HashMap<Day, i64>,
+}
+
+impl Numbers {
+    fn number(&mut self, text: &str) -> i64 {
+        if let Some(known) = self.texts.get(text) {
+            return *known;
+        }
+        let number = self.texts.len() as i64;
+        self.texts.insert(text.to_owned(), number);
+        number
+    }
+
+    fn day(&mut self, day: Day) -> i64 {
+        if let Some(known) = self.days.get(&day) {
+            return *known;
+        }
+        let number = self.number(&day.to_string());
+        self.days.insert(day, number);
+        number
+    }
+}
+
 impl Tables<'_> {
     /// Makes and fills the tables.
     pub(super) fn fill(&self, connection: &Connection) -> duckdb::Result<()> {
@@ -252,16 +296,7 @@ impl Tables<'_> {
                 ]
             }),
         )?;
-        append(
-            connection,
-            "activity",
-            self.activity.iter().map(|row| {
-                let texts = [&row.principal, &row.person, &row.action, &row.resource, &row.account, &row.region];
-                let mut values: Vec<Value> = texts.into_iter().map(|field| text(field)).collect();
-                values.extend([text(&row.day.to_string()), count(row.count), count(row.denied)]);
-                values
-            }),
-        )?;
+        self.fill_activity(connection)?;
         append(connection, "attribution", self.attribution.iter().map(attribution))?;
         append(
             connection,
@@ -270,6 +305,28 @@ impl Tables<'_> {
                 .iter()
                 .map(|row| vec![text(&row.file), count(row.offset), count(row.length), text(&row.reason)]),
         )
+    }
+
+    /// Rows are numbers over a table of texts: as text, millions of them would not fit.
+    fn fill_activity(&self, connection: &Connection) -> duckdb::Result<()> {
+        let mut appender = connection.appender("activity_rows")?;
+        let (mut texts, mut result) = (Numbers::default(), Ok(()));
+        (self.activity)(&mut |row| {
+            let ActivityRow { principal, person, action, resource, account, region, day, count, denied } = row;
+            let day = texts.day(day);
+            let [principal, person, action, resource, account, region] =
+                [principal, person, action, resource, account, region].map(|text| texts.number(text));
+            let [count, denied] = [count, denied].map(|count| i64::try_from(count).unwrap_or(i64::MAX));
+            if result.is_ok() {
+                let row = [principal, person, action, resource, account, region, day, count, denied];
+                result = appender.append_row(row);
+            }
+        });
+        result?;
+        appender.flush()?;
+        drop(appender);
+        let texts = texts.texts.iter().map(|(text, id)| vec![Value::BigInt(*id), self::text(text)]);
+        append(connection, "activity_texts", texts)
     }
 
     fn fill_credentials(&self, connection: &Connection) -> duckdb::Result<()> {

@@ -138,14 +138,14 @@ fn write_lake(folder: &Path) -> LakeFiles {
     lake
 }
 
-fn activity(person: &str, action: &str, day: &str, count: u64, denied: u64) -> ActivityRow {
+fn activity<'a>(person: &'a str, action: &'a str, day: &str, count: u64, denied: u64) -> ActivityRow<'a> {
     ActivityRow {
-        principal: DEV.into(),
-        person: person.into(),
-        action: action.into(),
-        resource: String::new(),
-        account: sample::ACCOUNT.into(),
-        region: "eu-west-1".into(),
+        principal: DEV,
+        person,
+        action,
+        resource: "",
+        account: sample::ACCOUNT,
+        region: "eu-west-1",
         day: day.parse::<crate::model::time::Timestamp>().unwrap().day(),
         count,
         denied,
@@ -182,7 +182,7 @@ fn run(session: &Session, name: &str, parameters: &[(&str, &str)]) -> Vec<String
 fn every_query_runs_on_an_empty_lake() {
     let mut empty = sample::of(vec![], vec![]);
     empty.accounts.clear();
-    let tables = Tables { assessment: &empty, findings: &[], activity: &[], quarantine: &[], attribution: &[] };
+    let tables = Tables { assessment: &empty, findings: &[], activity: &|_| (), quarantine: &[], attribution: &[] };
     let session = Session::open(&LakeFiles::default(), &tables, Limits::default()).unwrap();
     for info in list().unwrap() {
         let given: Vec<(&str, &str)> =
@@ -350,10 +350,11 @@ fn every_query_answers_as_expected() {
             ..AttributionRow::default()
         },
     ];
+    let rows = |each: &mut dyn FnMut(ActivityRow<'_>)| activity.into_iter().for_each(each);
     let tables = Tables {
         assessment: &assessment,
         findings: &[],
-        activity: &activity,
+        activity: &rows,
         quarantine: &quarantine,
         attribution: &attribution,
     };
@@ -362,8 +363,22 @@ fn every_query_answers_as_expected() {
     for (name, _) in QUERIES {
         assert!(cases.iter().any(|(of, _, rows)| of == name && !rows.is_empty()), "{name} has no case with rows");
     }
+    let mut nothing = sample::of(vec![], vec![]);
+    (nothing.coverage, nothing.credentials) = (assessment.coverage.clone(), assessment.credentials.clone());
     for (name, parameters, want) in cases {
         assert_eq!(run(&session, name, &parameters), want, "{name} {parameters:?}");
+        // What a query does not name changes nothing: whoever runs it need not load it.
+        let info = show(name).unwrap().unwrap();
+        let scanned = ["principals", "services", "findings"].iter().any(|table| info.names(table));
+        let needed = Tables {
+            assessment: if scanned { &assessment } else { &nothing },
+            activity: if info.names("activity") { &rows } else { &|_| () },
+            quarantine: if info.names("quarantine") { &quarantine } else { &[] },
+            attribution: if info.names("attribution") { &attribution } else { &[] },
+            ..tables
+        };
+        let session = Session::open(&lake, &needed, Limits::default()).unwrap();
+        assert_eq!(run(&session, name, &parameters), want, "{name} {parameters:?}, of what it names");
     }
 }
 
@@ -372,7 +387,8 @@ fn federated_sign_ins_are_listed_on_request() {
     let folder = tempfile::tempdir().unwrap();
     let lake = write_lake(folder.path());
     let assessment = assessment();
-    let tables = Tables { assessment: &assessment, findings: &[], activity: &[], quarantine: &[], attribution: &[] };
+    let tables =
+        Tables { assessment: &assessment, findings: &[], activity: &|_| (), quarantine: &[], attribution: &[] };
     let session = Session::open(&lake, &tables, Limits::default()).unwrap();
     assert_eq!(run(&session, "console_sign_ins_without_mfa", &[("include_federated", "true")]).len(), 3);
 }
@@ -386,7 +402,8 @@ fn a_lake_without_a_newer_column_still_answers() {
     connection.execute_batch(&format!("{sql} '{}' (FORMAT parquet)", path.display())).unwrap();
     let lake = LakeFiles { events: vec![path], ..LakeFiles::default() };
     let assessment = assessment();
-    let tables = Tables { assessment: &assessment, findings: &[], activity: &[], quarantine: &[], attribution: &[] };
+    let tables =
+        Tables { assessment: &assessment, findings: &[], activity: &|_| (), quarantine: &[], attribution: &[] };
     let session = Session::open(&lake, &tables, Limits::default()).unwrap();
     assert_eq!(run(&session, "access_key_activity", &[("access_key", "AKIA")]).len(), 1);
 }
@@ -394,7 +411,8 @@ fn a_lake_without_a_newer_column_still_answers() {
 #[test]
 fn a_missing_lake_file_is_a_clear_error() {
     let assessment = assessment();
-    let tables = Tables { assessment: &assessment, findings: &[], activity: &[], quarantine: &[], attribution: &[] };
+    let tables =
+        Tables { assessment: &assessment, findings: &[], activity: &|_| (), quarantine: &[], attribution: &[] };
     let lake = LakeFiles { usage: vec!["/nonexistent/x.parquet".into()], ..LakeFiles::default() };
     let error = Session::open(&lake, &tables, Limits::default()).unwrap_err().to_string();
     assert!(error.starts_with("the lake cannot be opened: "), "{error}");
@@ -444,10 +462,11 @@ fn loading_a_large_scan() {
             facts
         })
         .collect();
-    let activity: Vec<ActivityRow> =
-        (0..200_000).map(|index| activity("ana", &format!("s3:A{}", index % 900), "2026-11-01", 5, 0)).collect();
-    let tables =
-        Tables { assessment: &assessment, findings: &[], activity: &activity, quarantine: &[], attribution: &[] };
+    let actions: Vec<String> = (0..900).map(|index| format!("s3:A{index}")).collect();
+    let rows = |each: &mut dyn FnMut(ActivityRow<'_>)| {
+        actions.iter().cycle().take(200_000).for_each(|action| each(activity("ana", action, "2026-11-01", 5, 0)));
+    };
+    let tables = Tables { assessment: &assessment, findings: &[], activity: &rows, quarantine: &[], attribution: &[] };
     let started = std::time::Instant::now();
     let session = Session::open(&LakeFiles::default(), &tables, Limits::default()).unwrap();
     println!("500,000 services and 200,000 activity rows: {:?}", started.elapsed());

@@ -3,12 +3,15 @@
 //! reading the logs again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use crate::catalog::{ActionId, CallResource, Catalog, LogClass, Mapped, Need};
+use hashbrown::{HashMap, HashSet};
+
+use crate::catalog::{ActionId, CallResource, Catalog, Mapped, Need};
 use crate::model::event::{EventCategory, Identity, Outcome};
 use crate::model::time::{Day, Timestamp};
 
-use super::fold::{SessionId, UsageFact, UsageKey, UsageRow};
+use super::fold::{SessionId, UsageFact, UsageRef};
 use super::identity::{Actor, ActorKind};
 use super::unseen::{Unseen, unseen};
 
@@ -16,9 +19,9 @@ use super::unseen::{Unseen, unseen};
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PrincipalKey {
     /// ARN.
-    pub arn: String,
+    pub arn: Arc<str>,
     /// Unique id; empty where not recorded.
-    pub id: String,
+    pub id: Arc<str>,
 }
 
 /// Key of a row of activity.
@@ -27,17 +30,17 @@ pub struct ActivityKey {
     /// Who, as a principal.
     pub principal: PrincipalKey,
     /// The person; empty where not known, and for calls that a service made on the principal's behalf.
-    pub person: String,
+    pub person: Arc<str>,
     /// The person to whom nothing but the name of the session leads; empty where there is none.
-    pub likely: String,
+    pub likely: Arc<str>,
     /// The IAM action.
     pub action: ActionId,
     /// The main resource; empty where the record names none.
-    pub resource: String,
+    pub resource: Arc<str>,
     /// The account in whose logs the call stands.
-    pub account: String,
+    pub account: Arc<str>,
     /// Region.
-    pub region: String,
+    pub region: Arc<str>,
 }
 
 /// How often something was done, and when.
@@ -80,6 +83,22 @@ impl ActionUse {
                 self.last = self.last.max(Some(fact.last));
                 self.by_day.entry(day).or_default().0 += fact.count;
             }
+        }
+    }
+}
+
+impl ActionUse {
+    /// Adds what other rows tell of the same.
+    fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.denied += other.denied;
+        self.not_evaluated += other.not_evaluated;
+        self.undecided += other.undecided;
+        self.first = self.first.into_iter().chain(other.first).min();
+        self.last = self.last.max(other.last);
+        for (day, (authorised, denied)) in &other.by_day {
+            let both = self.by_day.entry(*day).or_default();
+            *both = (both.0 + authorised, both.1 + denied);
         }
     }
 }
@@ -151,67 +170,303 @@ pub struct Activity {
     pub unmapped: BTreeMap<(String, String), u64>,
 }
 
-/// Joins usage rows with actors and actions. `collected` are the accounts whose own logs the lake holds.
+/// Joins usage rows with actors and actions, row by row: rows of one key may come several times, in any order.
+///
+/// Within, texts are numbers: there are millions of rows, and a few thousand principals, resources and regions.
+#[derive(Debug)]
+pub struct Join<'a> {
+    sessions: &'a BTreeMap<SessionId, Identity>,
+    actors: &'a BTreeMap<SessionId, Actor>,
+    collected: &'a BTreeSet<String>,
+    catalog: &'a Catalog,
+    texts: Texts,
+    /// Who is behind each session met, and where they are kept; none where no identity or nobody is known.
+    known: HashMap<SessionId, Option<Behind<'a>>>,
+    who: HashMap<Who, u32>,
+    acts: Vec<Acts>,
+    rows: HashMap<Cell, ActionUse>,
+    assumed: BTreeMap<String, Assumed>,
+    /// Resource and action.
+    data: HashSet<(u32, ActionId)>,
+    permissionless: BTreeSet<ActionId>,
+    unmapped: BTreeMap<(String, String), u64>,
+}
+
+/// Texts by number.
+#[derive(Debug, Default)]
+struct Texts {
+    numbers: HashMap<Arc<str>, u32>,
+    all: Vec<Arc<str>>,
+}
+
+impl Texts {
+    fn number(&mut self, text: &str) -> u32 {
+        if let Some(known) = self.numbers.get(text) {
+            return *known;
+        }
+        let text: Arc<str> = text.into();
+        let number = self.all.len() as u32;
+        self.all.push(Arc::clone(&text));
+        self.numbers.insert(text, number);
+        number
+    }
+
+    fn get(&self, number: u32) -> Arc<str> {
+        self.all.get(number as usize).cloned().unwrap_or_default()
+    }
+}
+
+/// Who acts in a session.
+#[derive(Clone, Copy, Debug)]
+struct Behind<'a> {
+    identity: &'a Identity,
+    actor: &'a Actor,
+    /// Index of what they did; none where it is no principal whose use is compared.
+    acts: Option<u32>,
+}
+
+/// Who acts, as far as rows of activity tell them apart.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Who {
+    principal: PrincipalKey,
+    /// The person whose own act it is; empty where not known.
+    person: Arc<str>,
+    likely: Arc<str>,
+    machine: bool,
+}
+
+/// What they did, whatever action stands behind it.
+#[derive(Debug)]
+struct Acts {
+    who: Who,
+    /// Whether a row of theirs counted.
+    met: bool,
+    seen: PersonPresence,
+    calls: u64,
+    denied: u64,
+}
+
+/// A row of activity, as numbers: who, action, resource, account, region.
+type Cell = (u32, ActionId, u32, u32, u32);
+
+/// Joins usage rows with actors and actions; see [`Join`]. `collected` are the accounts whose own logs the lake holds.
 #[must_use]
-pub fn join(
-    rows: &[UsageRow],
+pub fn join<'r>(
+    rows: impl IntoIterator<Item = UsageRef<'r>>,
     sessions: &BTreeMap<SessionId, Identity>,
     actors: &BTreeMap<SessionId, Actor>,
     collected: &BTreeSet<String>,
     catalog: &Catalog,
 ) -> Activity {
-    let mut activity = Activity::default();
-    for row in rows {
-        let key = &row.key;
-        let (Some(identity), Some(actor)) = (sessions.get(&key.session), actors.get(&key.session)) else { continue };
-        if !counts(key, identity, collected) {
-            continue;
+    let mut join = Join::new(sessions, actors, collected, catalog);
+    rows.into_iter().for_each(|row| join.add(&row));
+    join.finish()
+}
+
+impl<'a> Join<'a> {
+    /// Nothing joined yet. `collected` are the accounts whose own logs the lake holds.
+    #[must_use]
+    pub fn new(
+        sessions: &'a BTreeMap<SessionId, Identity>,
+        actors: &'a BTreeMap<SessionId, Actor>,
+        collected: &'a BTreeSet<String>,
+        catalog: &'a Catalog,
+    ) -> Self {
+        Self {
+            sessions,
+            actors,
+            collected,
+            catalog,
+            texts: Texts::default(),
+            known: HashMap::new(),
+            who: HashMap::new(),
+            acts: Vec::new(),
+            rows: HashMap::new(),
+            assumed: BTreeMap::new(),
+            data: HashSet::new(),
+            permissionless: BTreeSet::new(),
+            unmapped: BTreeMap::new(),
         }
-        activity.note_assumption(row, actor);
-        let mapping = catalog.event(&key.source, &key.name, &key.variant);
-        if key.category == EventCategory::Data || mapping.class == LogClass::Data {
-            activity.note_data(row, mapping.actions().first().map(|action| action.id), catalog);
+    }
+
+    fn behind(&mut self, session: SessionId) -> Option<Behind<'a>> {
+        if let Some(known) = self.known.get(&session) {
+            return *known;
+        }
+        let found = self.sessions.get(&session).zip(self.actors.get(&session));
+        let found = found.map(|(identity, actor)| Behind { identity, actor, acts: self.acts_of(actor) });
+        self.known.insert(session, found);
+        found
+    }
+
+    /// Where what an actor does is kept.
+    fn acts_of(&mut self, actor: &Actor) -> Option<u32> {
+        if !matches!(actor.kind, ActorKind::User | ActorKind::Role | ActorKind::Root) {
+            return None;
+        }
+        let mut text = |text: &str| {
+            let number = self.texts.number(text);
+            self.texts.get(number)
+        };
+        let who = Who {
+            principal: PrincipalKey { arn: text(&actor.principal), id: text(&actor.principal_id) },
+            person: text(actor.sure_person().filter(|_| actor.own_act).unwrap_or_default()),
+            likely: text(actor.likely_person().filter(|_| actor.own_act).unwrap_or_default()),
+            machine: actor.machine,
+        };
+        let next = self.acts.len() as u32;
+        let acts = &mut self.acts;
+        Some(*self.who.entry(who).or_insert_with_key(|who| {
+            acts.push(Acts { who: who.clone(), met: false, seen: PersonPresence::default(), calls: 0, denied: 0 });
+            next
+        }))
+    }
+
+    /// Adds a row.
+    pub fn add(&mut self, row: &UsageRef<'_>) {
+        let Some(Behind { identity, actor, acts }) = self.behind(row.session) else { return };
+        if !counts(row, identity, self.collected) {
+            return;
+        }
+        self.note_assumption(row, actor);
+        let mapping = self.catalog.event(row.source, row.name, row.variant);
+        if row.category == EventCategory::Data
+            && !row.resource.is_empty()
+            && let Some(action) = mapping.actions().first()
+        {
+            self.data.insert((self.texts.number(row.resource), action.id));
         }
         if mapping.mapped == Mapped::Unmapped {
-            *activity.unmapped.entry((key.source.clone(), key.name.clone())).or_default() += row.fact.count;
+            *self.unmapped.entry((row.source.to_owned(), row.name.to_owned())).or_default() += row.fact.count;
         }
-        if !matches!(actor.kind, ActorKind::User | ActorKind::Role | ActorKind::Root) {
-            continue;
-        }
-        let principal = PrincipalKey { arn: actor.principal.clone(), id: actor.principal_id.clone() };
-        activity.note_presence(row, actor, &principal);
-        if let Some(action) = without_permission(&mapping.mapped, key, catalog) {
-            activity.permissionless.insert(action);
-            activity.add(row, actor, &principal, (action, Need::Always, key.resource.clone()));
+        let Some(who) = acts else { return };
+        self.note_presence(row, who);
+        if let Some(action) = without_permission(&mapping.mapped, row, self.catalog) {
+            self.permissionless.insert(action);
+            self.add_use(row, who, (action, Need::Always, row.resource));
         }
         // A denial that names its action is a denial of that action and of no other: RunInstances refused for
         // iam:PassRole is no refusal of ec2:RunInstances.
-        let refused = catalog.find(&key.variant.refused).filter(|_| key.outcome == Outcome::Denied);
+        let refused = (row.outcome == Outcome::Denied).then(|| self.catalog.find(&row.variant.refused)).flatten();
         if let Some(action) = refused
             && !mapping.actions().iter().any(|mapped| mapped.id == action)
         {
-            let resource = key.resource.clone();
-            activity.add(row, actor, &principal, (action, Need::Always, resource));
+            self.add_use(row, who, (action, Need::Always, row.resource));
         }
-        let others = unseen(&key.source, &key.name) == Some(Unseen::Others) && !key.resource.is_empty();
+        let others = unseen(row.source, row.name) == Some(Unseen::Others) && !row.resource.is_empty();
         for action in mapping.actions().iter().filter(|mapped| refused.is_none_or(|refused| mapped.id == refused)) {
             let resource = match &action.on {
-                CallResource::Main => key.resource.clone(),
-                CallResource::Role { value, .. } => (*value).to_owned(),
-                CallResource::Named(_) => String::new(),
+                CallResource::Main => row.resource,
+                CallResource::Role { value, .. } => value,
+                CallResource::Named(_) => "",
             };
-            activity.add(row, actor, &principal, (action.id, action.need, resource));
+            self.add_use(row, who, (action.id, action.need, resource));
             // The same call touched more than it shows: on anything else the action is neither used nor unused.
-            if others && action.on == CallResource::Main && key.outcome.supports_use() {
-                activity.add(row, actor, &principal, (action.id, Need::Sometimes, String::new()));
+            if others && action.on == CallResource::Main && row.outcome.supports_use() {
+                self.add_use(row, who, (action.id, Need::Sometimes, ""));
             }
         }
     }
-    activity
+
+    fn add_use(&mut self, row: &UsageRef<'_>, who: u32, (action, need, resource): (ActionId, Need, &str)) {
+        let texts = &mut self.texts;
+        let cell = (who, action, texts.number(resource), texts.number(row.account), texts.number(row.region));
+        self.rows.entry(cell).or_default().add(row.outcome, need, row.day, &row.fact);
+    }
+
+    /// `AssumeRole*` and the services' own assumptions keep a role in use.
+    fn note_assumption(&mut self, row: &UsageRef<'_>, actor: &Actor) {
+        if !row.outcome.supports_use() || !row.source.starts_with("sts.") || !row.name.starts_with("AssumeRole") {
+            return;
+        }
+        if !row.resource.contains(":role/") {
+            return;
+        }
+        let assumed = self.assumed.entry(row.resource.to_owned()).or_default();
+        assumed.last = assumed.last.max(Some(row.fact.last));
+        assumed.days.insert(row.day);
+        if !assumed.by.contains(&actor.principal) {
+            assumed.by.insert(actor.principal.clone());
+        }
+    }
+
+    fn note_presence(&mut self, row: &UsageRef<'_>, who: u32) {
+        let Some(acts) = self.acts.get_mut(who as usize) else { return };
+        acts.met = true;
+        if row.outcome == Outcome::Denied {
+            acts.denied += row.fact.count;
+        }
+        if row.outcome.supports_use() {
+            acts.calls += row.fact.count;
+            acts.seen.last = acts.seen.last.max(Some(row.fact.last));
+            acts.seen.days.insert(row.day);
+        }
+    }
+
+    /// What was joined.
+    #[must_use]
+    pub fn finish(self) -> Activity {
+        let Self { texts, acts, rows, data, catalog, .. } = self;
+        let key = |(who, action, resource, account, region): Cell| {
+            let Who { principal, person, likely, .. } = acts.get(who as usize)?.who.clone();
+            let [resource, account, region] = [resource, account, region].map(|number| texts.get(number));
+            Some(ActivityKey { principal, person, likely, action, resource, account, region })
+        };
+        let mut joined: BTreeMap<ActivityKey, ActionUse> = BTreeMap::new();
+        let mut sorted: Vec<(ActivityKey, ActionUse)> =
+            rows.into_iter().filter_map(|(cell, use_)| Some((key(cell)?, use_))).collect();
+        sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
+        for (key, use_) in sorted {
+            // A principal may act as a machine and as a person of no known name.
+            match joined.last_entry().filter(|last| *last.key() == key) {
+                Some(mut last) => last.get_mut().merge(&use_),
+                None => drop(joined.insert(key, use_)),
+            }
+        }
+        let data_seen = data.into_iter().filter_map(|(resource, action)| {
+            use crate::catalog::AccessLevel::{List, Read};
+            let action = catalog.action(action)?;
+            let write = !matches!(action.access(), List | Read);
+            Some(DataResource { service: action.prefix().to_owned(), resource: texts.get(resource).to_string(), write })
+        });
+        Activity {
+            rows: joined,
+            data_seen: data_seen.collect(),
+            presence: presence(&acts),
+            assumed: self.assumed,
+            permissionless: self.permissionless,
+            unmapped: self.unmapped,
+        }
+    }
+}
+
+/// What each principal did.
+fn presence(acts: &[Acts]) -> BTreeMap<PrincipalKey, Presence> {
+    let mut all: BTreeMap<PrincipalKey, Presence> = BTreeMap::new();
+    for Acts { who, seen, calls, denied, .. } in acts.iter().filter(|acts| acts.met) {
+        let presence = all.entry(who.principal.clone()).or_default();
+        presence.denied += denied;
+        if seen.days.is_empty() {
+            continue;
+        }
+        presence.calls += calls;
+        presence.last = presence.last.max(seen.last);
+        presence.days.extend(&seen.days);
+        presence.machine |= who.machine;
+        let Presence { people, likely, .. } = presence;
+        for (person, into) in [(&who.person, people), (&who.likely, likely)] {
+            if !person.is_empty() {
+                let person = into.entry(person.to_string()).or_default();
+                person.last = person.last.max(seen.last);
+                person.days.extend(&seen.days);
+            }
+        }
+    }
+    all
 }
 
 /// The action that bears the name of a call which needs no permission; a policy may name it without effect.
-fn without_permission(mapped: &Mapped<'_>, key: &UsageKey, catalog: &Catalog) -> Option<ActionId> {
+fn without_permission(mapped: &Mapped<'_>, key: &UsageRef<'_>, catalog: &Catalog) -> Option<ActionId> {
     match mapped {
         Mapped::None { reason: "permissionless call" } => {
             let service = key.source.split('.').next()?;
@@ -223,88 +478,18 @@ fn without_permission(mapped: &Mapped<'_>, key: &UsageKey, catalog: &Catalog) ->
 
 /// Whether this record is the one that counts: of the copies of a cross-account call the one in the caller's own
 /// account, else, where that account's logs were not collected, the other.
-fn counts(key: &UsageKey, identity: &Identity, collected: &BTreeSet<String>) -> bool {
-    !key.shared
+fn counts(row: &UsageRef<'_>, identity: &Identity, collected: &BTreeSet<String>) -> bool {
+    !row.shared
         || identity.account.is_empty()
-        || identity.account == key.account
+        || identity.account == row.account
         || !collected.contains(&identity.account)
-}
-
-impl Activity {
-    /// `AssumeRole*` and the services' own assumptions keep a role in use.
-    fn note_assumption(&mut self, row: &UsageRow, actor: &Actor) {
-        let key = &row.key;
-        if !key.outcome.supports_use() || !key.source.starts_with("sts.") || !key.name.starts_with("AssumeRole") {
-            return;
-        }
-        if !key.resource.contains(":role/") {
-            return;
-        }
-        let assumed = self.assumed.entry(key.resource.clone()).or_default();
-        assumed.last = assumed.last.max(Some(row.fact.last));
-        assumed.days.insert(key.day);
-        assumed.by.insert(actor.principal.clone());
-    }
-
-    fn note_data(&mut self, row: &UsageRow, action: Option<ActionId>, catalog: &Catalog) {
-        let Some(action) = action.and_then(|id| catalog.action(id)) else { return };
-        if row.key.category != EventCategory::Data || row.key.resource.is_empty() {
-            return;
-        }
-        use crate::catalog::AccessLevel::{List, Read};
-        self.data_seen.insert(DataResource {
-            service: action.prefix().to_owned(),
-            resource: row.key.resource.clone(),
-            write: !matches!(action.access(), List | Read),
-        });
-    }
-
-    fn add(
-        &mut self,
-        row: &UsageRow,
-        actor: &Actor,
-        principal: &PrincipalKey,
-        (action, need, resource): (ActionId, Need, String),
-    ) {
-        let key = ActivityKey {
-            principal: principal.clone(),
-            person: actor.sure_person().filter(|_| actor.own_act).unwrap_or_default().to_owned(),
-            likely: actor.likely_person().filter(|_| actor.own_act).unwrap_or_default().to_owned(),
-            action,
-            resource,
-            account: row.key.account.clone(),
-            region: row.key.region.clone(),
-        };
-        self.rows.entry(key).or_default().add(row.key.outcome, need, row.key.day, &row.fact);
-    }
-
-    fn note_presence(&mut self, row: &UsageRow, actor: &Actor, principal: &PrincipalKey) {
-        let presence = self.presence.entry(principal.clone()).or_default();
-        if row.key.outcome == Outcome::Denied {
-            presence.denied += row.fact.count;
-        }
-        if !row.key.outcome.supports_use() {
-            return;
-        }
-        presence.calls += row.fact.count;
-        presence.last = presence.last.max(Some(row.fact.last));
-        presence.days.insert(row.key.day);
-        presence.machine |= actor.machine;
-        let Presence { people, likely, .. } = presence;
-        for (found, into) in [(actor.sure_person(), people), (actor.likely_person(), likely)] {
-            if let Some(person) = found.filter(|_| actor.own_act) {
-                let person = into.entry(person.to_owned()).or_default();
-                person.last = person.last.max(Some(row.fact.last));
-                person.days.insert(row.key.day);
-            }
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::event::CallVariant;
+    use crate::usage::fold::{UsageKey, UsageRow};
 
     fn row(name: &str, outcome: Outcome, refused: &str, account: &str, shared: bool, by: &Identity) -> UsageRow {
         let key = UsageKey {
@@ -333,7 +518,7 @@ mod tests {
         let name = |id: ActionId| catalog.action(id).unwrap().full_name();
         activity_of(rows, identity, collected, own_act)
             .into_iter()
-            .map(|(key, use_)| (name(key.action), key.person, use_))
+            .map(|(key, use_)| (name(key.action), key.person.to_string(), use_))
             .collect()
     }
 
@@ -364,7 +549,8 @@ mod tests {
         };
         let collected = collected.iter().map(|account| (*account).to_owned()).collect();
         let catalog = Catalog::get();
-        let activity = join(rows, &sessions, &BTreeMap::from([(id, actor)]), &collected, catalog);
+        let activity =
+            join(rows.iter().map(UsageRow::view), &sessions, &BTreeMap::from([(id, actor)]), &collected, catalog);
         activity.rows.into_iter().collect()
     }
 
@@ -406,7 +592,7 @@ mod tests {
         let activity = |row: UsageRow| {
             let mut found: Vec<(String, u64, u64)> = joined_keys(&[row], &ada)
                 .into_iter()
-                .map(|(key, use_)| (key.resource, use_.count, use_.undecided))
+                .map(|(key, use_)| (key.resource.to_string(), use_.count, use_.undecided))
                 .collect();
             found.sort();
             found.dedup();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::time::Timestamp;
 
-use super::fold::{IssuedCredential, SessionId, UsageRow};
+use super::fold::{IssuedCredential, SessionId};
 use super::identity::ActorKind;
 
 /// Longest life of temporary credentials of users, in hours: those of `GetSessionToken` and `GetFederationToken`. Source:
@@ -140,17 +140,6 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// What usage rows tell of the sessions.
-    #[must_use]
-    pub fn of(from: Option<Timestamp>, rows: &[UsageRow], collected: BTreeSet<String>) -> Self {
-        let mut seen: BTreeMap<SessionId, (Timestamp, Timestamp)> = BTreeMap::new();
-        for row in rows {
-            let span = seen.entry(row.key.session).or_insert((row.fact.first, row.fact.last));
-            *span = (span.0.min(row.fact.first), span.1.max(row.fact.last));
-        }
-        Self { from, seen, collected }
-    }
-
     /// By what a session of the same name is told to be that of credentials handed out at a time; none where it cannot
     /// be. `created` is when its credentials were made, where the record says it; a role's session lives shorter.
     #[must_use]

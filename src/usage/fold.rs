@@ -132,6 +132,55 @@ pub struct UsageKey {
     pub shared: bool,
 }
 
+/// A row of the `usage` fold over the text that it was read from: see [`UsageKey`] for the fields.
+#[derive(Clone, Copy, Debug)]
+pub struct UsageRef<'t> {
+    /// Whose credentials made the call.
+    pub session: SessionId,
+    /// `eventSource`.
+    pub source: &'t str,
+    /// `eventName`.
+    pub name: &'t str,
+    /// What tells the call apart.
+    pub variant: &'t CallVariant,
+    /// Kind of event.
+    pub category: EventCategory,
+    /// The main resource, without what lies inside it.
+    pub resource: &'t str,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// `recipientAccountId`.
+    pub account: &'t str,
+    /// `awsRegion`.
+    pub region: &'t str,
+    /// UTC day.
+    pub day: Day,
+    /// The record carries a `sharedEventID`.
+    pub shared: bool,
+    /// How often, and when.
+    pub fact: UsageFact,
+}
+
+impl UsageRef<'_> {
+    /// The key, owned.
+    #[must_use]
+    pub fn to_key(&self) -> UsageKey {
+        UsageKey {
+            session: self.session,
+            source: self.source.to_owned(),
+            name: self.name.to_owned(),
+            variant: self.variant.clone(),
+            category: self.category,
+            resource: self.resource.to_owned(),
+            outcome: self.outcome,
+            account: self.account.to_owned(),
+            region: self.region.to_owned(),
+            day: self.day,
+            shared: self.shared,
+        }
+    }
+}
+
 /// Value of the `usage` fold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UsageFact {
@@ -178,6 +227,17 @@ pub struct UsageRow {
     pub key: UsageKey,
     /// Value.
     pub fact: UsageFact,
+}
+
+impl UsageRow {
+    /// The row, borrowed.
+    #[must_use]
+    pub fn view(&self) -> UsageRef<'_> {
+        let UsageKey { session, category, outcome, day, shared, .. } = self.key;
+        let UsageKey { source, name, variant, resource, account, region, .. } = &self.key;
+        let fact = self.fact;
+        UsageRef { session, source, name, variant, category, resource, outcome, account, region, day, shared, fact }
+    }
 }
 
 /// Key of the `shapes` fold: the distinct calls that a replay has to decide.
@@ -361,11 +421,30 @@ pub trait FactSource {
     /// What reading can fail with.
     type Error: std::error::Error + Send + Sync + 'static;
 
-    /// Usage rows whose day lies in the window, merged, in key order.
+    /// Hands over the usage rows whose day lies in the window, as they are stored: in no order, and a key may come
+    /// again and again. All that is counted of them must add up ([`UsageFact::merge`]).
     ///
     /// # Errors
     /// When the store cannot be read.
-    fn usage(&self, window: Window) -> Result<Vec<UsageRow>, Self::Error>;
+    fn each_usage(&self, window: Window, each: &mut dyn FnMut(&UsageRef<'_>)) -> Result<(), Self::Error>;
+
+    /// Usage rows whose day lies in the window, merged, in key order. Holds them all: analysis takes them one by one.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn usage(&self, window: Window) -> Result<Vec<UsageRow>, Self::Error> {
+        let mut merged: BTreeMap<UsageKey, UsageFact> = BTreeMap::new();
+        self.each_usage(window, &mut |row| {
+            merged.entry(row.to_key()).and_modify(|known| known.merge(&row.fact)).or_insert(row.fact);
+        })?;
+        Ok(merged.into_iter().map(|(key, fact)| UsageRow { key, fact }).collect())
+    }
+
+    /// First and last call of every session with calls on days of the window.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn session_spans(&self, window: Window) -> Result<BTreeMap<SessionId, (Timestamp, Timestamp)>, Self::Error>;
 
     /// Every identity seen, by key.
     ///

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::catalog::ActionId;
 use crate::cli::args::QueryAction;
 use crate::cli::commands::{findings as findings_command, open};
 use crate::cli::context::{CommandError, Context};
 use crate::cli::exit::Status;
 use crate::cli::output::Meta;
-use crate::cli::pipeline::World;
+use crate::cli::pipeline::{Depth, World};
 use crate::compare;
 use crate::findings;
 use crate::lake::{PartKind, Reader};
@@ -76,17 +77,19 @@ fn run_named(context: &Context<'_>, name: &str, params: &[String]) -> Result<(),
         parameters.insert(key.to_owned(), value.to_owned());
     }
     let reader = open(context)?;
-    let world = World::load(context, &reader)?;
+    // Most questions are about events: they need nothing that takes all logs to work out.
+    let world = World::load_to(context, &reader, depth(&info))?;
     let assessment = compare::assess(&world.inputs());
     let mut found = findings::find(&assessment);
     let _ = findings::apply_lifecycle(&mut found, &findings_command::log(&reader)?, assessment.as_of);
-    let activity = activity(&world);
-    let quarantine = reader
-        .quarantine()?
-        .into_iter()
-        .map(|row| QuarantineRow { file: row.file, offset: row.offset, length: row.length, reason: row.reason })
-        .collect::<Vec<_>>();
-    let attribution = attribution(&world);
+    let wanted = info.names("activity");
+    let activity = |each: &mut dyn FnMut(ActivityRow<'_>)| {
+        if wanted {
+            each_activity(&world, each);
+        }
+    };
+    let quarantine = if info.names("quarantine") { quarantine(&reader)? } else { Vec::new() };
+    let attribution = if info.names("attribution") { attribution(&world) } else { Vec::new() };
     let tables = Tables {
         assessment: &assessment,
         findings: &found,
@@ -106,6 +109,28 @@ fn run_named(context: &Context<'_>, name: &str, params: &[String]) -> Result<(),
     let mut gaps = assessment.gaps;
     gaps.extend(world.gaps.iter().cloned());
     context.emit(&world.meta(&format!("query run {name}"), gaps), &table)
+}
+
+/// How much of the store the tables that a query names are filled from.
+fn depth(info: &QueryInfo) -> Depth {
+    let tables = [
+        (Depth::Granted, ["principals", "services", "findings"].as_slice()),
+        (Depth::Activity, &["activity"]),
+        (Depth::Actors, &["attribution"]),
+    ];
+    let needed = tables.into_iter().find(|(_, tables)| tables.iter().any(|table| info.names(table)));
+    needed.map_or(Depth::Ground, |(depth, _)| depth)
+}
+
+fn quarantine(reader: &Reader) -> Result<Vec<QuarantineRow>, CommandError> {
+    let rows = reader.quarantine()?.into_iter();
+    let row = |row: crate::lake::QuarantineRow| QuarantineRow {
+        file: row.file,
+        offset: row.offset,
+        length: row.length,
+        reason: row.reason,
+    };
+    Ok(rows.map(row).collect())
 }
 
 fn lake_files(reader: &Reader) -> LakeFiles {
@@ -157,23 +182,27 @@ fn hop(hop: &Hop) -> String {
     format!("{}{session} at {}{event}{link}", hop.principal, hop.time)
 }
 
-fn activity(world: &World) -> Vec<ActivityRow> {
-    let mut rows = Vec::new();
+fn each_activity(world: &World, each: &mut dyn FnMut(ActivityRow<'_>)) {
+    let names: BTreeMap<ActionId, String> = world
+        .activity
+        .rows
+        .keys()
+        .filter_map(|key| Some((key.action, world.catalog.action(key.action)?.full_name())))
+        .collect();
     for (key, use_) in &world.activity.rows {
-        let Some(action) = world.catalog.action(key.action) else { continue };
+        let Some(action) = names.get(&key.action) else { continue };
         for (day, (count, denied)) in &use_.by_day {
-            rows.push(ActivityRow {
-                principal: key.principal.arn.clone(),
-                person: key.person.clone(),
-                action: action.full_name(),
-                resource: key.resource.clone(),
-                account: key.account.clone(),
-                region: key.region.clone(),
+            each(ActivityRow {
+                principal: &key.principal.arn,
+                person: &key.person,
+                action,
+                resource: &key.resource,
+                account: &key.account,
+                region: &key.region,
                 day: *day,
                 count: *count,
                 denied: *denied,
             });
         }
     }
-    rows
 }

@@ -52,14 +52,14 @@ pub fn run(context: &Context<'_>, filter: &Filter) -> Result<Status, CommandErro
             continue;
         }
         table.rows.push(vec![
-            key.principal.arn.as_str().into(),
-            key.principal.id.as_str().into(),
-            key.person.as_str().into(),
-            key.likely.as_str().into(),
+            key.principal.arn.to_string().into(),
+            key.principal.id.to_string().into(),
+            key.person.to_string().into(),
+            key.likely.to_string().into(),
             action.full_name().into(),
-            key.resource.as_str().into(),
-            key.account.as_str().into(),
-            key.region.as_str().into(),
+            key.resource.to_string().into(),
+            key.account.to_string().into(),
+            key.region.to_string().into(),
             use_.count.into(),
             use_.denied.into(),
             use_.not_evaluated.into(),

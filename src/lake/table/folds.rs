@@ -15,7 +15,7 @@ use crate::model::event::CallVariant;
 use crate::model::time::{Day, MICROS_PER_HOUR, Timestamp};
 use crate::usage::fold::{
     CoverageFact, CoverageKey, Folds, IssuedCredential, SessionId, ShapeFact, ShapeKey, Slots, TrailCall, UsageFact,
-    UsageKey,
+    UsageRef,
 };
 
 /// One kind of a chunk's folds as a Parquet file, and its rows; none where it has none.
@@ -272,7 +272,46 @@ fn day(path: &Path, text: &str) -> Result<Day, LakeError> {
         .map_err(|e| LakeError::Damaged { path: path.to_owned(), reason: e.to_string() })
 }
 
+/// Hands over the rows of one file of usage.
+pub(crate) fn each_usage(path: &Path, each: &mut dyn FnMut(&UsageRef<'_>)) -> Result<(), LakeError> {
+    usage_rows(&Table::read(path)?, each)
+}
+
+/// Widens the spans of sessions by the rows of one file of usage whose days lie in the window.
+pub(crate) fn widen_spans(
+    path: &Path,
+    inside: &dyn Fn(Day) -> bool,
+    spans: &mut BTreeMap<SessionId, (Timestamp, Timestamp)>,
+) -> Result<(), LakeError> {
+    let table = Table::read_columns(path, &["session", "day", "first", "last"])?;
+    let (session, days) = (table.key("session")?, table.text("day")?);
+    let (first, last) = (table.time("first")?, table.time("last")?);
+    let mut known_days = BTreeMap::new();
+    for (row, session) in session.into_iter().enumerate() {
+        if !inside(known_day(path, at(&days, row), &mut known_days)?) {
+            continue;
+        }
+        let (first, last) = (at(&first, row), at(&last, row));
+        let span = spans.entry(SessionId(session)).or_insert((first, last));
+        *span = (span.0.min(first), span.1.max(last));
+    }
+    Ok(())
+}
+
+fn known_day<'t>(path: &Path, text: &'t str, known: &mut BTreeMap<&'t str, Day>) -> Result<Day, LakeError> {
+    match known.get(text) {
+        Some(day) => Ok(*day),
+        None => Ok(*known.entry(text).or_insert(day(path, text)?)),
+    }
+}
+
 fn read_usage(table: &Table<'_>, folds: &mut Folds) -> Result<(), LakeError> {
+    usage_rows(table, &mut |row| {
+        folds.usage.entry(row.to_key()).and_modify(|known| known.merge(&row.fact)).or_insert(row.fact);
+    })
+}
+
+fn usage_rows(table: &Table<'_>, each: &mut dyn FnMut(&UsageRef<'_>)) -> Result<(), LakeError> {
     let path = table.path;
     let (session, variants) = (table.key("session")?, variants(table)?);
     let (source, name) = (table.text("source")?, table.text("name")?);
@@ -282,29 +321,23 @@ fn read_usage(table: &Table<'_>, folds: &mut Folds) -> Result<(), LakeError> {
     let slots = SLOTS.iter().map(|name| table.key(name)).collect::<Result<Vec<_>, _>>()?;
     let (first, last) = (table.time("first")?, table.time("last")?);
     let mut known_days = BTreeMap::new();
-    for (row, variant) in variants.into_iter().enumerate() {
-        let text = at(&days, row);
-        let day = match known_days.get(text) {
-            Some(day) => *day,
-            None => *known_days.entry(text).or_insert(day(path, text)?),
-        };
-        let key = UsageKey {
-            session: SessionId(at(&session, row)),
-            source: at(&source, row).to_owned(),
-            name: at(&name, row).to_owned(),
-            variant,
-            category: category(path, at(&kind, row))?,
-            resource: at(&resource, row).to_owned(),
-            outcome: outcome(path, at(&result, row))?,
-            account: at(&account, row).to_owned(),
-            region: at(&region, row).to_owned(),
-            day,
-            shared: at(&shared, row),
-        };
+    for (row, variant) in variants.iter().enumerate() {
         let mut words = slots.iter().map(|column| at(column, row));
         let slots = Slots::from_words(std::array::from_fn(|_| words.next().unwrap_or_default()));
-        let fact = UsageFact { count: at(&count, row), first: at(&first, row), last: at(&last, row), slots };
-        folds.usage.entry(key).and_modify(|known| known.merge(&fact)).or_insert(fact);
+        each(&UsageRef {
+            session: SessionId(at(&session, row)),
+            source: at(&source, row),
+            name: at(&name, row),
+            variant,
+            category: category(path, at(&kind, row))?,
+            resource: at(&resource, row),
+            outcome: outcome(path, at(&result, row))?,
+            account: at(&account, row),
+            region: at(&region, row),
+            day: known_day(path, at(&days, row), &mut known_days)?,
+            shared: at(&shared, row),
+            fact: UsageFact { count: at(&count, row), first: at(&first, row), last: at(&last, row), slots },
+        });
     }
     Ok(())
 }

@@ -172,10 +172,10 @@ impl Answers {
             .rows
             .iter()
             .filter(|(key, _)| {
-                key.principal.arn == fact.principal
+                *key.principal.arn == *fact.principal
                     && wanted.contains(&key.action)
                     && on(&key.resource, &fact.resource)
-                    && (fact.person.is_empty() || key.person.is_empty() || key.person == self.person(&fact.person))
+                    && (fact.person.is_empty() || key.person.is_empty() || *key.person == *self.person(&fact.person))
             })
             .flat_map(|(_, use_)| use_.days())
             .collect()

@@ -156,7 +156,7 @@ fn made_again(checks: &mut Checks<'_>) {
         .activity
         .rows
         .iter()
-        .filter(|(key, _)| key.principal.id == id && key.action == action)
+        .filter(|(key, _)| *key.principal.id == *id && key.action == action)
         .map(|(_, use_)| (use_.count, use_.days().next(), use_.days().last()))
         .collect();
     checks.equal("F40", "the present user's calls", mine, vec![(fact.count, fact.first, fact.last)]);

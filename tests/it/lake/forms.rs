@@ -9,6 +9,7 @@ use jitscan::catalog::Catalog;
 use jitscan::demo::{DemoOptions, Sink, generate};
 use jitscan::model::snapshot::Snapshot;
 use jitscan::usage::activity;
+use jitscan::usage::fold::UsageRow;
 use jitscan::usage::identity::Resolver;
 use jitscan::usage::people::People;
 use serde_json::Value;
@@ -57,7 +58,7 @@ fn usage(store: &Path) -> BTreeSet<String> {
     let actors = Resolver::new(&snapshot, &people, &sessions, &issued).resolve_all();
     let rows = reader.usage(all_time()).unwrap();
     let collected = reader.coverage(all_time()).unwrap().into_keys().map(|key| key.account).collect();
-    let activity = activity::join(&rows, &sessions, &actors, &collected, catalog);
+    let activity = activity::join(rows.iter().map(UsageRow::view), &sessions, &actors, &collected, catalog);
     activity
         .rows
         .iter()

@@ -32,7 +32,8 @@ fn ask(store: &Path, questions: &[&str]) -> Vec<String> {
         trail_calls: files(PartKind::TrailCalls),
     };
     let assessment = crate::query::nothing_collected(options().now);
-    let tables = Tables { assessment: &assessment, findings: &[], activity: &[], quarantine: &[], attribution: &[] };
+    let tables =
+        Tables { assessment: &assessment, findings: &[], activity: &|_| (), quarantine: &[], attribution: &[] };
     let session = Session::open(&lake, &tables, Limits::default()).unwrap();
     let answer = |question: &&str| {
         let info = QueryInfo {
