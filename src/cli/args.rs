@@ -172,6 +172,9 @@ pub struct IngestLogs {
     /// like trail files. Exports that were read without it are read again
     #[arg(long)]
     pub complete: bool,
+    /// Leave it to `lake compact` to merge the store's files, however many this run makes
+    #[arg(long)]
+    pub no_compact: bool,
     /// Also keep the files that this run reads, unchanged, within the store
     #[arg(long)]
     pub archive: bool,

@@ -407,22 +407,32 @@ impl<'a> Join<'a> {
     #[must_use]
     pub fn finish(self) -> Activity {
         let Self { texts, acts, rows, data, catalog, .. } = self;
+        // Texts are compared once, not with every row.
+        let ranks = ranks(&texts.all);
+        let people: Vec<_> =
+            acts.iter().map(|acts| (&acts.who.principal, &acts.who.person, &acts.who.likely)).collect();
+        let people = self::ranks(&people);
+        let rank = |ranks: &[u32], at: u32| ranks.get(at as usize).copied().unwrap_or_default();
+        let order = |(who, action, resource, account, region): &Cell| {
+            let text = |number: &u32| rank(&ranks, *number);
+            (rank(&people, *who), *action, text(resource), text(account), text(region))
+        };
+        let mut sorted: Vec<(Cell, ActionUse)> = rows.into_iter().collect();
+        sorted.sort_unstable_by_key(|(cell, _)| order(cell));
+        // A principal may act as a machine and as a person of no known name.
+        sorted.dedup_by(|(cell, use_), (before, kept)| {
+            let same = order(cell) == order(before);
+            if same {
+                kept.merge(use_);
+            }
+            same
+        });
         let key = |(who, action, resource, account, region): Cell| {
             let Who { principal, person, likely, .. } = acts.get(who as usize)?.who.clone();
             let [resource, account, region] = [resource, account, region].map(|number| texts.get(number));
             Some(ActivityKey { principal, person, likely, action, resource, account, region })
         };
-        let mut joined: BTreeMap<ActivityKey, ActionUse> = BTreeMap::new();
-        let mut sorted: Vec<(ActivityKey, ActionUse)> =
-            rows.into_iter().filter_map(|(cell, use_)| Some((key(cell)?, use_))).collect();
-        sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
-        for (key, use_) in sorted {
-            // A principal may act as a machine and as a person of no known name.
-            match joined.last_entry().filter(|last| *last.key() == key) {
-                Some(mut last) => last.get_mut().merge(&use_),
-                None => drop(joined.insert(key, use_)),
-            }
-        }
+        let joined = sorted.into_iter().filter_map(|(cell, use_)| Some((key(cell)?, use_))).collect();
         let data_seen = data.into_iter().filter_map(|(resource, action)| {
             use crate::catalog::AccessLevel::{List, Read};
             let action = catalog.action(action)?;
@@ -438,6 +448,25 @@ impl<'a> Join<'a> {
             unmapped: self.unmapped,
         }
     }
+}
+
+/// The rank of each value among the others; equal ones have the same.
+fn ranks<T: Ord>(values: &[T]) -> Vec<u32> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by_key(|at| values.get(*at));
+    let mut ranks = vec![0; values.len()];
+    let (mut rank, mut before) = (0, None);
+    for at in order {
+        let value = values.get(at);
+        if before.is_some() && before != value {
+            rank += 1;
+        }
+        before = value;
+        if let Some(slot) = ranks.get_mut(at) {
+            *slot = rank;
+        }
+    }
+    ranks
 }
 
 /// What each principal did.
@@ -556,6 +585,28 @@ mod tests {
 
     fn identity() -> Identity {
         Identity { arn: "arn:aws:iam::1:user/ada".into(), account: "1".into(), ..Identity::default() }
+    }
+
+    #[test]
+    fn ranks_are_those_of_a_sort() {
+        assert_eq!(ranks(&["b", "a", "c", "b", ""]), [2, 1, 3, 2, 0]);
+        assert_eq!(ranks::<u8>(&[]), Vec::<u32>::new());
+    }
+
+    #[test]
+    fn rows_come_in_the_order_of_their_keys_however_they_came() {
+        let ada = identity();
+        let rows: Vec<UsageRow> = ["StopInstances", "DescribeVpcs", "DescribeVpcs", "RunInstances"]
+            .iter()
+            .zip(["2", "1", "10", "1"])
+            .map(|(name, account)| row(name, Outcome::Authorised, "", account, false, &ada))
+            .collect();
+        let forth = joined_keys(&rows, &ada);
+        let back = joined_keys(&rows.iter().rev().cloned().collect::<Vec<_>>(), &ada);
+        assert_eq!(forth, back);
+        assert!(forth.windows(2).all(|pair| pair[0].0 < pair[1].0), "{forth:?}");
+        // In two halves it is as in one.
+        assert_eq!(joined_keys(&[rows.clone(), rows.clone()].concat(), &ada)[0].1.count, 2 * forth[0].1.count);
     }
 
     #[test]

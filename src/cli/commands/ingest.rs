@@ -61,6 +61,9 @@ fn cloudtrail(context: &Context<'_>, args: &IngestLogs) -> Result<Status, Comman
     options.threads = context.threads();
     options.wait = args.wait;
     options.slim = args.slim;
+    if args.no_compact {
+        options.compact_over = usize::MAX;
+    }
     options.archive = args.archive;
     options.complete = args.complete;
     options.stop = std::sync::Arc::clone(&context.stop);

@@ -76,4 +76,9 @@ fn a_long_run_leaves_few_files_at_any_time() {
     for kind in PartKind::ALL {
         assert!(reader.parquet_files(kind).len() <= 8, "{kind}");
     }
+    // Told not to merge anything, it leaves all of them.
+    let options = IngestOptions { compact_over: usize::MAX, ..options };
+    let store = folder.path().join("apart");
+    ingest_cloudtrail(&store, std::slice::from_ref(&all), &options, &Quiet).unwrap();
+    assert_eq!(Reader::open(&store).unwrap().parquet_files(PartKind::Usage).len(), 80);
 }
