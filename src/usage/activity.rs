@@ -606,7 +606,7 @@ mod tests {
         assert_eq!(forth, back);
         assert!(forth.windows(2).all(|pair| pair[0].0 < pair[1].0), "{forth:?}");
         // In two halves it is as in one.
-        assert_eq!(joined_keys(&[rows.clone(), rows.clone()].concat(), &ada)[0].1.count, 2 * forth[0].1.count);
+        assert_eq!(joined_keys(&[&rows[..], &rows[..]].concat(), &ada)[0].1.count, 2 * forth[0].1.count);
     }
 
     #[test]
