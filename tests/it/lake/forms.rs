@@ -8,8 +8,7 @@ use std::collections::BTreeSet;
 use jitscan::catalog::Catalog;
 use jitscan::demo::{DemoOptions, Sink, generate};
 use jitscan::model::snapshot::Snapshot;
-use jitscan::usage::activity;
-use jitscan::usage::fold::UsageRow;
+use jitscan::usage::activity::Join;
 use jitscan::usage::identity::Resolver;
 use jitscan::usage::people::People;
 use serde_json::Value;
@@ -58,7 +57,9 @@ fn usage(store: &Path) -> BTreeSet<String> {
     let actors = Resolver::new(&snapshot, &people, &sessions, &issued).resolve_all();
     let rows = reader.usage(all_time()).unwrap();
     let collected = reader.coverage(all_time()).unwrap().into_keys().map(|key| key.account).collect();
-    let activity = activity::join(rows.iter().map(UsageRow::view), &sessions, &actors, &collected, catalog);
+    let mut join = Join::new(&sessions, &actors, &collected, catalog);
+    rows.iter().for_each(|row| join.add(&row.view()));
+    let activity = join.finish();
     activity
         .rows
         .iter()
