@@ -42,7 +42,9 @@ impl DocumentKind {
         }
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// The kind of a name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         [Self::Iam, Self::CredentialReport, Self::Roster, Self::Organization, Self::IdentityCenter, Self::Trails]
             .into_iter()
             .find(|kind| kind.as_str() == text)
