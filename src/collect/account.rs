@@ -146,7 +146,9 @@ impl Reader<'_> {
         let mut summary = BTreeMap::new();
         for (name, value) in members {
             match parse::<i64>(value) {
-                Ok(number) => drop(summary.insert(name, number)),
+                Ok(number) => {
+                    summary.insert(name, number);
+                }
                 Err(reason) => self.defect(value, format!("SummaryMap.{name}"), reason),
             }
         }
