@@ -59,7 +59,8 @@ pub fn last_accessed(
     }
     reader.defects.extend(std::mem::take(&mut reader.cut_short).into_values());
     if reader.accounts.is_empty() {
-        return Err(refuse("neither an AccountId nor the Arn of a report names an account".to_owned()));
+        let nobody = || "neither an AccountId nor the Arn of a report names an account".to_owned();
+        return Err(refuse(reader.defects.first().map_or_else(nobody, |defect| defect.reason.clone())));
     }
     let accounts = reader.accounts.into_iter();
     let value = accounts
@@ -146,8 +147,8 @@ impl Reader<'_> {
             return Err("no LastAccessedDetails or ServicesLastAccessed".to_owned());
         }
         if whole.arn.is_none() {
-            let reason = "the report names no principal: add the ARN that `aws iam generate-service-last-accessed-details` \
-                          was asked for, as \"Arn\" beside ServicesLastAccessed";
+            let reason = "the report names no principal: add the ARN that `aws iam \
+                          generate-service-last-accessed-details` was asked for, as \"Arn\" beside ServicesLastAccessed";
             return Err(reason.to_owned());
         }
         self.report(raw, whole.account_id, "");
@@ -256,7 +257,8 @@ fn checked(report: &RawReport<'_>, account: Option<AccountId>) -> Result<Account
     let arn = &report.arn;
     if arn.service() != "iam" || !["user/", "role/"].iter().any(|prefix| arn.resource().starts_with(prefix)) {
         return Err(format!(
-            "`{arn}` is neither a user nor a role; expected arn:aws:iam::ACCOUNT:user/NAME or arn:aws:iam::ACCOUNT:role/NAME"
+            "`{arn}` is neither a user nor a role; expected arn:aws:iam::ACCOUNT:user/NAME or \
+             arn:aws:iam::ACCOUNT:role/NAME"
         ));
     }
     let found = arn.account().ok_or_else(|| format!("`{arn}` names no account"))?;
@@ -413,6 +415,10 @@ mod tests {
             (plain.as_str(), "l.json: the report names no principal: add the ARN"),
             (plain.as_str(), "as \"Arn\" beside ServicesLastAccessed; expected"),
             (r#"{"LastAccessedDetails":[]}"#, "names an account"),
+            (
+                r#"{"Arn":"arn:aws:iam::111111111111:group/g","ServicesLastAccessed":[]}"#,
+                "is neither a user nor a role; expected arn:aws:iam::ACCOUNT:user/NAME or arn",
+            ),
             (r#"{"LastAccessedDetails":{}}"#, "invalid type"),
             (r#"{"LastAccessedDetails":[]"#, "EOF while parsing"),
             (r#"{"JobStatus":"IN_PROGRESS","JobCompletionDate":"2026-11-01"}"#, "no LastAccessedDetails"),

@@ -1,8 +1,8 @@
-//! IAM's last accessed information beside the logs: where it saw an attempt that the logs do not show, what may have been
-//! attempted is not called unused; where it agrees with the logs, it is evidence.
+//! IAM's last accessed information beside the logs: where it saw an attempt that the logs do not show, what may have
+//! been attempted is not called unused; where it agrees with the logs, it is evidence.
 //!
-//! It counts attempts, also those that were denied ("Refine permissions in AWS using last accessed information", AWS IAM
-//! User Guide), so it never makes "used"; and a call that the logs do show about that time, whatever became of it,
+//! It counts attempts, also those that were denied ("Refine permissions in AWS using last accessed information", AWS
+//! IAM User Guide), so it never makes "used"; and a call that the logs do show about that time, whatever became of it,
 //! explains it. It tells the last attempt only: one before the window or after the instant asked about says nothing
 //! against the logs. That IAM tracked no attempt is no proof of none: it tracks neither every region nor every action,
 //! nor for ever, and only access that the principal's own policies allow.
@@ -35,8 +35,8 @@ pub struct Accessed<'a> {
 
 impl<'a> Accessed<'a> {
     /// Holds a report against what the logs show of the principal in the window. Attempts between the window's end and
-    /// `as_of`, of which the logs are not settled yet, count as well: nobody is to be told that something is unused that
-    /// IAM saw used an hour ago.
+    /// `as_of`, of which the logs are not settled yet, count as well: nobody is to be told that something is unused
+    /// that IAM saw accessed an hour ago.
     #[must_use]
     pub fn of(
         report: &'a PrincipalLastAccessed,

@@ -2,8 +2,8 @@
 //! and identity providers.
 //!
 //! Source: "GetAccountSummary", "PasswordPolicy", "AccessKeyMetadata", "AccessKeyLastUsed", "MFADevice",
-//! "SAMLProviderListEntry" and "GetOpenIDConnectProvider", AWS IAM API Reference. A list that was not collected is none,
-//! not empty.
+//! "SAMLProviderListEntry" and "GetOpenIDConnectProvider", AWS IAM API Reference. A list that was not collected is
+//! none, not empty.
 
 use std::collections::BTreeMap;
 

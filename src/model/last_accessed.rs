@@ -2,9 +2,9 @@
 //!
 //! Source: "Refine permissions in AWS using last accessed information", AWS IAM User Guide. It reports attempts, also
 //! those that were denied, but none that were not authenticated. Services are tracked for at least 400 days (less in
-//! regions that AWS began to track later, and not in all); recent activity appears within four hours. Actions are tracked
-//! where AWS lists them, and only management actions: no data events, and not `iam:PassRole`. Listed are the services
-//! that the principal's identity-based policies allow; access that other policies give is not reported.
+//! regions that AWS began to track later, and not in all); recent activity appears within four hours. Actions are
+//! tracked where AWS lists them, and only management actions: no data events, and not `iam:PassRole`. Listed are the
+//! services that the principal's identity-based policies allow; access that other policies give is not reported.
 
 use serde::{Deserialize, Serialize};
 

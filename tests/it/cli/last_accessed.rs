@@ -7,7 +7,7 @@ use super::*;
 const ROLE: &str = "arn:aws:iam::111122223333:role/admin";
 const AT: &str = "--as-of 2025-03-06 --window 5d";
 
-/// An administrator's role, and somebody else's call every six hours, from the day before five days to the day after them.
+/// An administrator's role, and somebody else's call every six hours, from the day before five days to the day after.
 fn place() -> Place {
     let place = Place::new();
     let records: Vec<String> = (0..28)
