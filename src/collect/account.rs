@@ -39,8 +39,8 @@ pub fn account(bytes: &[u8], file: &str, captured_at: Timestamp) -> Result<Parse
         captured_at,
         summary: reader.summary(raw.summary_map),
         password_policy: reader.password_policy(raw.password_policy),
-        access_keys: reader.list(raw.access_keys, "AccessKeys", access_key, |key| &key.id),
-        mfa_devices: reader.list(raw.mfa_devices, "MFADevices", mfa_device, |device| &device.serial),
+        access_keys: reader.list(raw.access_keys, "AccessKeys", access_key, |key| key.id.as_str()),
+        mfa_devices: reader.list(raw.mfa_devices, "MFADevices", mfa_device, |device| device.serial.as_str()),
         saml_providers: reader.list(raw.saml, "SAMLProviderList", saml_provider, |provider| provider.arn.as_str()),
         oidc_providers: reader
             .list(raw.oidc, "OpenIDConnectProviderList", oidc_provider, |provider| provider.arn.as_str()),
