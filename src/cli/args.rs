@@ -161,6 +161,12 @@ pub enum IngestKind {
     /// What the trails whose logs are ingested record: answers of `aws cloudtrail describe-trails`, get-trail,
     /// get-event-selectors and get-trail-status
     Trails(IngestFiles),
+    /// What IAM says of an account beside its principals: summary, password policy, access keys, MFA devices and
+    /// identity providers, as one JSON document
+    Account(IngestFiles),
+    /// When principals last accessed services, as IAM saw it: answers of `aws iam
+    /// get-service-last-accessed-details`, with the principal's ARN added to each as "Arn"
+    LastAccessed(IngestFiles),
 }
 
 /// Paths of logs.

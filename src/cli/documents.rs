@@ -26,6 +26,10 @@ pub enum DocumentKind {
     IdentityCenter,
     /// Trails.
     Trails,
+    /// Account settings.
+    Account,
+    /// Last accessed information.
+    LastAccessed,
 }
 
 impl DocumentKind {
@@ -39,15 +43,26 @@ impl DocumentKind {
             Self::Organization => "organization",
             Self::IdentityCenter => "identity-center",
             Self::Trails => "trails",
+            Self::Account => "account",
+            Self::LastAccessed => "last-accessed",
         }
     }
 
     /// The kind of a name.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Iam, Self::CredentialReport, Self::Roster, Self::Organization, Self::IdentityCenter, Self::Trails]
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
+        [
+            Self::Iam,
+            Self::CredentialReport,
+            Self::Roster,
+            Self::Organization,
+            Self::IdentityCenter,
+            Self::Trails,
+            Self::Account,
+            Self::LastAccessed,
+        ]
+        .into_iter()
+        .find(|kind| kind.as_str() == text)
     }
 
     /// Reads a document of this kind.
@@ -67,6 +82,8 @@ impl DocumentKind {
             Self::Organization => wrap(collect::organization(bytes, file, captured_at)?, Content::Organization),
             Self::IdentityCenter => wrap(collect::identity_center(bytes, file, captured_at)?, Content::IdentityCenter),
             Self::Trails => wrap(collect::trails(bytes, file, captured_at)?, Content::Trails),
+            Self::Account => wrap(collect::account(bytes, file, captured_at)?, Content::Account),
+            Self::LastAccessed => wrap(collect::last_accessed(bytes, file, captured_at)?, Content::LastAccessed),
         })
     }
 }
@@ -80,6 +97,11 @@ pub fn account_of(content: &Content) -> Option<String> {
             _ => None,
         },
         Content::CredentialReport(report) => Some(report.account.to_string()),
+        Content::Account(details) => Some(details.account.to_string()),
+        Content::LastAccessed(accounts) => match accounts.as_slice() {
+            [one] => Some(one.account.to_string()),
+            _ => None,
+        },
         Content::Trails(states) => {
             let mut accounts = states.iter().filter_map(|state| Some(trail_arn(&state.arn)?.2));
             let first = accounts.next()?;

@@ -128,6 +128,8 @@ pub struct ServiceUse {
     pub last_used: Option<Timestamp>,
     /// Actions that are not unused as a whole, but unused on some of the resources that are named for them.
     pub unused_parts: Vec<UnusedPart>,
+    /// What IAM's last accessed information says of the service, in words; none where it says nothing.
+    pub last_accessed: Option<String>,
 }
 
 /// An action that was never used on some of the resources on which it is granted.

@@ -1,6 +1,7 @@
 //! Granted against used: the verdict on every entitlement, and the facts about every principal that later stages
 //! judge.
 
+pub mod accessed;
 pub mod assessment;
 mod coverage;
 pub mod holders;

@@ -122,6 +122,7 @@ pub(crate) fn assessment() -> Assessment {
         unused_privileged: vec!["iam:CreateAccessKey".into(), "iam:PutUserPolicy".into()],
         last_used: None,
         unused_parts: Vec::new(),
+        last_accessed: None,
     }];
     admin.remarks = vec![remark("full_administrator", "AdministratorAccess")];
     admin.privileged_statements = vec!["AdministratorAccess#[0]".into()];

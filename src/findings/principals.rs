@@ -286,6 +286,7 @@ fn explain(assessment: &Assessment, service: &ServiceUse, evidence: &mut Evidenc
         let listed = shown(&service.unused_privileged, SHOWN, service.unused_privileged.len());
         evidence.notes.push(format!("unused and privileged: {listed}"));
     }
+    evidence.notes.extend(service.last_accessed.clone());
     let parts = part_texts(service);
     if !parts.is_empty() {
         let listed = shown(&parts, SHOWN, parts.len());

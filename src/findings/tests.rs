@@ -150,6 +150,7 @@ fn unused_on_part_of_the_resources() {
             unused_levels: LevelCounts::default(),
             last_used: None,
             unused_parts: vec![part(low)],
+            last_accessed: None,
         }];
         let found = find(&assessment(vec![role], vec![]));
         assert_eq!(found.len(), 1);
@@ -167,6 +168,7 @@ fn unused_permissions_by_service_and_risk() {
         unused_levels: levels,
         last_used: None,
         unused_parts: Vec::new(),
+        last_accessed: (name == "s3").then(|| "IAM reports nothing".to_owned()),
     };
     let mut role = principal("app");
     role.services = vec![
@@ -180,6 +182,9 @@ fn unused_permissions_by_service_and_risk() {
         .map(|f| (f.title.split(" in ").nth(1).unwrap().split(':').next().unwrap(), f.severity))
         .collect();
     assert_eq!(severities, [("iam", Severity::High), ("ec2", Severity::Medium), ("s3", Severity::Low)]);
+    let told = |finding: &Finding| finding.evidence.notes.iter().any(|note| note == "IAM reports nothing");
+    let notes: Vec<bool> = findings.iter().map(told).collect();
+    assert_eq!(notes, [false, false, true]);
     let ids: std::collections::BTreeSet<_> = findings.iter().map(|f| f.id.clone()).collect();
     assert_eq!(ids.len(), 3);
     role.services = (0..=SERVICES_LISTED).map(|i| service(&format!("s{i:02}"), &[], LevelCounts::default())).collect();

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::account::AccountDetails;
 use super::arn::{AccountId, Arn};
 use super::defect::Defect;
+use super::last_accessed::PrincipalLastAccessed;
 use super::time::Timestamp;
 use super::trail::TrailState;
 
@@ -293,6 +295,10 @@ pub struct Snapshot {
     pub accounts: BTreeMap<AccountId, AccountIam>,
     /// Credential reports by account.
     pub credential_reports: BTreeMap<AccountId, CredentialReport>,
+    /// Summary, password policy, keys and identity providers by account.
+    pub account_details: BTreeMap<AccountId, AccountDetails>,
+    /// IAM's last accessed information by principal.
+    pub last_accessed: BTreeMap<Arn, PrincipalLastAccessed>,
     /// The organisation, where collected.
     pub organization: Option<Organization>,
     /// Identity Center, where collected.

@@ -12,6 +12,7 @@ mod hostile;
 
 mod ingest;
 mod lake;
+mod last_accessed;
 mod logs;
 mod process;
 mod trails;

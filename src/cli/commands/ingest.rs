@@ -31,6 +31,8 @@ pub fn run(context: &Context<'_>, kind: &IngestKind) -> Result<Status, CommandEr
         IngestKind::Organization(args) => documents(context, DocumentKind::Organization, args),
         IngestKind::IdentityCenter(args) => documents(context, DocumentKind::IdentityCenter, args),
         IngestKind::Trails(args) => documents(context, DocumentKind::Trails, args),
+        IngestKind::Account(args) => documents(context, DocumentKind::Account, args),
+        IngestKind::LastAccessed(args) => documents(context, DocumentKind::LastAccessed, args),
     }
 }
 
@@ -235,6 +237,14 @@ fn sizes(content: &crate::collect::Content) -> [usize; 4] {
         }
         Content::Roster(people) => [people.len(), 0, 0, 0],
         Content::Trails(_) => [0; 4],
+        // As its summary counts them.
+        Content::Account(details) => ["Users", "Groups", "Roles", "Policies"]
+            .map(|name| details.summary.get(name).and_then(|count| usize::try_from(*count).ok()).unwrap_or(0)),
+        Content::LastAccessed(accounts) => {
+            let principals = || accounts.iter().flat_map(|one| &one.principals);
+            let roles = principals().filter(|report| report.arn.resource().starts_with("role/")).count();
+            [principals().count() - roles, 0, roles, 0]
+        }
     }
 }
 
