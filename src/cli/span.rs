@@ -96,10 +96,13 @@ pub fn account_or_unit(text: &str) -> Result<String, String> {
     let known = match text.split_once('-') {
         None => text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()),
         Some(("r", root)) => (4..=32).contains(&root.len()) && plain(root),
-        Some(("ou", unit)) => unit.split_once('-').is_some_and(|(root, unit)| plain(root) && plain(unit) && unit.len() > 7),
+        Some(("ou", unit)) => {
+            unit.split_once('-').is_some_and(|(root, unit)| plain(root) && plain(unit) && unit.len() > 7)
+        }
         Some(_) => false,
     };
-    let bad = || format!("`{text}` names no account; expected twelve digits, or an id such as ou-ab12-11111111 or r-ab12");
+    let bad =
+        || format!("`{text}` names no account; expected twelve digits, or an id such as ou-ab12-11111111 or r-ab12");
     known.then(|| text.to_owned()).ok_or_else(bad)
 }
 

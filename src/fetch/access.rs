@@ -99,7 +99,8 @@ pub(super) struct Access {
 impl Access {
     /// The caller's own access, by the usual chain of credentials.
     pub(super) async fn begin(start: &Start) -> Self {
-        let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+        let http =
+            aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
         let retries = RetryConfig::adaptive().with_max_attempts(start.attempts).with_max_backoff(MAX_BACKOFF);
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)

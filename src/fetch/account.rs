@@ -33,8 +33,7 @@ pub(super) async fn account(access: &Access, account: &str, users: &[String]) ->
     let counts: BTreeMap<&str, i32> =
         summary.summary_map().into_iter().flatten().map(|(key, count)| (key.as_str(), *count)).collect();
     let counts = counts.into_iter().map(|(key, count)| (key.to_owned(), Value::from(count))).collect();
-    let policy =
-        access.call(&calls::GET_ACCOUNT_PASSWORD_POLICY, || client.get_account_password_policy().send()).await;
+    let policy = access.call(&calls::GET_ACCOUNT_PASSWORD_POLICY, || client.get_account_password_policy().send()).await;
     let policy = match policy {
         Ok(found) => found.password_policy().map(password_policy),
         // An account without a policy of its own.

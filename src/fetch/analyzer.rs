@@ -19,10 +19,7 @@ pub(super) async fn findings(access: &Access, account: &str) -> Result<Value, Fa
     let regions = regions::regions(access).await?;
     let read = regions.iter().map(|region| of_region(access.at(region)));
     let found: Vec<Vec<Value>> = in_order(read.collect(), AT_ONCE).await?;
-    Ok(object([
-        ("AccountId", text(account)),
-        ("Analyzers", Some(Value::Array(found.into_iter().flatten().collect()))),
-    ]))
+    Ok(object([("AccountId", text(account)), ("Analyzers", Some(Value::Array(found.into_iter().flatten().collect())))]))
 }
 
 async fn of_region(access: Access) -> Result<Vec<Value>, Failure> {
@@ -71,19 +68,14 @@ async fn of_analyzer(access: &Access, analyzer: &str) -> Result<Vec<Value>, Fail
         pages.after(&LIST_FINDINGS, page.next_token())?;
     }
     let read = summaries.iter().map(|summary| finding(access, analyzer, summary));
-    let mut found: Vec<Value> =
-        in_order(read.collect(), AT_ONCE).await?.into_iter().flatten().collect();
+    let mut found: Vec<Value> = in_order(read.collect(), AT_ONCE).await?.into_iter().flatten().collect();
     let id = |finding: &Value| finding.get("Id").and_then(Value::as_str).unwrap_or_default().to_owned();
     found.sort_by_key(id);
     Ok(found)
 }
 
 /// One finding with its details; none where it is gone by now.
-async fn finding(
-    access: &Access,
-    analyzer: &str,
-    summary: &types::FindingSummaryV2,
-) -> Result<Option<Value>, Failure> {
+async fn finding(access: &Access, analyzer: &str, summary: &types::FindingSummaryV2) -> Result<Option<Value>, Failure> {
     let (client, mut pages, mut details) = (access.access_analyzer(), Pages::default(), Vec::new());
     while let Some(token) = pages.next() {
         let request = client.get_finding_v2().analyzer_arn(analyzer).id(&summary.id);
@@ -159,10 +151,7 @@ fn detail(details: &FindingDetails) -> Value {
         }
         FindingDetails::UnusedIamUserAccessKeyDetails(found) => object([(
             "UnusedIamUserAccessKeyDetails",
-            Some(object([
-                ("AccessKeyId", text(found.access_key_id())),
-                ("LastAccessed", time(found.last_accessed())),
-            ])),
+            Some(object([("AccessKeyId", text(found.access_key_id())), ("LastAccessed", time(found.last_accessed()))])),
         )]),
         FindingDetails::UnusedIamUserPasswordDetails(found) => {
             object([("UnusedIamUserPasswordDetails", Some(object([("LastAccessed", time(found.last_accessed()))])))])

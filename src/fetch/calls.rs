@@ -159,8 +159,12 @@ calls! {
 pub(super) const ALSO: &[(&Call, &str)] = &[(&GET_OBJECT, "kms:Decrypt")];
 
 /// Calls that another part makes, too.
-pub(super) const SHARED: &[(Purpose, &Call)] =
-    &[(Purpose::Events, &LIST_TRAILS), (Purpose::Events, &DESCRIBE_TRAILS), (Purpose::Events, &LIST_REGIONS), (Purpose::Analyzer, &LIST_REGIONS)];
+pub(super) const SHARED: &[(Purpose, &Call)] = &[
+    (Purpose::Events, &LIST_TRAILS),
+    (Purpose::Events, &DESCRIBE_TRAILS),
+    (Purpose::Events, &LIST_REGIONS),
+    (Purpose::Analyzer, &LIST_REGIONS),
+];
 
 /// Least time between two calls of a kind in one account and region. Sources: "Quotas in AWS CloudTrail" (LookupEvents 2 a
 /// second in each account and region; Get, Describe and List 10); "Best practices design patterns", S3 User Guide (5,500
@@ -183,7 +187,10 @@ mod tests {
     #[test]
     fn calls_are_unique_and_named_after_their_action() {
         for (at, call) in CALLS.iter().enumerate() {
-            let other = CALLS.iter().skip(at + 1).find(|other| (other.service, other.operation) == (call.service, call.operation));
+            let other = CALLS
+                .iter()
+                .skip(at + 1)
+                .find(|other| (other.service, other.operation) == (call.service, call.operation));
             assert!(other.is_none(), "{call:?} {other:?}");
             // Actions that are named otherwise than their operation. Source: Service Authorization Reference, "Amazon
             // S3" and "AWS IAM Access Analyzer".

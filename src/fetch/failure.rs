@@ -148,17 +148,44 @@ fn of_status(status: u16) -> FailureKind {
 /// "Retry behavior", AWS SDKs and Tools Reference Guide.
 fn of_code(code: &str, status: u16) -> FailureKind {
     match code {
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "AuthorizationError"
-        | "AccessDeniedForDependencyException" | "InsufficientEncryptionPolicyException" => FailureKind::Denied,
-        "ExpiredToken" | "ExpiredTokenException" | "InvalidClientTokenId" | "UnrecognizedClientException"
-        | "SignatureDoesNotMatch" | "InvalidSignatureException" | "RequestExpired" | "MissingAuthenticationToken"
-        | "MissingAuthenticationTokenException" | "IncompleteSignature" | "InvalidAccessKeyId" | "AuthFailure"
-        | "TokenRefreshRequired" | "OptInRequired" => FailureKind::Credentials,
-        "Throttling" | "ThrottlingException" | "ThrottledException" | "TooManyRequestsException"
-        | "RequestThrottled" | "RequestThrottledException" | "RequestLimitExceeded" | "SlowDown"
-        | "PriorRequestNotComplete" | "LimitExceededException" => FailureKind::Throttled,
-        "NoSuchEntity" | "ResourceNotFoundException" | "TrailNotFoundException" | "AWSOrganizationsNotInUseException"
-        | "NoSuchBucket" | "PolicyNotFoundException" | "ReportNotPresent" | "ReportExpired" => FailureKind::Absent,
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "UnauthorizedOperation"
+        | "AuthorizationError"
+        | "AccessDeniedForDependencyException"
+        | "InsufficientEncryptionPolicyException" => FailureKind::Denied,
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "SignatureDoesNotMatch"
+        | "InvalidSignatureException"
+        | "RequestExpired"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "IncompleteSignature"
+        | "InvalidAccessKeyId"
+        | "AuthFailure"
+        | "TokenRefreshRequired"
+        | "OptInRequired" => FailureKind::Credentials,
+        "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "TooManyRequestsException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "RequestLimitExceeded"
+        | "SlowDown"
+        | "PriorRequestNotComplete"
+        | "LimitExceededException" => FailureKind::Throttled,
+        "NoSuchEntity"
+        | "ResourceNotFoundException"
+        | "TrailNotFoundException"
+        | "AWSOrganizationsNotInUseException"
+        | "NoSuchBucket"
+        | "PolicyNotFoundException"
+        | "ReportNotPresent"
+        | "ReportExpired" => FailureKind::Absent,
         _ => of_status(status),
     }
 }
@@ -207,7 +234,9 @@ mod tests {
         let page = format!("<html>\n<body>{}</body>", "x".repeat(1000));
         let failure = Failure::new(&calls::LIST_ROOTS, FailureKind::Denied, "AccessDenied", &page);
         let text = failure.to_string();
-        assert!(text.starts_with("Organizations ListRoots is denied (AccessDenied): it needs organizations:ListRoots. <html> <body>xx"));
+        assert!(text.starts_with(
+            "Organizations ListRoots is denied (AccessDenied): it needs organizations:ListRoots. <html> <body>xx"
+        ));
         assert!(text.ends_with('…') && text.len() < 450 && !text.contains('\n'), "{text}");
     }
 }

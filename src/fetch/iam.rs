@@ -103,9 +103,9 @@ fn group(group: &types::GroupDetail) -> Value {
 }
 
 fn role(role: &types::RoleDetail) -> Value {
-    let last = role.role_last_used().map(|last| {
-        object([("LastUsedDate", time(last.last_used_date())), ("Region", maybe(last.region()))])
-    });
+    let last = role
+        .role_last_used()
+        .map(|last| object([("LastUsedDate", time(last.last_used_date())), ("Region", maybe(last.region()))]));
     object([
         ("Path", maybe(role.path())),
         ("RoleName", maybe(role.role_name())),

@@ -92,9 +92,12 @@ pub(super) async fn identity_center(access: &Access) -> Result<Option<Value>, Fa
         ("OutdatedProvisionings", Some(Value::Array(outdated.into_iter().flatten().collect()))),
         ("AccountAssignments", Some(Value::Array(assignments.into_iter().flatten().collect()))),
         ("Users", list(&users, user)),
-        ("Groups", list(&groups, |group| {
-            object([("GroupId", text(group.group_id())), ("DisplayName", maybe(group.display_name()))])
-        })),
+        (
+            "Groups",
+            list(&groups, |group| {
+                object([("GroupId", text(group.group_id())), ("DisplayName", maybe(group.display_name()))])
+            }),
+        ),
         ("GroupMemberships", Some(Value::Array(memberships.into_iter().flatten().collect()))),
     ])))
 }
@@ -110,10 +113,7 @@ async fn set(access: &Access, instance: &str, arn: &str) -> Result<Value, Failur
     let request = || admin.list_managed_policies_in_permission_set().instance_arn(instance).permission_set_arn(arn);
     let managed = pages!(access, &calls::LIST_MANAGED_POLICIES, request(), attached_managed_policies);
     let request = || {
-        admin
-            .list_customer_managed_policy_references_in_permission_set()
-            .instance_arn(instance)
-            .permission_set_arn(arn)
+        admin.list_customer_managed_policy_references_in_permission_set().instance_arn(instance).permission_set_arn(arn)
     };
     let customer = pages!(access, &calls::LIST_CUSTOMER_POLICIES, request(), customer_managed_policy_references);
     let inline = access
@@ -140,15 +140,21 @@ async fn set(access: &Access, instance: &str, arn: &str) -> Result<Value, Failur
         ("Description", of(types::PermissionSet::description)),
         ("SessionDuration", of(types::PermissionSet::session_duration)),
         ("CreatedDate", time(described.and_then(types::PermissionSet::created_date))),
-        ("ManagedPolicies", list(&managed, |policy| object([("Name", maybe(policy.name())), ("Arn", maybe(policy.arn()))]))),
+        (
+            "ManagedPolicies",
+            list(&managed, |policy| object([("Name", maybe(policy.name())), ("Arn", maybe(policy.arn()))])),
+        ),
         ("CustomerManagedPolicyReferences", list(&customer, reference)),
         ("InlinePolicy", maybe(inline.inline_policy().filter(|text| !text.is_empty()))),
-        ("PermissionsBoundary", boundary.map(|boundary| {
-            object([
-                ("ManagedPolicyArn", maybe(boundary.managed_policy_arn())),
-                ("CustomerManagedPolicyReference", boundary.customer_managed_policy_reference().map(reference)),
-            ])
-        })),
+        (
+            "PermissionsBoundary",
+            boundary.map(|boundary| {
+                object([
+                    ("ManagedPolicyArn", maybe(boundary.managed_policy_arn())),
+                    ("CustomerManagedPolicyReference", boundary.customer_managed_policy_reference().map(reference)),
+                ])
+            }),
+        ),
     ]))
 }
 
@@ -159,7 +165,8 @@ fn reference(policy: &types::CustomerManagedPolicyReference) -> Value {
 /// The accounts in which a permission set is provisioned, each with the set.
 async fn places(access: &Access, instance: &str, arn: &str) -> Result<Vec<(String, String)>, Failure> {
     let admin = access.sso_admin();
-    let request = || admin.list_accounts_for_provisioned_permission_set().instance_arn(instance).permission_set_arn(arn);
+    let request =
+        || admin.list_accounts_for_provisioned_permission_set().instance_arn(instance).permission_set_arn(arn);
     let mut accounts = pages!(access, &calls::LIST_ACCOUNTS_FOR_SET, request(), account_ids);
     accounts.sort();
     Ok(accounts.into_iter().map(|account| (account, arn.to_owned())).collect())

@@ -23,6 +23,8 @@ const REGIONS_AT_ONCE: usize = 16;
 const SETTLE_SECONDS: i64 = 2 * 3600;
 /// Text of one object, at most: a busy day becomes several.
 const PART_BYTES: usize = 16 << 20;
+/// Numbers of parts that hold late records begin after all others.
+const LATE_PARTS: usize = 1_000_000;
 const DAY_SECONDS: i64 = 86_400;
 
 /// Hands on the events of every region, a day at a time; says what could not be had.
@@ -51,22 +53,22 @@ fn name_of(account: &str, region: &str, day: Timestamp) -> String {
     format!("cloudtrail://{account}/{region}/{}", day.day())
 }
 
-/// The days that are to be asked about: those that are not known, or were not over when they were.
-fn days(account: &str, region: &str, wanted: &Wanted, now: Timestamp) -> Vec<Timestamp> {
-    let oldest = now.plus_seconds(-HISTORY_DAYS * DAY_SECONDS).max(wanted.since).day().start();
-    let mut days = Vec::new();
-    let mut day = oldest;
+/// The oldest day that is to be asked about: the first that is not known, or was not over when it was.
+fn oldest(account: &str, region: &str, wanted: &Wanted, now: Timestamp) -> Option<Timestamp> {
+    let mut day = now.plus_seconds(-HISTORY_DAYS * DAY_SECONDS).max(wanted.since).day().start();
     while day < now {
         let over = day.plus_seconds(DAY_SECONDS + SETTLE_SECONDS);
         let known = wanted.known.get(&name_of(account, region, day));
         if known.is_none_or(|(_, at)| *at < over) {
-            days.push(day);
+            return Some(day);
         }
         day = day.plus_seconds(DAY_SECONDS);
     }
-    days
+    None
 }
 
+/// Reads back from now to the oldest day that is wanted. Answers begin with the newest event, so a day is whole when an
+/// older one is told of; then it is handed on, also a day without events.
 async fn history(
     access: Access,
     account: &str,
@@ -75,36 +77,102 @@ async fn history(
     now: Timestamp,
     send: &Sender<Message>,
 ) -> Result<(), Failure> {
-    for day in days(account, region, wanted, now) {
-        let name = name_of(account, region, day);
-        let (client, mut pages, mut records, mut parts) = (access.cloudtrail(), Pages::default(), Records::default(), 0);
-        let seconds = day.micros().div_euclid(1_000_000);
-        while let Some(token) = pages.next() {
-            // Both ends belong to what is asked for.
-            let (start, end) = (DateTime::from_secs(seconds), DateTime::from_secs(seconds + DAY_SECONDS - 1));
-            let request = client.lookup_events().start_time(start).end_time(end).max_results(PAGE);
-            let page = access.call(&LOOKUP_EVENTS, || request.set_next_token(token).send()).await?;
-            for event in page.events() {
-                match event.cloud_trail_event() {
-                    Some(text) => records.add(text),
-                    None => {
-                        let message = "an event without its record";
-                        return Err(Failure::new(&LOOKUP_EVENTS, FailureKind::Service, "", message));
-                    }
-                }
-            }
-            pages.after(&LOOKUP_EVENTS, page.next_token())?;
-            if records.text.len() > PART_BYTES {
-                parts += 1;
-                let log = Log { name: format!("{name}.{parts}"), modified: now, bytes: records.take(), complete: true };
-                let _ = send.send(Message::Log(log)).await;
-            }
+    let Some(oldest) = oldest(account, region, wanted, now) else { return Ok(()) };
+    let client = access.cloudtrail();
+    let seconds = |at: Timestamp| DateTime::from_secs(at.micros().div_euclid(1_000_000));
+    let mut days = Days::new(now);
+    let mut pages = Pages::default();
+    while let Some(token) = pages.next() {
+        let request = client.lookup_events().start_time(seconds(oldest)).end_time(seconds(now)).max_results(PAGE);
+        let page = access.call(&LOOKUP_EVENTS, || request.set_next_token(token).send()).await?;
+        for event in page.events() {
+            let (Some(time), Some(text)) = (event.event_time(), event.cloud_trail_event()) else {
+                let message = "an event without its time or its record";
+                return Err(Failure::new(&LOOKUP_EVENTS, FailureKind::Service, "", message));
+            };
+            days.add(Timestamp::from_seconds(time.secs()), text);
         }
-        // The day is known by this one, so it comes last; also of a day without events.
-        let log = Log { name, modified: now, bytes: records.take(), complete: true };
-        let _ = send.send(Message::Log(log)).await;
+        pages.after(&LOOKUP_EVENTS, page.next_token())?;
+        for (day, part, bytes) in days.over() {
+            hand_on(account, region, day, part, bytes, now, send).await;
+        }
+    }
+    for (day, part, bytes) in days.rest(oldest) {
+        hand_on(account, region, day, part, bytes, now, send).await;
     }
     Ok(())
+}
+
+async fn hand_on(
+    account: &str,
+    region: &str,
+    day: Timestamp,
+    part: usize,
+    bytes: Vec<u8>,
+    now: Timestamp,
+    send: &Sender<Message>,
+) {
+    let name = name_of(account, region, day);
+    // The day is known by the object without a number, which comes last.
+    let name = if part == 0 { name } else { format!("{name}.{part}") };
+    // Nobody listens only where the run ends.
+    let _ = send.send(Message::Log(Log { name, modified: now, bytes, complete: true })).await;
+}
+
+/// Records by day, from the newest day back.
+struct Days {
+    /// The day at hand, which is not over; days after it were handed on.
+    day: Timestamp,
+    records: Records,
+    parts: usize,
+    over: Vec<(Timestamp, usize, Vec<u8>)>,
+    /// Records of days that were over: against what AWS says, but nothing is lost.
+    late: usize,
+}
+
+impl Days {
+    fn new(now: Timestamp) -> Self {
+        let (day, records) = (now.day().start(), Records::default());
+        Self { day, records, parts: 0, over: Vec::new(), late: 0 }
+    }
+
+    fn add(&mut self, time: Timestamp, text: &str) {
+        let day = time.day().start();
+        if day > self.day {
+            self.late += 1;
+            let mut alone = Records::default();
+            alone.add(text);
+            self.over.push((day, LATE_PARTS + self.late, alone.take()));
+            return;
+        }
+        while self.day > day {
+            self.end_day();
+        }
+        self.records.add(text);
+        if self.records.text.len() > PART_BYTES {
+            self.parts += 1;
+            self.over.push((self.day, self.parts, self.records.take()));
+        }
+    }
+
+    fn end_day(&mut self) {
+        self.over.push((self.day, 0, self.records.take()));
+        self.parts = 0;
+        self.day = self.day.plus_seconds(-DAY_SECONDS);
+    }
+
+    /// What is whole by now.
+    fn over(&mut self) -> Vec<(Timestamp, usize, Vec<u8>)> {
+        std::mem::take(&mut self.over)
+    }
+
+    /// All that is left, down to the oldest day.
+    fn rest(mut self, oldest: Timestamp) -> Vec<(Timestamp, usize, Vec<u8>)> {
+        while self.day >= oldest {
+            self.end_day();
+        }
+        self.over
+    }
 }
 
 /// Records as a log file has them.
@@ -137,18 +205,45 @@ mod tests {
         let now = at("2026-03-10T12:00:00Z");
         let of = |known: Known, since: &str| {
             let wanted = Wanted { since: at(since), known: known.into() };
-            days("1", "r", &wanted, now).iter().map(|day| day.day().to_string()).collect::<Vec<_>>()
+            oldest("1", "r", &wanted, now).map(|day| day.day().to_string())
         };
-        assert_eq!(of(Known::new(), "2026-03-08"), ["2026-03-08", "2026-03-09", "2026-03-10"]);
-        assert_eq!(of(Known::new(), "2020-01-01").len(), HISTORY_DAYS as usize + 1);
+        assert_eq!(of(Known::new(), "2026-03-08").as_deref(), Some("2026-03-08"));
+        assert_eq!(of(Known::new(), "2020-01-01").as_deref(), Some("2025-12-10"));
         let known = |day: &str, read: &str| (name_of("1", "r", at(day)), (10, at(read)));
-        let all: Known = [
+        let mut all: Known = [
             known("2026-03-08", "2026-03-09T02:00:00Z"),
             known("2026-03-09", "2026-03-10T01:59:59Z"),
             known("2026-03-10", "2026-03-10T11:00:00Z"),
         ]
         .into();
-        assert_eq!(of(all, "2026-03-08"), ["2026-03-09", "2026-03-10"]);
+        assert_eq!(of(all.clone(), "2026-03-08").as_deref(), Some("2026-03-09"));
+        all.extend([known("2026-03-09", "2026-03-10T02:00:00Z")]);
+        assert_eq!(of(all, "2026-03-08").as_deref(), Some("2026-03-10"));
+    }
+
+    #[test]
+    fn days_are_handed_on_when_older_ones_are_told_of() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let shown = |days: Vec<(Timestamp, usize, Vec<u8>)>| -> Vec<String> {
+            let one = |(day, part, bytes): (Timestamp, usize, Vec<u8>)| {
+                format!("{}.{part} {}", day.day(), String::from_utf8(bytes).unwrap())
+            };
+            days.into_iter().map(one).collect()
+        };
+        let mut days = Days::new(at("2026-03-10T12:00:00Z"));
+        days.add(at("2026-03-10T11:00:00Z"), "1");
+        days.add(at("2026-03-10T10:00:00Z"), "2");
+        assert!(days.over().is_empty());
+        days.add(at("2026-03-08T10:00:00Z"), "3");
+        days.add(at("2026-03-09T10:00:00Z"), "4");
+        let want = [
+            r#"2026-03-10.0 {"Records":[1,2]}"#,
+            r#"2026-03-09.0 {"Records":[]}"#,
+            r#"2026-03-09.1000001 {"Records":[4]}"#,
+        ];
+        assert_eq!(shown(days.over()), want);
+        let want = [r#"2026-03-08.0 {"Records":[3]}"#, r#"2026-03-07.0 {"Records":[]}"#];
+        assert_eq!(shown(days.rest(at("2026-03-07"))), want);
     }
 
     #[test]

@@ -53,9 +53,7 @@ pub(super) async fn fetch(access: &Access, place: &Place, wanted: &Wanted, send:
 async fn located(access: &Access, place: &Place) -> Result<Access, Failure> {
     let home = access.at(&place.region);
     let client = home.s3();
-    let asked = home
-        .call(&GET_BUCKET_LOCATION, || client.get_bucket_location().bucket(&place.bucket).send())
-        .await;
+    let asked = home.call(&GET_BUCKET_LOCATION, || client.get_bucket_location().bucket(&place.bucket).send()).await;
     let found = match asked {
         Ok(found) => found,
         Err(failure) if failure.kind == FailureKind::Denied => return Ok(home),
@@ -266,7 +264,10 @@ mod tests {
         let known: Known = ["2026/03/01/a.json.gz", "2026/03/20/b.json.gz"]
             .iter()
             .map(|key| (format!("s3://b/{folder}{key}"), (1, at("2026-03-20"))))
-            .chain([("s3://b/p/AWSLogs/111122223333/CloudTrail/eu-west-2/2026/05/01/c.json.gz".to_owned(), (1, at("2026-05-01")))])
+            .chain([(
+                "s3://b/p/AWSLogs/111122223333/CloudTrail/eu-west-2/2026/05/01/c.json.gz".to_owned(),
+                (1, at("2026-05-01")),
+            )])
             .collect();
         for (known, since, want) in [
             (Known::new(), "2026-01-05", "2026-01-05"),
@@ -293,8 +294,14 @@ mod tests {
         assert!(!failures.hopeless());
         let told: Vec<String> = failures.told().iter().map(ToString::to_string).collect();
         assert_eq!(told.len(), 2, "{told:?}");
-        assert!(told.iter().any(|text| text.contains("it needs kms:Decrypt") && text.contains("(and 2 others)")), "{told:?}");
-        assert!(told.iter().any(|text| text.contains("it needs s3:GetObject") && text.contains("s3://b/k")), "{told:?}");
+        assert!(
+            told.iter().any(|text| text.contains("it needs kms:Decrypt") && text.contains("(and 2 others)")),
+            "{told:?}"
+        );
+        assert!(
+            told.iter().any(|text| text.contains("it needs s3:GetObject") && text.contains("s3://b/k")),
+            "{told:?}"
+        );
         assert!(CALLS.iter().any(|call| **call == GET_OBJECT));
     }
 

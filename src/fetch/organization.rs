@@ -48,8 +48,7 @@ pub(super) async fn organization(access: &Access) -> Result<Organization, Failur
     let described = access.call(&calls::DESCRIBE_ORGANIZATION, || client.describe_organization().send()).await?;
     let roots = pages!(access, &calls::LIST_ROOTS, client.list_roots(), roots);
     let (mut units, mut accounts, mut members) = (Vec::new(), Vec::new(), Vec::new());
-    let mut parents: Vec<Vec<String>> =
-        roots.iter().filter_map(|root| Some(vec![root.id()?.to_owned()])).collect();
+    let mut parents: Vec<Vec<String>> = roots.iter().filter_map(|root| Some(vec![root.id()?.to_owned()])).collect();
     while let Some(path) = parents.pop() {
         let Some(parent) = path.first() else { continue };
         let request = || client.list_organizational_units_for_parent().parent_id(parent);

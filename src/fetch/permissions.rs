@@ -131,14 +131,18 @@ resource "aws_iam_role_policy" "{label}" {{
         let mut trust = json!({
             "Effect": "Allow", "Principal": { "AWS": { "Ref": parameter } }, "Action": "sts:AssumeRole"
         });
-        if let (Role::Member, Some(parameters), Some(trust)) = (self.role, parameters.as_object_mut(), trust.as_object_mut())
+        if let (Role::Member, Some(parameters), Some(trust)) =
+            (self.role, parameters.as_object_mut(), trust.as_object_mut())
         {
             let about = "What jitscan collect gives as --external-id";
             parameters.insert(
                 "ExternalId".to_owned(),
                 json!({ "Type": "String", "Description": about, "MinLength": 2, "NoEcho": true }),
             );
-            trust.insert("Condition".to_owned(), json!({ "StringEquals": { "sts:ExternalId": { "Ref": "ExternalId" } } }));
+            trust.insert(
+                "Condition".to_owned(),
+                json!({ "StringEquals": { "sts:ExternalId": { "Ref": "ExternalId" } } }),
+            );
         }
         json!({
             "AWSTemplateFormatVersion": "2010-09-09",
@@ -201,8 +205,12 @@ mod tests {
     #[test]
     fn every_call_is_allowed_and_nothing_else() {
         let also = ALSO.iter().map(|(_, action)| *action);
-        let needed: BTreeSet<&str> =
-            CALLS.iter().map(|call| call.action).chain(also).filter(|action| *action != "sts:GetCallerIdentity").collect();
+        let needed: BTreeSet<&str> = CALLS
+            .iter()
+            .map(|call| call.action)
+            .chain(also)
+            .filter(|action| *action != "sts:GetCallerIdentity")
+            .collect();
         let policy = wanted(Role::Central).policy();
         let mut allowed = BTreeSet::new();
         for statement in policy["Statement"].as_array().unwrap() {

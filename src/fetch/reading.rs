@@ -49,8 +49,7 @@ impl<'a> Reading<'a> {
         // Nobody listens only where the run ends.
         let _ = send.send(Message::State(std::mem::take(&mut self.found))).await;
         if let Some(wanted) = options.events.as_ref().filter(|_| self.wants(Purpose::Events)) {
-            let failures =
-                events::events(self.access, &self.target.account, wanted, (options.clock)(), send).await;
+            let failures = events::events(self.access, &self.target.account, wanted, (options.clock)(), send).await;
             if failures.is_empty() {
                 self.brought.push(Purpose::Events.as_str());
             }

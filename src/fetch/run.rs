@@ -16,8 +16,9 @@ use super::access::{Access, Start};
 use super::calls::{self, CALLS, Call, Purpose, SHARED};
 use super::events::{Log, Wanted};
 use super::failure::{Failure, FailureKind};
-use super::reading::{Reading, shut};
-use super::scope::{Scope, Target};
+use super::identity_center;
+use super::reading::{Reading, brought, shut};
+use super::scope::Scope;
 
 /// How often the wish to stop is looked at.
 const STOP_LOOK: Duration = Duration::from_millis(50);
@@ -127,8 +128,12 @@ pub enum Event {
 pub(super) enum Message {
     State(Vec<Brought>),
     Log(Log),
+    Central(AccountReport, Vec<Brought>),
     Done(AccountReport),
 }
+
+/// What stands in place of a name where the organisation as a whole is told of.
+const WHOLE: &str = "(organization)";
 
 /// Messages that may wait: log objects are in memory until they are taken.
 const WAITING: usize = 16;
@@ -168,26 +173,21 @@ async fn unless_stopped<T>(stop: &AtomicBool, work: impl Future<Output = T>) -> 
 /// Where it cannot even begin: the caller's own credentials do not work, or nobody answers.
 pub fn collect(options: &Options, each: &mut dyn FnMut(Event)) -> Result<Report, Failure> {
     let runtime = runtime()?;
-    let scope = runtime.block_on(async {
-        unless_stopped(&options.stop, Scope::of(options, true)).await.transpose()
-    })?;
+    let scope =
+        runtime.block_on(async { unless_stopped(&options.stop, Scope::of(options, true)).await.transpose() })?;
     let Some(scope) = scope else { return Ok(Report { accounts: Vec::new(), interrupted: true }) };
     each(Event::Accounts(scope.targets.len()));
     let mut report = Report::default();
-    if !scope.central.is_empty() || !scope.missing.is_empty() {
-        let outcome = if scope.missing.is_empty() { Outcome::Complete } else { Outcome::Partial };
-        let brought = scope.central.iter().map(|one| one.kind).collect();
-        let row =
-            AccountReport { account: scope.own.clone(), name: String::new(), outcome, brought, missing: scope.missing };
-        report.accounts.push(row.clone());
-        each(Event::Central(row, scope.central));
-    }
     let (send, mut receive) = mpsc::channel(WAITING);
-    let work = runtime.spawn(accounts(options.clone(), scope.access, scope.partition, scope.targets, send));
+    let work = runtime.spawn(accounts(options.clone(), scope, send));
     while let Some(message) = receive.blocking_recv() {
         match message {
             Message::State(documents) => each(Event::State(documents)),
             Message::Log(log) => each(Event::Log(log)),
+            Message::Central(row, documents) => {
+                report.accounts.push(row.clone());
+                each(Event::Central(row, documents));
+            }
             Message::Done(row) => {
                 report.accounts.push(row.clone());
                 each(Event::Account(row));
@@ -201,17 +201,49 @@ pub fn collect(options: &Options, each: &mut dyn FnMut(Event)) -> Result<Report,
     Ok(report)
 }
 
+/// Reads what is of the organisation as a whole beside the accounts; `central` and `missing` are what is known by now.
+async fn whole(
+    access: &Access,
+    own: String,
+    mut central: Vec<Brought>,
+    mut missing: Vec<(Purpose, Failure)>,
+    options: &Options,
+) -> Option<(AccountReport, Vec<Brought>)> {
+    if options.what.contains(&Purpose::IdentityCenter) {
+        let begun = (options.clock)();
+        match identity_center::identity_center(access).await {
+            Ok(Some(document)) => central.push(brought(Purpose::IdentityCenter, None, &document, begun)),
+            Ok(None) => {}
+            Err(failure) => missing.push((Purpose::IdentityCenter, failure)),
+        }
+    }
+    if central.is_empty() && missing.is_empty() {
+        return None;
+    }
+    let outcome = match (central.is_empty(), missing.is_empty()) {
+        (_, true) => Outcome::Complete,
+        (true, false) => Outcome::Failed,
+        (false, false) => Outcome::Partial,
+    };
+    let kinds = central.iter().map(|one| one.kind).collect();
+    let name = WHOLE.to_owned();
+    Some((AccountReport { account: own, name, outcome, brought: kinds, missing }, central))
+}
+
 /// Reads the accounts, some at once, until there are none left or the run is to end.
-async fn accounts(
-    options: Options,
-    access: Access,
-    partition: String,
-    targets: Vec<Target>,
-    send: mpsc::Sender<Message>,
-) {
+async fn accounts(options: Options, scope: Scope, send: mpsc::Sender<Message>) {
+    let Scope { access, own, partition, targets, central, missing } = scope;
     let gate = Arc::new(Semaphore::new(options.at_once.max(1)));
     let options = Arc::new(options);
     let mut tasks = JoinSet::new();
+    {
+        let (access, send, options) = (access.clone(), send.clone(), Arc::clone(&options));
+        tasks.spawn(async move {
+            if let Some((row, documents)) = whole(&access, own, central, missing, &options).await {
+                let _ = send.send(Message::Central(row, documents)).await;
+            }
+        });
+    }
     for target in targets {
         let Some(Ok(permit)) = unless_stopped(&options.stop, Arc::clone(&gate).acquire_owned()).await else { break };
         let role = options.role_name.as_ref().filter(|_| !target.own);
@@ -266,4 +298,3 @@ pub fn plan(options: &Options) -> Result<Plan, Failure> {
         .collect();
     Ok(Plan { accounts, calls })
 }
-

@@ -3,7 +3,6 @@
 use super::access::Access;
 use super::calls::{self, Purpose};
 use super::failure::{Failure, FailureKind};
-use super::identity_center;
 use super::organization::{Member, organization};
 use super::reading::brought;
 use super::run::{Brought, Options};
@@ -24,7 +23,7 @@ pub(super) struct Scope {
     pub own: String,
     pub partition: String,
     pub targets: Vec<Target>,
-    /// What was read of the organisation as a whole, and what was not.
+    /// What was read of the organisation, and what was not.
     pub central: Vec<Brought>,
     pub missing: Vec<(Purpose, Failure)>,
 }
@@ -49,19 +48,18 @@ fn lone(id: &str) -> Member {
 }
 
 impl Scope {
-    /// Finds out who we are, reads the organisation, and says which accounts are to be read. `whole`: what is of the
-    /// organisation as a whole is read, too.
-    pub(super) async fn of(options: &Options, whole: bool) -> Result<Self, Failure> {
+    /// Finds out who we are, reads the organisation, and says which accounts are to be read. `keep`: what is
+    /// read of the organisation is kept.
+    pub(super) async fn of(options: &Options, keep: bool) -> Result<Self, Failure> {
         let access = Access::begin(&options.start).await;
         let (own, partition) = caller(&access).await?;
         let access = access.of_account(&own);
         let (mut central, mut missing) = (Vec::new(), Vec::new());
-        let wants = |purpose| whole && options.what.contains(&purpose);
         let mut members = vec![lone(&own)];
         let begun = (options.clock)();
         match organization(&access).await {
             Ok(found) => {
-                if wants(Purpose::Organization) {
+                if keep && options.what.contains(&Purpose::Organization) {
                     central.push(brought(Purpose::Organization, None, &found.document, begun));
                 }
                 members = found.members;
@@ -74,14 +72,6 @@ impl Scope {
                 let named = options.only.iter().filter(|one| one.bytes().all(|b| b.is_ascii_digit()) && **one != own);
                 members.extend(named.map(|id| lone(id)));
                 missing.push((Purpose::Organization, failure));
-            }
-        }
-        if wants(Purpose::IdentityCenter) {
-            let begun = (options.clock)();
-            match identity_center::identity_center(&access).await {
-                Ok(Some(document)) => central.push(brought(Purpose::IdentityCenter, None, &document, begun)),
-                Ok(None) => {}
-                Err(failure) => missing.push((Purpose::IdentityCenter, failure)),
             }
         }
         let mut targets: Vec<Target> = members

@@ -40,7 +40,11 @@ pub(crate) fn is_store(path: &Path) -> bool {
 /// Whether a name stands directly in a store and is the store's own.
 pub(crate) fn is_of_store(name: &std::ffi::OsStr) -> bool {
     name.to_str().is_some_and(|name| {
-        FOLDERS.contains(&name) || LOCKS.contains(&name) || name == SPILL || name == INCOMING || name.starts_with(MANIFEST)
+        FOLDERS.contains(&name)
+            || LOCKS.contains(&name)
+            || name == SPILL
+            || name == INCOMING
+            || name.starts_with(MANIFEST)
     })
 }
 

@@ -70,8 +70,13 @@ impl Writer {
         for (document, hash) in documents.iter().zip(&hashes) {
             put.push(if self.has_document(document, hash)? { PutDocument::AlreadyPresent } else { PutDocument::New });
         }
-        let new: Vec<(&NewDocument<'_>, &String)> =
-            documents.iter().zip(&hashes).zip(&put).filter(|(_, put)| **put == PutDocument::New).map(|(d, _)| d).collect();
+        let new: Vec<(&NewDocument<'_>, &String)> = documents
+            .iter()
+            .zip(&hashes)
+            .zip(&put)
+            .filter(|(_, put)| **put == PutDocument::New)
+            .map(|(d, _)| d)
+            .collect();
         if new.is_empty() {
             return Ok(put);
         }

@@ -55,7 +55,11 @@ pub fn plan_columns() -> Vec<Column> {
         Column::new("operation", Text, "the operation"),
         Column::new("action", Text, "the IAM action that it needs"),
         Column::new("part", Text, "the part of what is collected that it is for"),
-        Column::new("calls", Integer, "how often at least: lists have further pages, and users, roles and sets count apart"),
+        Column::new(
+            "calls",
+            Integer,
+            "how often at least: lists have further pages, and users, roles and sets count apart",
+        ),
     ]
 }
 
@@ -127,7 +131,8 @@ pub fn run(context: &Context<'_>, args: &CollectArgs) -> Result<Status, CommandE
     if !done.is_empty() {
         context.note(&format!("going on where a run ended early: {} accounts are done", done.len()));
     }
-    let report = fetch::collect(&options(context, args, done, known), &mut |event| keeper.take(event)).map_err(failed)?;
+    let report =
+        fetch::collect(&options(context, args, done, known), &mut |event| keeper.take(event)).map_err(failed)?;
     if let Some(error) = keeper.error.take() {
         return Err(error);
     }
@@ -315,12 +320,8 @@ impl<'a> Keeper<'a> {
         }
         let generation = self.writer.generation()?;
         let incomplete = !gaps.is_empty() || self.defects > 0 || self.events.quarantined > 0;
-        let meta = Meta {
-            command: "collect".to_owned(),
-            generation: u64::try_from(generation).ok(),
-            gaps,
-            ..Meta::default()
-        };
+        let meta =
+            Meta { command: "collect".to_owned(), generation: u64::try_from(generation).ok(), gaps, ..Meta::default() };
         self.context.emit(&meta, &table)?;
         let Events { objects, read, stored, quarantined } = self.events;
         if objects > 0 {
@@ -331,7 +332,8 @@ impl<'a> Keeper<'a> {
             self.context.note(&format!("{} entries could not be understood and were set aside", self.defects));
         }
         let of = |outcome| self.rows.iter().filter(|row| row.outcome == outcome).count();
-        let counts = [Outcome::Complete, Outcome::Partial, Outcome::Failed].map(|o| format!("{} {}", of(o), o.as_str()));
+        let counts =
+            [Outcome::Complete, Outcome::Partial, Outcome::Failed].map(|o| format!("{} {}", of(o), o.as_str()));
         self.context.note(&counts.join(", "));
         if report.interrupted {
             self.context.note("interrupted: what is in the store is complete; run the same command again to go on");

@@ -152,7 +152,8 @@ fn documents(context: &Context<'_>, args: &DocumentsArgs) -> Result<Status, Comm
 
 /// Writes a document as DIR/KIND/ACCOUNT.json.
 fn export(dir: &Path, document: &DocumentMeta, bytes: &[u8]) -> Result<(), CommandError> {
-    let plain = |text: &str| text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
+    let plain =
+        |text: &str| text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
     let (kind, account): (String, String) = (plain(&document.kind), plain(&document.account));
     let account = if account.is_empty() { "_".to_owned() } else { account };
     let form = if bytes.first().is_some_and(|byte| matches!(byte, b'{' | b'[')) { "json" } else { "csv" };

@@ -125,7 +125,8 @@ impl Found {
 
     /// Whether the file is not what it was when it was listed. One that is gone was what it was, and so is our own copy.
     pub(crate) fn has_changed(&self) -> bool {
-        self.local.is_none() && std::fs::metadata(&self.path).is_ok_and(|now| (now.len(), mtime(&now)) != (self.size, self.mtime))
+        self.local.is_none()
+            && std::fs::metadata(&self.path).is_ok_and(|now| (now.len(), mtime(&now)) != (self.size, self.mtime))
     }
 }
 
