@@ -167,6 +167,8 @@ pub enum IngestKind {
     /// When principals last accessed services, as IAM saw it: answers of `aws iam
     /// get-service-last-accessed-details`, with the principal's ARN added to each as "Arn"
     LastAccessed(IngestFiles),
+    /// IAM Access Analyzer's analyzers and findings, as one JSON document
+    AccessAnalyzer(IngestFiles),
 }
 
 /// Paths of logs.

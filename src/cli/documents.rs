@@ -30,6 +30,8 @@ pub enum DocumentKind {
     Account,
     /// Last accessed information.
     LastAccessed,
+    /// Analyzers and their findings.
+    AccessAnalyzer,
 }
 
 impl DocumentKind {
@@ -45,6 +47,7 @@ impl DocumentKind {
             Self::Trails => "trails",
             Self::Account => "account",
             Self::LastAccessed => "last-accessed",
+            Self::AccessAnalyzer => "access-analyzer",
         }
     }
 
@@ -60,6 +63,7 @@ impl DocumentKind {
             Self::Trails,
             Self::Account,
             Self::LastAccessed,
+            Self::AccessAnalyzer,
         ]
         .into_iter()
         .find(|kind| kind.as_str() == text)
@@ -84,6 +88,7 @@ impl DocumentKind {
             Self::Trails => wrap(collect::trails(bytes, file, captured_at)?, Content::Trails),
             Self::Account => wrap(collect::account(bytes, file, captured_at)?, Content::Account),
             Self::LastAccessed => wrap(collect::last_accessed(bytes, file, captured_at)?, Content::LastAccessed),
+            Self::AccessAnalyzer => wrap(collect::access_analyzer(bytes, file, captured_at)?, Content::AccessAnalyzer),
         })
     }
 }
@@ -98,6 +103,7 @@ pub fn account_of(content: &Content) -> Option<String> {
         },
         Content::CredentialReport(report) => Some(report.account.to_string()),
         Content::Account(details) => Some(details.account.to_string()),
+        Content::AccessAnalyzer(one) => Some(one.account.to_string()),
         Content::LastAccessed(accounts) => match accounts.as_slice() {
             [one] => Some(one.account.to_string()),
             _ => None,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::access_analyzer::AccessAnalyzer;
 use crate::model::account::AccountDetails;
 use crate::model::arn::{AccountId, Arn};
 use crate::model::defect::{Defect, Parsed};
@@ -21,6 +22,8 @@ pub enum Content {
     Account(AccountDetails),
     /// Last accessed information of one or more accounts.
     LastAccessed(Vec<AccountLastAccessed>),
+    /// An account's analyzers and their findings.
+    AccessAnalyzer(AccessAnalyzer),
     /// The organisation.
     Organization(Organization),
     /// Identity Center.
@@ -110,6 +113,7 @@ enum Slot {
     Report(AccountId),
     Account(AccountId),
     LastAccessed(AccountId),
+    AccessAnalyzer(AccountId),
     Organization,
     IdentityCenter,
     Roster,
@@ -125,6 +129,7 @@ fn slots_of(document: &Loaded) -> Vec<(Slot, Timestamp)> {
         Content::LastAccessed(accounts) => {
             accounts.iter().map(|one| (Slot::LastAccessed(one.account), document.captured_at)).collect()
         }
+        Content::AccessAnalyzer(one) => vec![(Slot::AccessAnalyzer(one.account), one.captured_at)],
         Content::Organization(organization) => vec![(Slot::Organization, organization.captured_at)],
         Content::IdentityCenter(center) => vec![(Slot::IdentityCenter, center.captured_at)],
         Content::Roster(_) => vec![(Slot::Roster, document.captured_at)],
@@ -178,6 +183,9 @@ fn fill(snapshot: &mut Snapshot, slot: Slot, content: &Content) {
                     snapshot.last_accessed.insert(report.arn.clone(), report.clone());
                 }
             }
+        }
+        (Slot::AccessAnalyzer(account), Content::AccessAnalyzer(one)) => {
+            snapshot.access_analyzers.insert(account, one.clone());
         }
         (Slot::Organization, Content::Organization(organization)) => {
             snapshot.organization = Some(organization.clone());
@@ -297,5 +305,24 @@ mod tests {
             loaded("a", "2026-01-01", details(1, "2026-01-01")),
         ]);
         assert_eq!(snapshot.account_details.values().map(|one| one.summary["Users"]).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn the_youngest_analyzers_of_an_account_count() {
+        let analyzers = |account: &str, name: &str, at: &str| {
+            let arn = format!("arn:aws:access-analyzer:eu-west-1:{account}:analyzer/{name}");
+            let text = format!(
+                r#"{{"AccountId":"{account}","Analyzers":[{{"Arn":"{arn}","Type":"ACCOUNT","Status":"ACTIVE","Findings":[]}}]}}"#
+            );
+            let read = super::super::access_analyzer(text.as_bytes(), "f", at.parse().unwrap()).unwrap();
+            Content::AccessAnalyzer(read.value)
+        };
+        let snapshot = assemble(vec![
+            loaded("b", "2026-02-01", analyzers("111111111111", "young", "2026-02-01")),
+            loaded("c", "2026-01-01", analyzers("222222222222", "other", "2026-01-01")),
+            loaded("a", "2026-01-01", analyzers("111111111111", "old", "2026-01-01")),
+        ]);
+        let all = snapshot.access_analyzers.values().flat_map(|one| &one.analyzers);
+        assert_eq!(all.map(|one| one.name.as_str()).collect::<Vec<_>>(), ["young", "other"]);
     }
 }

@@ -29,6 +29,8 @@ pub enum FileKind {
     Account,
     /// `aws iam get-service-last-accessed-details`, with the principals.
     LastAccessed,
+    /// IAM Access Analyzer's analyzers and findings.
+    AccessAnalyzer,
     /// A gzip archive.
     Gzip,
     /// None of these.
@@ -49,6 +51,7 @@ impl FileKind {
             Self::CloudTrail => Some("ingest cloudtrail"),
             Self::Account => Some("ingest account"),
             Self::LastAccessed => Some("ingest last-accessed"),
+            Self::AccessAnalyzer => Some("ingest access-analyzer"),
             Self::CloudTrailDigest | Self::Gzip | Self::Unknown => None,
         }
     }
@@ -79,6 +82,7 @@ impl fmt::Display for FileKind {
                 "last accessed information (the output of `aws iam get-service-last-accessed-details` with the \
                  principal's Arn)"
             }
+            Self::AccessAnalyzer => "IAM Access Analyzer's findings (AccountId, Analyzers with their Findings)",
             Self::Gzip => "a gzip archive",
             Self::Unknown => "a file of a kind that jitscan does not know",
         })
@@ -86,7 +90,7 @@ impl fmt::Display for FileKind {
 }
 
 /// Marker keys of the JSON kinds; the first that occurs at the top level decides.
-const MARKERS: [(&str, FileKind); 31] = [
+const MARKERS: [(&str, FileKind); 32] = [
     ("UserDetailList", FileKind::AuthorizationDetails),
     ("RoleDetailList", FileKind::AuthorizationDetails),
     ("GroupDetailList", FileKind::AuthorizationDetails),
@@ -105,6 +109,7 @@ const MARKERS: [(&str, FileKind); 31] = [
     ("LastAccessedDetails", FileKind::LastAccessed),
     ("ServicesLastAccessed", FileKind::LastAccessed),
     ("JobCompletionDate", FileKind::LastAccessed),
+    ("Analyzers", FileKind::AccessAnalyzer),
     ("SummaryMap", FileKind::Account),
     ("PasswordPolicy", FileKind::Account),
     ("AccessKeys", FileKind::Account),
@@ -210,6 +215,7 @@ mod tests {
             (r#"{"digestStartTime":"x"}"#, FileKind::CloudTrailDigest),
             (r#"{"JobStatus":"COMPLETED","ServicesLastAccessed":[]}"#, FileKind::LastAccessed),
             (r#"{"AccountId":"1","LastAccessedDetails":[]}"#, FileKind::LastAccessed),
+            (r#"{"AccountId":"1","Analyzers":[]}"#, FileKind::AccessAnalyzer),
             (r#"{"AccountId":"1","SummaryMap":{}}"#, FileKind::Account),
             (r#"{"MFADevices":[],"AccountId":"1"}"#, FileKind::Account),
             (r#"{"trailList":[]}"#, FileKind::Trails),

@@ -5,6 +5,7 @@
 //! file looks like; a bad entry inside a good file is a [`Defect`](crate::model::defect::Defect), and the rest
 //! is kept.
 
+mod access_analyzer;
 mod account;
 mod assemble;
 mod credential_report;
@@ -20,6 +21,7 @@ mod trails;
 
 use thiserror::Error;
 
+pub use access_analyzer::access_analyzer;
 pub use account::account;
 pub use assemble::{Content, Loaded, assemble};
 pub use credential_report::credential_report;

@@ -1,5 +1,6 @@
 //! Nouns that every stage shares. Nothing here reads files, asks the clock, prints or decides.
 
+pub mod access_analyzer;
 pub mod account;
 pub mod arn;
 pub mod defect;

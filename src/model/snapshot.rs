@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::access_analyzer::AccessAnalyzer;
 use super::account::AccountDetails;
 use super::arn::{AccountId, Arn};
 use super::defect::Defect;
@@ -299,6 +300,8 @@ pub struct Snapshot {
     pub account_details: BTreeMap<AccountId, AccountDetails>,
     /// IAM's last accessed information by principal.
     pub last_accessed: BTreeMap<Arn, PrincipalLastAccessed>,
+    /// Analyzers and their findings by the account that has them.
+    pub access_analyzers: BTreeMap<AccountId, AccessAnalyzer>,
     /// The organisation, where collected.
     pub organization: Option<Organization>,
     /// Identity Center, where collected.

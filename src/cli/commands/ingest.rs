@@ -33,6 +33,7 @@ pub fn run(context: &Context<'_>, kind: &IngestKind) -> Result<Status, CommandEr
         IngestKind::Trails(args) => documents(context, DocumentKind::Trails, args),
         IngestKind::Account(args) => documents(context, DocumentKind::Account, args),
         IngestKind::LastAccessed(args) => documents(context, DocumentKind::LastAccessed, args),
+        IngestKind::AccessAnalyzer(args) => documents(context, DocumentKind::AccessAnalyzer, args),
     }
 }
 
@@ -244,6 +245,15 @@ fn sizes(content: &crate::collect::Content) -> [usize; 4] {
             let principals = || accounts.iter().flat_map(|one| &one.principals);
             let roles = principals().filter(|report| report.arn.resource().starts_with("role/")).count();
             [principals().count() - roles, 0, roles, 0]
+        }
+        // Those that findings are about.
+        Content::AccessAnalyzer(one) => {
+            let of_type = |wanted: &str| {
+                let findings = one.analyzers.iter().flat_map(|analyzer| &analyzer.findings);
+                let about = findings.filter(|found| found.resource_type == wanted);
+                about.map(|found| found.resource.as_str()).collect::<BTreeSet<_>>().len()
+            };
+            [of_type("AWS::IAM::User"), 0, of_type("AWS::IAM::Role"), 0]
         }
     }
 }

@@ -14,7 +14,7 @@ pub fn all() -> Vec<(String, Vec<Column>)> {
     let fixed = [
         ("ingest cloudtrail", ingest::log_columns()),
         ("ingest iam, credential-report, roster, organization, identity-center", ingest::document_columns()),
-        ("ingest trails, account, last-accessed", ingest::document_columns()),
+        ("ingest trails, account, last-accessed, access-analyzer", ingest::document_columns()),
         ("collect", collect::columns()),
         ("collect --dry-run", collect::plan_columns()),
         ("lake documents", lake::document_columns()),

@@ -51,6 +51,7 @@ fn fields_are_those_of_the_schema_in_every_format() {
     fs::write(place.path("trails.json"), r#"{"trailList":[]}"#).unwrap();
     fs::write(place.path("account.json"), r#"{"AccountId":"111122223333","SummaryMap":{"Users":1}}"#).unwrap();
     fs::write(place.path("accessed.json"), r#"{"AccountId":"111122223333","LastAccessedDetails":[]}"#).unwrap();
+    fs::write(place.path("analyzers.json"), r#"{"AccountId":"111122223333","Analyzers":[]}"#).unwrap();
     let corpus = crate::integrity::generate::Corpus::small();
     corpus.download(&place.path("chains"), crate::integrity::generate::Sidecars::Newest);
     fs::write(place.path("keys.json"), corpus.keys.to_string()).unwrap();
@@ -58,7 +59,7 @@ fn fields_are_those_of_the_schema_in_every_format() {
     assert!(demo.stdout.starts_with(&format!("{}\n", schema["scan, findings, demo"].join(","))));
     let at = AT;
     let documents = "ingest iam, credential-report, roster, organization, identity-center";
-    let more = "ingest trails, account, last-accessed";
+    let more = "ingest trails, account, last-accessed, access-analyzer";
     let mut cases: Vec<(String, String)> = [
         ("ingest cloudtrail", "ingest cloudtrail logs --store new".to_owned()),
         (documents, "ingest iam details.json --store new".to_owned()),
@@ -69,6 +70,7 @@ fn fields_are_those_of_the_schema_in_every_format() {
         (more, "ingest trails trails.json --store new".to_owned()),
         (more, "ingest account account.json --store new".to_owned()),
         (more, "ingest last-accessed accessed.json --store new".to_owned()),
+        (more, "ingest access-analyzer analyzers.json --store new".to_owned()),
         ("lake check", "lake check".to_owned()),
         ("lake compact", "lake compact".to_owned()),
         ("lake prune", "lake prune --before 2025-04-01".to_owned()),
