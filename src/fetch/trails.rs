@@ -77,11 +77,12 @@ fn texts(items: &[String]) -> Option<Value> {
 
 fn selector(selector: &types::EventSelector) -> Value {
     let data = |data: &types::DataResource| object([("Type", maybe(data.r#type())), ("Values", texts(data.values()))]);
+    let sources = selector.exclude_management_event_sources.as_deref();
     object([
         ("ReadWriteType", selector.read_write_type().and_then(|kind| text(kind.as_str()))),
         ("IncludeManagementEvents", selector.include_management_events().map(Into::into)),
-        ("DataResources", list(selector.data_resources(), data)),
-        ("ExcludeManagementEventSources", list(selector.exclude_management_event_sources(), |s| s.as_str().into())),
+        ("DataResources", selector.data_resources.as_deref().and_then(|all| list(all, data))),
+        ("ExcludeManagementEventSources", sources.and_then(|all| list(all, |source| source.as_str().into()))),
     ])
 }
 
