@@ -489,6 +489,16 @@ mod tests {
     }
 
     #[test]
+    fn the_order_of_entries_does_not_matter() {
+        let details = r#"[{"UnusedPermissionDetails":{"ServiceNamespace":"s3"}}]"#;
+        let (one, two) = (finding("a", details), finding("b", details));
+        let other = analyzer(&ARN.replace("unused", "other"), "[]");
+        let forth = document(&[analyzer(ARN, &format!("[{one},{two}]")), other.clone()]);
+        let back = document(&[other, analyzer(ARN, &format!("[{two},{one}]"))]);
+        assert_eq!(read(&forth).value, read(&back).value);
+    }
+
+    #[test]
     fn wrong_files() {
         for (text, want) in [
             (r#"{"Analyzers":[]}"#, "missing field `AccountId`"),

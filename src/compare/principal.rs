@@ -8,6 +8,7 @@ use crate::model::time::{Day, Timestamp};
 
 use super::Shared;
 use super::accessed::Accessed;
+use super::analyzed::{Analyzed, Logs};
 use super::assessment::{
     LevelCounts, Nature, PersonUse, PolicyRemark, PrincipalFacts, PrincipalKind, ServiceUse, UnusedPart, VerdictCounts,
 };
@@ -36,6 +37,7 @@ pub(super) fn facts(shared: &Shared<'_>, granted: &PrincipalEntitlements, own: &
     let catalog = inputs.catalog;
     let arn = granted.arn.to_string();
     let accessed = shared.accessed(granted, own);
+    let (analyzed, logs) = (shared.analyzed(granted), shared.logs(own));
     let totals = totals(shared, granted, own, &accessed);
     let privileged = entitlements::privileged(granted, Privileges::get());
     let administrator = administrator_paths(shared, granted);
@@ -63,6 +65,7 @@ pub(super) fn facts(shared: &Shared<'_>, granted: &PrincipalEntitlements, own: &
         // Nobody told who is assigned: those who came in hold it at least.
         holders = users.iter().filter(|user| !user.active_days.is_empty()).map(|user| user.person.clone()).collect();
     }
+    let last_activity = last_activity(shared, granted, own, &accessed);
     PrincipalFacts {
         id: granted.id.clone(),
         account: granted.account,
@@ -81,15 +84,16 @@ pub(super) fn facts(shared: &Shared<'_>, granted: &PrincipalEntitlements, own: &
             .into_iter()
             .collect(),
         privileged_days: privileged_days.values().flatten().copied().collect::<BTreeSet<Day>>().into_iter().collect(),
-        last_activity: last_activity(shared, granted, own, &accessed),
+        last_activity,
         activity_observable: blindness.reasons.is_empty(),
         unobservable_because: blindness.reasons,
         denied_calls: own.presence.iter().map(|presence| presence.denied).sum(),
         counts: counts(&totals, &granted.granted, None),
-        services: services(catalog, granted, own, &totals, &privileged, &accessed),
+        services: services(&logs, granted, &totals, &privileged, &accessed, &analyzed),
         remarks: remarks(shared, granted),
         privileged_statements: statements(granted, &privileged, &administrator),
         privileged_events: examples(shared, &arn, &privileged),
+        analyzers: analyzed.on_all(&logs, last_activity),
         privileged: privileged.iter().filter_map(|id| catalog.action(id)).map(|action| action.full_name()).collect(),
         arn,
     }
@@ -192,13 +196,14 @@ fn counts(totals: &Totals, granted: &ActionSet, range: Option<&std::ops::Range<u
 }
 
 fn services(
-    catalog: &Catalog,
+    logs: &Logs<'_>,
     granted: &PrincipalEntitlements,
-    own: &OwnActivity<'_>,
     totals: &Totals,
     privileged: &ActionSet,
     accessed: &Accessed<'_>,
+    analyzed: &Analyzed<'_>,
 ) -> Vec<ServiceUse> {
+    let (catalog, own) = (logs.catalog, logs.own);
     let mut idle = totals.unused.clone();
     idle.union_with(&totals.unused_low);
     let mut last: BTreeMap<&str, Timestamp> = BTreeMap::new();
@@ -244,6 +249,12 @@ fn services(
                 .map(|(_, part)| part.clone())
                 .collect(),
             last_accessed: accessed.of_service(in_service.start),
+            analyzers: if counts.unused + counts.unused_low_confidence > 0 {
+                let untouched = counts.used + counts.unobservable + counts.used_not_granted == 0;
+                analyzed.on_service(logs, service, &idle, untouched)
+            } else {
+                Vec::new()
+            },
         });
     }
     found

@@ -39,6 +39,7 @@ pub(super) fn of(
 ) -> Vec<EntitlementRow> {
     let catalog = shared.inputs.catalog;
     let accessed = shared.accessed(granted, own);
+    let (analyzed, logs) = (shared.analyzed(granted), shared.logs(own));
     let Some(bench) = shared.bench(granted, &accessed) else { return Vec::new() };
     let principal = granted.arn.to_string();
     let mut rows = Vec::new();
@@ -67,6 +68,8 @@ pub(super) fn of(
                 Verdict::Unused => accessed.agrees(action),
                 Verdict::Unobservable | Verdict::UsedNotGranted => None,
             };
+            let also = also.into_iter().chain(analyzed.of_action(&logs, action, verdict));
+            let reasons: Vec<String> = std::iter::once(reason.to_owned()).chain(also).collect();
             let some = || on.iter().filter_map(|at| texts.get(*at)).cloned().collect::<Vec<_>>().join(", ");
             rows.push(EntitlementRow {
                 principal: principal.clone(),
@@ -74,32 +77,45 @@ pub(super) fn of(
                 resource_scope: if on.len() == texts.len() { whole.clone() } else { some() },
                 conditions: conditions_text(entitlement, id),
                 verdict,
-                reason: also.map_or_else(|| reason.to_owned(), |also| format!("{reason}; {also}")),
+                reason: reasons.join("; "),
                 provenance: provenance.clone(),
             });
         }
     }
+    rows.extend(beyond(shared, granted, own, actions));
+    rows.sort_by(|a, b| {
+        (&a.action, &a.resource_scope, &a.conditions).cmp(&(&b.action, &b.resource_scope, &b.conditions))
+    });
+    rows
+}
+
+/// What was used that is not granted.
+fn beyond(
+    shared: &Shared<'_>,
+    granted: &PrincipalEntitlements,
+    own: &OwnActivity<'_>,
+    actions: Option<&ActionSet>,
+) -> Vec<EntitlementRow> {
+    let catalog = shared.inputs.catalog;
+    let principal = granted.arn.as_str();
     let mut beyond = own.used(catalog, |_| true);
     beyond.subtract(&granted.granted);
     beyond.subtract(&granted.undecided);
     if let Some(actions) = actions {
         beyond.intersect_with(actions);
     }
-    for action in beyond.iter().filter_map(|id| catalog.action(id)) {
-        rows.push(EntitlementRow {
-            principal: principal.clone(),
+    let beyond = beyond.iter().filter_map(|id| catalog.action(id));
+    beyond
+        .map(|action| EntitlementRow {
+            principal: principal.to_owned(),
             action: action.full_name(),
             resource_scope: String::new(),
             conditions: String::new(),
             verdict: Verdict::UsedNotGranted,
-            reason: beyond_because(shared, &principal, own, action.id()),
+            reason: beyond_because(shared, principal, own, action.id()),
             provenance: Vec::new(),
-        });
-    }
-    rows.sort_by(|a, b| {
-        (&a.action, &a.resource_scope, &a.conditions).cmp(&(&b.action, &b.resource_scope, &b.conditions))
-    });
-    rows
+        })
+        .collect()
 }
 
 /// The verdicts of one part with what each rests on.

@@ -146,6 +146,7 @@ mod tests {
             last_used: None,
             unused_parts: Vec::new(),
             last_accessed: None,
+            analyzers: Vec::new(),
         }];
         facts
     }

@@ -457,6 +457,7 @@ fn loading_a_large_scan() {
                     last_used: None,
                     unused_parts: Vec::new(),
                     last_accessed: None,
+                    analyzers: Vec::new(),
                     unused_levels: Default::default(),
                 })
                 .collect();

@@ -3,6 +3,7 @@
 // The lints that spare tests know a test module by this.
 #![cfg(test)]
 
+mod access_analyzer;
 mod arguments;
 mod contract;
 mod decide;

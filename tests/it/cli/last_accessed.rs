@@ -4,11 +4,11 @@ use std::fs;
 
 use super::*;
 
-const ROLE: &str = "arn:aws:iam::111122223333:role/admin";
+pub const ROLE: &str = "arn:aws:iam::111122223333:role/admin";
 const AT: &str = "--as-of 2025-03-06 --window 5d";
 
 /// An administrator's role, and somebody else's call every six hours, from the day before five days to the day after.
-fn place() -> Place {
+pub fn place() -> Place {
     let place = Place::new();
     let records: Vec<String> = (0..28)
         .map(|n| {
@@ -33,7 +33,7 @@ fn services(last: &str) -> String {
 }
 
 /// Verdict and reason of one permission that nobody used.
-fn verdict(place: &Place) -> (String, String) {
+pub fn verdict(place: &Place) -> (String, String) {
     let rows = place.rows(&format!("{AT} entitlements --action ec2:RunInstances"));
     assert_eq!(rows.len(), 1, "{rows:?}");
     let text = |name: &str| rows[0][name].as_str().unwrap().to_owned();
