@@ -275,7 +275,7 @@ pub struct CollectArgs {
     #[arg(long, value_name = "N", default_value = "8", value_parser = super::span::threads)]
     pub at_once: std::num::NonZeroUsize,
     /// Attempts of one call, the first included
-    #[arg(long, value_name = "N", default_value = "8", value_parser = clap::value_parser!(u32).range(1..=50))]
+    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=50))]
     pub max_attempts: u32,
     /// Longest wait for one attempt, in seconds
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = clap::value_parser!(u64).range(1..=3600))]

@@ -25,7 +25,9 @@ use super::calls::{self, Call};
 use super::failure::{Failure, FailureKind};
 use super::guard::Guard;
 
-/// Longest wait between two of them.
+/// Longest wait before the second attempt of a call, and between any two: each is chosen at random below a bound that
+/// doubles. With the ordinary number of attempts a storm of a minute is sat out.
+const FIRST_BACKOFF: Duration = Duration::from_millis(250);
 const MAX_BACKOFF: Duration = Duration::from_secs(20);
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -101,7 +103,10 @@ impl Access {
     pub(super) async fn begin(start: &Start) -> Self {
         let http =
             aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-        let retries = RetryConfig::adaptive().with_max_attempts(start.attempts).with_max_backoff(MAX_BACKOFF);
+        let retries = RetryConfig::adaptive()
+            .with_max_attempts(start.attempts)
+            .with_initial_backoff(FIRST_BACKOFF)
+            .with_max_backoff(MAX_BACKOFF);
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(start.attempt_timeout)

@@ -6,7 +6,7 @@ use aws_sdk_accessanalyzer::types::{self, Criterion, FindingDetails};
 use serde_json::Value;
 
 use super::access::{Access, Pages, in_order};
-use super::calls::{GET_FINDING, LIST_ANALYZERS, LIST_FINDINGS};
+use super::calls::{GET_ANALYZER, GET_FINDING, LIST_ANALYZERS, LIST_FINDINGS};
 use super::failure::{Failure, FailureKind};
 use super::regions;
 use super::shape::{list, maybe, object, text, time};
@@ -37,6 +37,15 @@ async fn of_region(access: Access) -> Result<Vec<Value>, Failure> {
     }
     let mut out = Vec::new();
     for analyzer in analyzers {
+        // The list leaves out how an analyzer is configured. Source: Access Analyzer API reference, "AnalyzerSummary".
+        let name = analyzer.name.as_str();
+        let asked = access.call(&GET_ANALYZER, || client.get_analyzer().analyzer_name(name).send()).await;
+        let configured = match asked {
+            Ok(answer) => answer.analyzer,
+            Err(failure) if failure.kind == FailureKind::Absent => continue,
+            Err(failure) => return Err(failure),
+        };
+        let configuration = configured.as_ref().and_then(|analyzer| analyzer.configuration.as_ref());
         let findings = of_analyzer(&access, &analyzer.arn).await?;
         out.push(object([
             ("Arn", text(&analyzer.arn)),
@@ -46,7 +55,7 @@ async fn of_region(access: Access) -> Result<Vec<Value>, Failure> {
             ("Region", text(access.region())),
             ("CreatedAt", time(Some(&analyzer.created_at))),
             ("LastResourceAnalyzedAt", time(analyzer.last_resource_analyzed_at.as_ref())),
-            ("UnusedAccessAge", unused_age(analyzer.configuration.as_ref()).map(Value::from)),
+            ("UnusedAccessAge", unused_age(configuration).map(Value::from)),
             ("Findings", Some(Value::Array(findings))),
         ]));
     }

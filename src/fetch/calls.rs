@@ -147,6 +147,7 @@ calls! {
     GET_TRAIL_STATUS: "CloudTrail" "GetTrailStatus" "cloudtrail:GetTrailStatus" Trails;
     GET_EVENT_SELECTORS: "CloudTrail" "GetEventSelectors" "cloudtrail:GetEventSelectors" Trails;
     LIST_ANALYZERS: "AccessAnalyzer" "ListAnalyzers" "access-analyzer:ListAnalyzers" Analyzer;
+    GET_ANALYZER: "AccessAnalyzer" "GetAnalyzer" "access-analyzer:GetAnalyzer" Analyzer;
     LIST_FINDINGS: "AccessAnalyzer" "ListFindingsV2" "access-analyzer:ListFindings" Analyzer;
     GET_FINDING: "AccessAnalyzer" "GetFindingV2" "access-analyzer:GetFinding" Analyzer;
     LOOKUP_EVENTS: "CloudTrail" "LookupEvents" "cloudtrail:LookupEvents" Events;
@@ -174,7 +175,8 @@ pub(super) fn pace(call: &Call) -> Duration {
     Duration::from_millis(match (call.service, call.operation) {
         ("CloudTrail", "LookupEvents") => 500,
         ("CloudTrail" | "Organizations" | "Account", _) => 100,
-        ("SSO Admin" | "identitystore" | "IAM" | "AccessAnalyzer", _) => 50,
+        ("SSO Admin" | "identitystore" | "AccessAnalyzer", _) => 50,
+        ("IAM", _) => 30,
         ("S3", _) => 0,
         _ => 20,
     })

@@ -32,3 +32,34 @@ impl Intercept for Guard {
         if known { Ok(()) } else { Err("jitscan does not make this call: it is not in its table of calls".into()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_config::{BehaviorVersion, Region};
+    use aws_credential_types::Credentials;
+
+    use super::*;
+    use crate::fetch::failure::chain;
+
+    #[test]
+    fn a_call_that_is_not_in_the_table_is_never_sent() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        // Nobody listens there: a call that is sent ends otherwise.
+        let config = aws_sdk_iam::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("us-east-1"))
+            .endpoint_url("http://127.0.0.1:9")
+            .credentials_provider(Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test"))
+            .retry_config(aws_config::retry::RetryConfig::disabled())
+            .interceptor(Guard)
+            .build();
+        let client = aws_sdk_iam::Client::from_conf(config);
+        let refused = |error: &dyn std::error::Error| chain(error).contains("not in its table of calls");
+        let made = runtime.block_on(client.create_user().user_name("x").send()).unwrap_err();
+        assert!(refused(&made), "{}", chain(&made));
+        let made = runtime.block_on(client.list_roles().send()).unwrap_err();
+        assert!(refused(&made), "{}", chain(&made));
+        let read = runtime.block_on(client.get_account_summary().send()).unwrap_err();
+        assert!(!refused(&read), "{}", chain(&read));
+    }
+}

@@ -105,7 +105,12 @@ pub(super) async fn organization(access: &Access) -> Result<Organization, Failur
     });
     let document = object([
         ("Organization", root),
-        ("Roots", list(&roots, |root| object([("Id", maybe(root.id())), ("Arn", maybe(root.arn()))]))),
+        (
+            "Roots",
+            list(&roots, |root| {
+                object([("Id", maybe(root.id())), ("Arn", maybe(root.arn())), ("Name", maybe(root.name()))])
+            }),
+        ),
         ("OrganizationalUnits", Some(Value::Array(units))),
         ("Accounts", Some(Value::Array(accounts))),
         ("Policies", Some(Value::Array(policies))),
@@ -118,7 +123,8 @@ fn target(target: &types::PolicyTargetSummary) -> Value {
 }
 
 fn is_suspended(account: &types::Account) -> bool {
-    account.state().is_some_and(|state| *state != types::AccountState::Active)
+    let state = account.state().map(types::AccountState::as_str);
+    state.or(account.status.as_ref().map(types::AccountStatus::as_str)).is_some_and(|state| state != "ACTIVE")
 }
 
 fn account(account: &types::Account, parent: &str) -> Value {
@@ -127,6 +133,8 @@ fn account(account: &types::Account, parent: &str) -> Value {
         ("Arn", maybe(account.arn())),
         ("Name", maybe(account.name())),
         ("Email", maybe(account.email())),
+        // The older name of it, which some answers have alone.
+        ("Status", account.status.as_ref().and_then(|status| text(status.as_str()))),
         ("State", account.state().and_then(|state| text(state.as_str()))),
         ("JoinedTimestamp", time(account.joined_timestamp())),
         ("ParentId", text(parent)),

@@ -237,8 +237,8 @@ mod tests {
         for role in [Role::Central, Role::Member] {
             let wanted = wanted(role);
             let terraform = wanted.terraform();
-            let start = terraform.find("<<-POLICY").unwrap() + "<<-POLICY".len();
-            let text = &terraform[start..terraform.rfind("POLICY").unwrap()];
+            let (_, text) = terraform.split_once("<<-POLICY").unwrap();
+            let (text, _) = text.rsplit_once("POLICY").unwrap();
             assert_eq!(serde_json::from_str::<Value>(text).unwrap(), wanted.policy());
             assert_eq!(terraform.matches('{').count(), terraform.matches('}').count());
             let template = wanted.cloudformation();

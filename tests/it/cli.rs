@@ -5,6 +5,7 @@
 
 mod access_analyzer;
 mod arguments;
+mod collect;
 mod contract;
 mod decide;
 

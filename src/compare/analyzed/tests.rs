@@ -132,7 +132,8 @@ fn whose_finding_and_in_which_state() {
         on_s3(&snapshot(ACCOUNT, vec![one]), true)
     };
     let text = "Access Analyzer a (unused for 90 days) finds the same, ";
-    let cases: [(fn(&mut Analyzer), Vec<String>); 9] = [
+    type Case = (fn(&mut Analyzer), Vec<String>);
+    let cases: [Case; 9] = [
         (
             |one| one.findings[0].status = FindingStatus::Archived,
             vec![format!("{text}archived finding f, updated 2026-05-30")],
@@ -169,7 +170,8 @@ fn absence_is_said_only_where_the_analyzer_would_have_found_it() {
         change(&mut one);
         on_s3(&snapshot(ACCOUNT, vec![one]), true)
     };
-    let cases: [(&str, fn(&mut Analyzer), bool); 9] = [
+    type Case = (&'static str, fn(&mut Analyzer), bool);
+    let cases: [Case; 9] = [
         ("it covers it", |_| (), true),
         ("inactive", |one| one.status = "DISABLED".to_owned(), false),
         ("another kind", |one| one.kind = "ACCOUNT".to_owned(), false),

@@ -3,7 +3,6 @@
 use std::fs;
 
 use super::last_accessed::{ROLE, place, verdict};
-use super::*;
 
 /// The document of an analyzer with one finding on the role.
 fn document(account: &str, status: &str, detail: &str) -> String {
