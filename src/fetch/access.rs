@@ -19,11 +19,11 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use tokio::time::Instant;
 
 use super::calls::{self, Call};
 use super::failure::{Failure, FailureKind};
 use super::guard::Guard;
+use super::pace::{Pace, Watch};
 
 /// Longest wait before the second attempt of a call, and between any two: each is chosen at random below a bound that
 /// doubles. With the ordinary number of attempts a storm of a minute is sat out.
@@ -50,31 +50,9 @@ pub struct Start {
     pub attempt_timeout: Duration,
 }
 
-/// When the next call may be made, by account, region and service or operation.
-#[derive(Debug, Default)]
-struct Pace(Mutex<BTreeMap<(String, String, &'static str), Instant>>);
-
-impl Pace {
-    async fn wait(&self, account: &str, region: &str, call: &'static Call) {
-        let pace = calls::pace(call);
-        if pace.is_zero() {
-            return;
-        }
-        // What has a quota of its own does not wait for the others.
-        let kind = if *call == calls::LOOKUP_EVENTS { call.operation } else { call.service };
-        let at = {
-            let mut next = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let slot = next.entry((account.to_owned(), region.to_owned(), kind)).or_insert_with(Instant::now);
-            let at = (*slot).max(Instant::now());
-            *slot = at + pace;
-            at
-        };
-        tokio::time::sleep_until(at).await;
-    }
-}
-
-/// What is counted of throttling and retries, by account, region and service: AWS counts so, too, and an account that is
-/// throttled does not slow the others down. How often a call is tried again is bounded by its attempts alone.
+/// What is counted of retries, by account, region and service. How often a call is tried again is bounded by its attempts
+/// alone, and `pace` slows down: the SDK's budget for retries is shared by all accounts, and its own adaptive mode waits
+/// up to twenty seconds before every retry of a throttled service.
 #[derive(Debug, Default)]
 struct Partitions(Mutex<BTreeMap<(String, String, &'static str), RetryPartition>>);
 
@@ -103,7 +81,7 @@ impl Access {
     pub(super) async fn begin(start: &Start) -> Self {
         let http =
             aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-        let retries = RetryConfig::adaptive()
+        let retries = RetryConfig::standard()
             .with_max_attempts(start.attempts)
             .with_initial_backoff(FIRST_BACKOFF)
             .with_max_backoff(MAX_BACKOFF);
@@ -165,9 +143,18 @@ impl Access {
         Self { config, ..self.clone() }
     }
 
+    /// Whose access it is.
+    pub(super) fn account_id(&self) -> &str {
+        &self.whose
+    }
+
     /// The region that is asked where a service has one.
     pub(super) fn region(&self) -> &str {
         self.config.region().map_or("us-east-1", AsRef::as_ref)
+    }
+
+    fn watch(&self) -> Watch {
+        Watch { pace: Arc::clone(&self.pace), account: self.whose.clone(), region: self.region().to_owned() }
     }
 
     /// Makes a call, at its pace. `run` sends it; it is retried within.
@@ -178,7 +165,11 @@ impl Access {
     {
         self.pace.wait(&self.whose, self.region(), call).await;
         tracing::debug!(service = call.service, operation = call.operation, account = self.whose, "call");
-        run().await.map_err(|error| Failure::of(call, &error))
+        let answer = run().await;
+        if answer.is_ok() {
+            self.pace.answered(&self.whose, self.region(), call);
+        }
+        answer.map_err(|error| Failure::of(call, &error))
     }
 }
 
@@ -227,8 +218,8 @@ macro_rules! clients {
         impl Access {
             $($(#[$about])* pub(super) fn $name(&self) -> $service::Client {
                 let retries = self.partitions.of(&self.whose, self.region(), stringify!($name));
-                let config = $service::config::Builder::from(&self.config).interceptor(Guard).retry_partition(retries);
-                $service::Client::from_conf(config.build())
+                let config = $service::config::Builder::from(&self.config).interceptor(Guard).interceptor(self.watch());
+                $service::Client::from_conf(config.retry_partition(retries).build())
             })*
         }
     };
@@ -249,7 +240,8 @@ impl Access {
     /// S3.
     pub(super) fn s3(&self) -> aws_sdk_s3::Client {
         let retries = self.partitions.of(&self.whose, self.region(), "s3");
-        let config = aws_sdk_s3::config::Builder::from(&self.config).interceptor(Guard).retry_partition(retries);
+        let config = aws_sdk_s3::config::Builder::from(&self.config).interceptor(Guard).interceptor(self.watch());
+        let config = config.retry_partition(retries);
         aws_sdk_s3::Client::from_conf(config.force_path_style(self.one_endpoint).build())
     }
 }

@@ -8,7 +8,13 @@ use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
-use super::calls::CALLS;
+use super::calls::{CALLS, Call};
+
+/// Which call is being made; none where it is not in the table.
+pub(super) fn asked(cfg: &ConfigBag) -> Option<&'static Call> {
+    let asked = cfg.load::<Metadata>()?;
+    CALLS.iter().copied().find(|call| (call.service, call.operation) == (asked.service(), asked.name()))
+}
 
 /// Refuses every operation that is not in [`CALLS`].
 #[derive(Debug)]
@@ -26,9 +32,7 @@ impl Intercept for Guard {
         _components: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let known = cfg.load::<Metadata>().is_some_and(|asked| {
-            CALLS.iter().any(|call| (call.service, call.operation) == (asked.service(), asked.name()))
-        });
+        let known = asked(cfg).is_some();
         if known { Ok(()) } else { Err("jitscan does not make this call: it is not in its table of calls".into()) }
     }
 }

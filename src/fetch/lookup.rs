@@ -115,8 +115,9 @@ async fn hand_on(
     let name = name_of(account, region, day);
     // The day is known by the object without a number, which comes last.
     let name = if part == 0 { name } else { format!("{name}.{part}") };
+    let log = Log { name, modified: now, bytes, complete: true };
     // Nobody listens only where the run ends.
-    let _ = send.send(Message::Log(Log { name, modified: now, bytes, complete: true })).await;
+    let _ = send.send(Message::Log(account.to_owned(), log)).await;
 }
 
 /// Records by day, from the newest day back.

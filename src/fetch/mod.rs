@@ -18,6 +18,7 @@ mod last_accessed;
 mod lookup;
 mod objects;
 mod organization;
+mod pace;
 pub mod permissions;
 mod reading;
 mod regions;

@@ -153,7 +153,7 @@ async fn files(
                 Ok(log) => {
                     failures.read += 1;
                     // Nobody listens only where the run ends.
-                    let _ = send.send(Message::Log(log)).await;
+                    let _ = send.send(Message::Log(access.account_id().to_owned(), log)).await;
                 }
                 Err(failure) => failures.add(failure),
             }

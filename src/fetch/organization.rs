@@ -136,6 +136,7 @@ fn account(account: &types::Account, parent: &str) -> Value {
         // The older name of it, which some answers have alone.
         ("Status", account.status.as_ref().and_then(|status| text(status.as_str()))),
         ("State", account.state().and_then(|state| text(state.as_str()))),
+        ("JoinedMethod", account.joined_method().and_then(|method| text(method.as_str()))),
         ("JoinedTimestamp", time(account.joined_timestamp())),
         ("ParentId", text(parent)),
     ])

@@ -117,8 +117,8 @@ pub enum Event {
     Central(AccountReport, Vec<Brought>),
     /// What was read of an account's state: it belongs together.
     State(Vec<Brought>),
-    /// A log object.
-    Log(Log),
+    /// A log object that came of an account.
+    Log(String, Log),
     /// An account is done: what was read of it was told before.
     Account(AccountReport),
 }
@@ -127,7 +127,7 @@ pub enum Event {
 #[derive(Debug)]
 pub(super) enum Message {
     State(Vec<Brought>),
-    Log(Log),
+    Log(String, Log),
     Central(AccountReport, Vec<Brought>),
     Done(AccountReport),
 }
@@ -183,7 +183,7 @@ pub fn collect(options: &Options, each: &mut dyn FnMut(Event)) -> Result<Report,
     while let Some(message) = receive.blocking_recv() {
         match message {
             Message::State(documents) => each(Event::State(documents)),
-            Message::Log(log) => each(Event::Log(log)),
+            Message::Log(account, log) => each(Event::Log(account, log)),
             Message::Central(row, documents) => {
                 report.accounts.push(row.clone());
                 each(Event::Central(row, documents));

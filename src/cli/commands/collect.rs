@@ -160,8 +160,8 @@ struct Keeper<'a> {
     ingest: IngestOptions,
     events: Events,
     progress: Progress,
-    /// Accounts that are done when what waits is read.
-    nearly: Vec<String>,
+    /// Accounts of which logs wait to be read.
+    waiting: BTreeSet<String>,
     /// Accounts that are to be read, and how many are.
     total: usize,
     count: usize,
@@ -188,7 +188,7 @@ impl<'a> Keeper<'a> {
             ingest,
             events: Events::default(),
             progress,
-            nearly: Vec::new(),
+            waiting: BTreeSet::new(),
             total: 0,
             count: 0,
             rows: Vec::new(),
@@ -211,7 +211,7 @@ impl<'a> Keeper<'a> {
                 self.documents(&documents)
             }
             Event::State(documents) => self.documents(&documents),
-            Event::Log(log) => self.log(&log),
+            Event::Log(account, log) => self.log(account, &log),
             Event::Account(row) => self.account(row),
         };
         if let Err(error) = taken {
@@ -246,7 +246,8 @@ impl<'a> Keeper<'a> {
         Ok(())
     }
 
-    fn log(&mut self, log: &Log) -> Result<(), CommandError> {
+    fn log(&mut self, account: String, log: &Log) -> Result<(), CommandError> {
+        self.waiting.insert(account);
         let Log { name, modified, bytes, complete } = log;
         self.incoming.add(&Object { name, modified: *modified, bytes, complete: *complete })?;
         if self.incoming.bytes() >= BATCH_BYTES || self.incoming.waiting() >= BATCH_OBJECTS {
@@ -255,7 +256,7 @@ impl<'a> Keeper<'a> {
         Ok(())
     }
 
-    /// Reads the logs that wait. What was done of accounts until then is done for good.
+    /// Reads the logs that wait.
     fn read_waiting(&mut self) -> Result<(), CommandError> {
         let waiting = self.incoming.waiting();
         for report in self.incoming.ingest(self.writer, &self.ingest)? {
@@ -266,15 +267,15 @@ impl<'a> Keeper<'a> {
             }
         }
         self.events.objects += waiting as u64;
-        if !self.nearly.is_empty() {
-            self.progress.done.extend(self.nearly.drain(..));
-            let state = serde_json::to_value(&self.progress).unwrap_or_default();
-            self.writer.put_state(STATE, &state)?;
-        }
+        self.waiting.clear();
         Ok(())
     }
 
     fn account(&mut self, row: AccountReport) -> Result<(), CommandError> {
+        // Done is what is in the store.
+        if self.waiting.contains(&row.account) {
+            self.read_waiting()?;
+        }
         self.count += 1;
         let missing = match row.missing.len() {
             0 => String::new(),
@@ -285,10 +286,9 @@ impl<'a> Keeper<'a> {
         let name = if row.name.is_empty() { String::new() } else { format!(" {}", row.name) };
         self.context.note(&format!("[{count}/{total}] {}{name}: {}{missing}", row.account, row.outcome.as_str()));
         if !row.missing.iter().any(|(_, failure)| is_worth_another_try(failure)) {
-            self.nearly.push(row.account.clone());
-            if self.incoming.waiting() == 0 {
-                self.read_waiting()?;
-            }
+            self.progress.done.insert(row.account.clone());
+            let state = serde_json::to_value(&self.progress).unwrap_or_default();
+            self.writer.put_state(STATE, &state)?;
         }
         self.rows.push(row);
         Ok(())
