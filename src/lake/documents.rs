@@ -168,3 +168,53 @@ impl Writer {
             .map_err(self.manifest.fail())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+    use crate::lake::Reader;
+
+    #[test]
+    fn documents_that_belong_together_make_one_generation() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("store");
+        let mut writer = Writer::open(&store, false, &AtomicBool::new(false)).unwrap();
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let one = |kind: &'static str, bytes: &'static [u8]| NewDocument {
+            kind,
+            account: Some("111122223333"),
+            captured_at: at("2026-01-02"),
+            source: "test",
+            bytes,
+        };
+        let before = writer.generation().unwrap();
+        let put = writer.put_documents(&[one("iam", b"{}"), one("trails", b"[]")], at("2026-01-03")).unwrap();
+        assert_eq!(put, [PutDocument::New, PutDocument::New]);
+        assert_eq!(writer.generation().unwrap(), before + 1);
+        let put = writer.put_documents(&[one("iam", b"{}"), one("iam", b"[1]")], at("2026-01-04")).unwrap();
+        assert_eq!(put, [PutDocument::AlreadyPresent, PutDocument::New]);
+        assert_eq!(writer.put_documents(&[], at("2026-01-04")).unwrap(), []);
+        assert_eq!(writer.generation().unwrap(), before + 2);
+        // Where one cannot be kept, none is: not even those before it.
+        let documents = store.join("documents");
+        let aside = folder.path().join("aside");
+        std::fs::rename(&documents, &aside).unwrap();
+        assert!(writer.put_documents(&[one("iam", b"[2]"), one("iam", b"[3]")], at("2026-01-05")).is_err());
+        std::fs::rename(&aside, &documents).unwrap();
+        drop(writer);
+        let reader = Reader::open(&store).unwrap();
+        assert_eq!(reader.documents().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn states_are_told_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = Writer::open(&folder.path().join("store"), false, &AtomicBool::new(false)).unwrap();
+        assert_eq!(writer.state("x").unwrap(), None);
+        writer.put_state("x", &serde_json::json!({ "done": ["1"] })).unwrap();
+        writer.put_state("x", &serde_json::json!({ "done": ["2"] })).unwrap();
+        assert_eq!(writer.state("x").unwrap(), Some(serde_json::json!({ "done": ["2"] })));
+    }
+}

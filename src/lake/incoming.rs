@@ -133,3 +133,49 @@ fn clear(folder: &Path) -> Result<(), LakeError> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+
+    fn record(id: &str) -> String {
+        format!(
+            r#"{{"eventVersion":"1.08","eventID":"{id}","eventTime":"2026-01-02T03:04:05Z","eventSource":"iam.amazonaws.com",
+            "eventName":"ListUsers","awsRegion":"us-east-1","recipientAccountId":"111122223333","eventCategory":"Management",
+            "userIdentity":{{"type":"IAMUser","accountId":"111122223333","userName":"u"}}}}"#
+        )
+    }
+
+    #[test]
+    fn objects_are_read_once_and_known_by_their_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("store");
+        let mut writer = Writer::open(&store, false, &AtomicBool::new(false)).unwrap();
+        // What a killed run left behind is not read: it may be half a file.
+        std::fs::create_dir_all(store.join(INCOMING)).unwrap();
+        std::fs::write(store.join(INCOMING).join("0.json"), record("left")).unwrap();
+        let mut incoming = Incoming::begin(&writer).unwrap();
+        let now: Timestamp = "2026-01-03".parse().unwrap();
+        let options = IngestOptions { threads: 1, ..IngestOptions::new(now) };
+        let name = "s3://b/AWSLogs/111122223333/CloudTrail/us-east-1/2026/01/02/x.json";
+        let two = format!("[{},{}]", record("a"), record("b"));
+        let object = |name, bytes, complete| Object { name, modified: now, bytes, complete };
+        incoming.add(&object(name, two.as_bytes(), false)).unwrap();
+        let more = format!("[{},{}]", record("b"), record("c"));
+        incoming.add(&object("cloudtrail://111122223333/us-east-1/2026-01-02", more.as_bytes(), true)).unwrap();
+        assert_eq!((incoming.waiting(), incoming.bytes()), (2, (two.len() + more.len()) as u64));
+        let reports = incoming.ingest(&mut writer, &options).unwrap();
+        let stored: Vec<(u64, u64)> = reports.iter().flat_map(|r| &r.sources).map(|s| (s.read, s.stored)).collect();
+        assert_eq!(stored, [(2, 2), (2, 1)]);
+        assert_eq!((incoming.waiting(), incoming.bytes()), (0, 0));
+        let known = writer.known_objects("s3://").unwrap();
+        assert_eq!(known, [(name.to_owned(), (two.len() as u64, now))].into());
+        // The same object again brings nothing.
+        incoming.add(&object(name, two.as_bytes(), false)).unwrap();
+        assert_eq!(incoming.ingest(&mut writer, &options).unwrap()[0].sources[0].read, 0);
+        drop(incoming);
+        assert!(!store.join(INCOMING).exists());
+    }
+}
