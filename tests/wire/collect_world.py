@@ -366,7 +366,6 @@ class World:
                  "status": "ACTIVE"}]}
             given["findings"][arn] = [finding(account, number) for number in range(5)]
         self.servers.control("fixtures", given)
-        # Those that are resolved are no longer open, and are not collected.
         self.findings = [found["id"] for arn in given["findings"] for found in given["findings"][arn
                          if found["status"] != "RESOLVED"]
                          if found["status"] == "ACTIVE"]
