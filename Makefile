@@ -8,7 +8,7 @@ FLAGS := --locked
 DUCKDB := DUCKDB_LIB_DIR="$${DUCKDB_LIB_DIR:-$$(scripts/fetch-duckdb.sh)}" && export DUCKDB_LIB_DIR
 TARGET := $${CARGO_TARGET_DIR:-target}
 
-.PHONY: demo build release test check fmt clippy wire digests equal million bench fuzz catalog dist clean
+.PHONY: demo build release test unit collect check fmt clippy wire digests equal million bench fuzz catalog dist clean
 
 demo: build
 	@"$(TARGET)/debug/jitscan" demo
@@ -20,8 +20,11 @@ build:
 release:
 	@$(DUCKDB) && $(CARGO) build $(FLAGS) --release --bin jitscan
 
+# All tests: those of Rust, and `collect` against emulators of AWS.
+test: unit collect
+
 # cargo-nextest where there is one: it runs each test in a process of its own.
-test:
+unit:
 	@$(DUCKDB) && if $(CARGO) nextest --version >/dev/null 2>&1; \
 	  then $(CARGO) nextest run $(FLAGS) --no-fail-fast; \
 	  else $(CARGO) test $(FLAGS) --no-fail-fast; fi
@@ -39,6 +42,12 @@ check: fmt clippy test
 wire: build
 	@python3 tests/wire/wire.py --out "$(TARGET)/wire" && \
 	  python3 tests/wire/can.py "$(TARGET)/debug/jitscan" "$(TARGET)/wire"
+
+# `jitscan collect` against moto, ministack and a front of our own that checks every request and answer against AWS's
+# service models: tests/wire/collect.py. Wants Python 3 with venv; installs the emulators into a cache folder once, and
+# speaks to loopback only.
+collect: build
+	@python3 tests/wire/collect.py "$(TARGET)/debug/jitscan" "$(TARGET)/collect"
 
 # `logs verify` against AWS's own validator of CloudTrail digests, on signed chains that the tests make and tamper with.
 # Wants Python 3 with venv; installs awscli into a cache folder once, and speaks to nobody.

@@ -72,6 +72,11 @@ pub enum Command {
         #[command(subcommand)]
         kind: IngestKind,
     },
+    /// Bring the state of live AWS accounts into the store, with read-only credentials
+    #[command(after_long_help = super::commands::collect::HELP)]
+    Collect(CollectArgs),
+    /// Print what a role must be allowed so that jitscan can do its work, and no more
+    Permissions(PermissionsArgs),
     /// Look after the store: merge its files, check its invariants, remove what is old
     Lake {
         /// What to do.
@@ -156,6 +161,14 @@ pub enum IngestKind {
     /// What the trails whose logs are ingested record: answers of `aws cloudtrail describe-trails`, get-trail,
     /// get-event-selectors and get-trail-status
     Trails(IngestFiles),
+    /// What IAM says of an account beside its principals: summary, password policy, access keys, MFA devices and
+    /// identity providers, as one JSON document
+    Account(IngestFiles),
+    /// When principals last accessed services, as IAM saw it: answers of `aws iam
+    /// get-service-last-accessed-details`, with the principal's ARN added to each as "Arn"
+    LastAccessed(IngestFiles),
+    /// IAM Access Analyzer's analyzers and findings, as one JSON document
+    AccessAnalyzer(IngestFiles),
 }
 
 /// Paths of logs.
@@ -192,12 +205,22 @@ pub enum LakeAction {
         #[arg(long)]
         wait: bool,
     },
+    /// List the documents of the store: states of AWS as they were read. With --export they are written out
+    Documents(DocumentsArgs),
     /// Check every invariant of the store: files against their hashes, facts and ids against events, counts against
     /// each other. Exits with 1 where something is damaged, and names it
     Check,
     /// Remove the events before a day, and everything that speaks of them. Says what would go; --yes does it
     #[command(after_long_help = super::commands::lake::PRUNE_HELP)]
     Prune(PruneArgs),
+}
+
+/// `jitscan lake documents`.
+#[derive(Debug, Args)]
+pub struct DocumentsArgs {
+    /// Write the newest of each kind and account as DIR/KIND/ACCOUNT.json (.csv), `_` where it is no account's
+    #[arg(long, value_name = "DIR")]
+    pub export: Option<PathBuf>,
 }
 
 /// `jitscan lake prune`.
@@ -212,6 +235,107 @@ pub struct PruneArgs {
     /// Wait for another writer instead of failing
     #[arg(long)]
     pub wait: bool,
+}
+
+/// `jitscan collect`.
+#[derive(Debug, Args)]
+pub struct CollectArgs {
+    /// Profile of the AWS configuration files [default: the usual chain of credentials]
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Region to ask where a service has one [default: the profile's, else us-east-1]
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+    /// Endpoint of every service, such as an emulator's
+    #[arg(long, value_name = "URL")]
+    pub endpoint_url: Option<String>,
+    /// Name of the role to assume in every other account; without it only the caller's own account is read
+    #[arg(long, value_name = "NAME", value_parser = super::span::role_name)]
+    pub role_name: Option<String>,
+    /// External id that the trust of that role asks for
+    #[arg(long, value_name = "ID")]
+    pub external_id: Option<String>,
+    /// Only this account, or the accounts below this organisational unit or root (ou-…, r-…); repeat for more
+    #[arg(long = "account", value_name = "ID", value_parser = super::span::account_or_unit)]
+    pub accounts: Vec<String>,
+    /// Only these parts: organization, identity-center, iam, credential-report, account, last-accessed, trails,
+    /// access-analyzer, events
+    #[arg(long, value_name = "PART", value_delimiter = ',', value_parser = super::span::part)]
+    pub only: Vec<crate::fetch::Purpose>,
+    /// All parts but these
+    #[arg(long, value_name = "PART", value_delimiter = ',', value_parser = super::span::part, conflicts_with = "only")]
+    pub skip: Vec<crate::fetch::Purpose>,
+    /// Events from that far back on; the event history of accounts without a trail reaches back 90 days
+    #[arg(long, value_name = "SPAN", default_value = "90d", value_parser = super::span::parse)]
+    pub since: super::span::Span,
+    /// Leave request parameters and response elements of events out; see `ingest cloudtrail --slim`
+    #[arg(long)]
+    pub slim: bool,
+    /// Accounts read at once
+    #[arg(long, value_name = "N", default_value = "8", value_parser = super::span::threads)]
+    pub at_once: std::num::NonZeroUsize,
+    /// Attempts of one call, the first included
+    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..=50))]
+    pub max_attempts: u32,
+    /// Longest wait for one attempt, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub timeout: u64,
+    /// Read every account, also those that an interrupted run has read
+    #[arg(long)]
+    pub afresh: bool,
+    /// Look at the organisation only, and say what would be called how often
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Wait for another writer instead of failing
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// `jitscan permissions`.
+#[derive(Debug, Args)]
+pub struct PermissionsArgs {
+    /// The command that the role is for
+    #[arg(long = "for", value_enum, default_value_t = PermissionsFor::Collect)]
+    pub purpose: PermissionsFor,
+    /// The form
+    #[arg(long = "as", value_enum, default_value_t = PermissionsForm::Json)]
+    pub form: PermissionsForm,
+    /// Which of both roles
+    #[arg(long, value_enum, default_value_t = PermissionsRole::Central)]
+    pub role: PermissionsRole,
+    /// Name of the role in the member accounts
+    #[arg(long, value_name = "NAME", default_value = "jitscan-collect", value_parser = super::span::role_name)]
+    pub role_name: String,
+    /// Only for these parts of `collect`
+    #[arg(long, value_name = "PART", value_delimiter = ',', value_parser = super::span::part)]
+    pub only: Vec<crate::fetch::Purpose>,
+}
+
+/// What a role is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum PermissionsFor {
+    /// `jitscan collect`, which reads
+    Collect,
+}
+
+/// Form of a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum PermissionsForm {
+    /// An IAM policy
+    Json,
+    /// Terraform: the role, its trust and its policy
+    Terraform,
+    /// A CloudFormation template of the member role, for a StackSet
+    Cloudformation,
+}
+
+/// Which role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum PermissionsRole {
+    /// The one that starts: it reads the organisation and its own account, and becomes the other
+    Central,
+    /// The one that is assumed in every other account
+    Member,
 }
 
 /// Paths of documents.

@@ -26,6 +26,12 @@ pub enum DocumentKind {
     IdentityCenter,
     /// Trails.
     Trails,
+    /// Account settings.
+    Account,
+    /// Last accessed information.
+    LastAccessed,
+    /// Analyzers and their findings.
+    AccessAnalyzer,
 }
 
 impl DocumentKind {
@@ -39,13 +45,28 @@ impl DocumentKind {
             Self::Organization => "organization",
             Self::IdentityCenter => "identity-center",
             Self::Trails => "trails",
+            Self::Account => "account",
+            Self::LastAccessed => "last-accessed",
+            Self::AccessAnalyzer => "access-analyzer",
         }
     }
 
-    fn parse(text: &str) -> Option<Self> {
-        [Self::Iam, Self::CredentialReport, Self::Roster, Self::Organization, Self::IdentityCenter, Self::Trails]
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
+    /// The kind of a name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [
+            Self::Iam,
+            Self::CredentialReport,
+            Self::Roster,
+            Self::Organization,
+            Self::IdentityCenter,
+            Self::Trails,
+            Self::Account,
+            Self::LastAccessed,
+            Self::AccessAnalyzer,
+        ]
+        .into_iter()
+        .find(|kind| kind.as_str() == text)
     }
 
     /// Reads a document of this kind.
@@ -65,6 +86,9 @@ impl DocumentKind {
             Self::Organization => wrap(collect::organization(bytes, file, captured_at)?, Content::Organization),
             Self::IdentityCenter => wrap(collect::identity_center(bytes, file, captured_at)?, Content::IdentityCenter),
             Self::Trails => wrap(collect::trails(bytes, file, captured_at)?, Content::Trails),
+            Self::Account => wrap(collect::account(bytes, file, captured_at)?, Content::Account),
+            Self::LastAccessed => wrap(collect::last_accessed(bytes, file, captured_at)?, Content::LastAccessed),
+            Self::AccessAnalyzer => wrap(collect::access_analyzer(bytes, file, captured_at)?, Content::AccessAnalyzer),
         })
     }
 }
@@ -78,6 +102,12 @@ pub fn account_of(content: &Content) -> Option<String> {
             _ => None,
         },
         Content::CredentialReport(report) => Some(report.account.to_string()),
+        Content::Account(details) => Some(details.account.to_string()),
+        Content::AccessAnalyzer(one) => Some(one.account.to_string()),
+        Content::LastAccessed(accounts) => match accounts.as_slice() {
+            [one] => Some(one.account.to_string()),
+            _ => None,
+        },
         Content::Trails(states) => {
             let mut accounts = states.iter().filter_map(|state| Some(trail_arn(&state.arn)?.2));
             let first = accounts.next()?;

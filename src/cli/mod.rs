@@ -38,9 +38,9 @@ pub fn main() -> ExitCode {
     };
     start_logging(cli.global.verbose);
     let stop = Arc::new(AtomicBool::new(false));
-    // Only an ingest has a batch to finish or discard; whatever else runs ends at once, and its store stands it.
+    // Only what fills the store has a batch to finish or discard; whatever else runs ends at once, and its store stands it.
     let signals: &[i32] = match &cli.command {
-        Command::Ingest { .. } => &[signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM],
+        Command::Ingest { .. } | Command::Collect(_) => &[signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM],
         _ => &[],
     };
     for &signal in signals {
@@ -73,6 +73,8 @@ pub fn run(cli: &Cli, stop: Arc<AtomicBool>) -> Result<Status, CommandError> {
     match &cli.command {
         Command::Demo(args) => commands::demo::run(&context, args),
         Command::Ingest { kind } => commands::ingest::run(&context, kind),
+        Command::Collect(args) => commands::collect::run(&context, args),
+        Command::Permissions(args) => commands::permissions::run(&context, args),
         Command::Coverage(args) => commands::coverage::run(&context, args),
         Command::Logs { action } => commands::logs::run(&context, action),
         Command::Lake { action } => commands::lake::run(&context, action),

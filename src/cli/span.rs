@@ -1,7 +1,8 @@
-//! Small values of the command line: spans of time, severities and numbers of threads.
+//! Small values of the command line: spans of time, severities, numbers of threads, accounts.
 
 use std::num::NonZeroUsize;
 
+use crate::fetch::Purpose;
 use crate::model::finding::Severity;
 use crate::model::time::{Timestamp, Window};
 
@@ -74,6 +75,46 @@ pub fn date(text: &str) -> Result<Timestamp, String> {
     let bad = || format!("`{text}` is not a date; expected a day such as 2026-01-31");
     let time: Timestamp = text.parse().map_err(|_| bad())?;
     if text.len() == 10 && time == time.day().start() { Ok(time) } else { Err(bad()) }
+}
+
+/// Reads a part of what `collect` brings.
+///
+/// # Errors
+/// Lists the parts.
+pub fn part(text: &str) -> Result<Purpose, String> {
+    let parts = Purpose::CHOICES.map(Purpose::as_str).join(", ");
+    Purpose::parse(text).ok_or_else(|| format!("`{text}` is no part of what is collected; expected one of {parts}"))
+}
+
+/// Reads the id of an account, an organisational unit or a root. Source: Organizations API reference, "Account",
+/// "OrganizationalUnit" and "Root".
+///
+/// # Errors
+/// Says what was expected.
+pub fn account_or_unit(text: &str) -> Result<String, String> {
+    let plain = |text: &str| text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let known = match text.split_once('-') {
+        None => text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()),
+        Some(("r", root)) => (4..=32).contains(&root.len()) && plain(root),
+        Some(("ou", unit)) => {
+            unit.split_once('-').is_some_and(|(root, unit)| plain(root) && plain(unit) && unit.len() > 7)
+        }
+        Some(_) => false,
+    };
+    let bad =
+        || format!("`{text}` names no account; expected twelve digits, or an id such as ou-ab12-11111111 or r-ab12");
+    known.then(|| text.to_owned()).ok_or_else(bad)
+}
+
+/// Reads the name of a role. Source: IAM User Guide, "IAM and AWS STS quotas" (64 characters of a-z, 0-9 and +=,.@_-).
+///
+/// # Errors
+/// Says what was expected.
+pub fn role_name(text: &str) -> Result<String, String> {
+    let known = |b: u8| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b);
+    let bad = || format!("`{text}` is no name of a role; expected 1 to 64 letters, digits and +=,.@_-");
+    let good = (1..=64).contains(&text.len()) && text.bytes().all(known);
+    good.then(|| text.to_owned()).ok_or_else(bad)
 }
 
 /// Reads a severity.

@@ -25,8 +25,12 @@ pub enum FileKind {
     CloudTrail,
     /// A CloudTrail digest file.
     CloudTrailDigest,
-    /// `aws iam get-service-last-accessed-details`.
+    /// An account's summary, password policy, keys, MFA devices and identity providers.
+    Account,
+    /// `aws iam get-service-last-accessed-details`, with the principals.
     LastAccessed,
+    /// IAM Access Analyzer's analyzers and findings.
+    AccessAnalyzer,
     /// A gzip archive.
     Gzip,
     /// None of these.
@@ -45,7 +49,9 @@ impl FileKind {
             Self::IdentityCenter => Some("ingest identity-center"),
             Self::Trails => Some("ingest trails"),
             Self::CloudTrail => Some("ingest cloudtrail"),
+            Self::Account => Some("ingest account"),
             Self::LastAccessed => Some("ingest last-accessed"),
+            Self::AccessAnalyzer => Some("ingest access-analyzer"),
             Self::CloudTrailDigest | Self::Gzip | Self::Unknown => None,
         }
     }
@@ -68,7 +74,15 @@ impl fmt::Display for FileKind {
             }
             Self::CloudTrail => "a CloudTrail log",
             Self::CloudTrailDigest => "a CloudTrail digest",
-            Self::LastAccessed => "service last-accessed details",
+            Self::Account => {
+                "an account's IAM settings (AccountId; SummaryMap, PasswordPolicy, AccessKeys, MFADevices, \
+                 SAMLProviderList, OpenIDConnectProviderList)"
+            }
+            Self::LastAccessed => {
+                "last accessed information (the output of `aws iam get-service-last-accessed-details` with the \
+                 principal's Arn)"
+            }
+            Self::AccessAnalyzer => "IAM Access Analyzer's findings (AccountId, Analyzers with their Findings)",
             Self::Gzip => "a gzip archive",
             Self::Unknown => "a file of a kind that jitscan does not know",
         })
@@ -76,7 +90,7 @@ impl fmt::Display for FileKind {
 }
 
 /// Marker keys of the JSON kinds; the first that occurs at the top level decides.
-const MARKERS: [(&str, FileKind); 24] = [
+const MARKERS: [(&str, FileKind); 32] = [
     ("UserDetailList", FileKind::AuthorizationDetails),
     ("RoleDetailList", FileKind::AuthorizationDetails),
     ("GroupDetailList", FileKind::AuthorizationDetails),
@@ -92,8 +106,16 @@ const MARKERS: [(&str, FileKind); 24] = [
     ("eventVersion", FileKind::CloudTrail),
     ("digestStartTime", FileKind::CloudTrailDigest),
     ("digestS3Bucket", FileKind::CloudTrailDigest),
+    ("LastAccessedDetails", FileKind::LastAccessed),
     ("ServicesLastAccessed", FileKind::LastAccessed),
     ("JobCompletionDate", FileKind::LastAccessed),
+    ("Analyzers", FileKind::AccessAnalyzer),
+    ("SummaryMap", FileKind::Account),
+    ("PasswordPolicy", FileKind::Account),
+    ("AccessKeys", FileKind::Account),
+    ("MFADevices", FileKind::Account),
+    ("SAMLProviderList", FileKind::Account),
+    ("OpenIDConnectProviderList", FileKind::Account),
     ("trailList", FileKind::Trails),
     ("Trail", FileKind::Trails),
     ("EventSelectors", FileKind::Trails),
@@ -192,6 +214,10 @@ mod tests {
             (r#"[{"eventVersion":"1.08"}]"#, FileKind::CloudTrail),
             (r#"{"digestStartTime":"x"}"#, FileKind::CloudTrailDigest),
             (r#"{"JobStatus":"COMPLETED","ServicesLastAccessed":[]}"#, FileKind::LastAccessed),
+            (r#"{"AccountId":"1","LastAccessedDetails":[]}"#, FileKind::LastAccessed),
+            (r#"{"AccountId":"1","Analyzers":[]}"#, FileKind::AccessAnalyzer),
+            (r#"{"AccountId":"1","SummaryMap":{}}"#, FileKind::Account),
+            (r#"{"MFADevices":[],"AccountId":"1"}"#, FileKind::Account),
             (r#"{"trailList":[]}"#, FileKind::Trails),
             (r#"{"TrailARN":"x","EventSelectors":[]}"#, FileKind::Trails),
             (r#"{"IsLogging":true}"#, FileKind::Trails),

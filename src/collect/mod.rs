@@ -5,11 +5,14 @@
 //! file looks like; a bad entry inside a good file is a [`Defect`](crate::model::defect::Defect), and the rest
 //! is kept.
 
+mod access_analyzer;
+mod account;
 mod assemble;
 mod credential_report;
 mod iam;
 mod identity_center;
 mod kind;
+mod last_accessed;
 mod organization;
 mod roster;
 mod table;
@@ -18,11 +21,14 @@ mod trails;
 
 use thiserror::Error;
 
+pub use access_analyzer::access_analyzer;
+pub use account::account;
 pub use assemble::{Content, Loaded, assemble};
 pub use credential_report::credential_report;
 pub use iam::authorization_details;
 pub use identity_center::identity_center;
 pub use kind::{FileKind, kind_of};
+pub use last_accessed::last_accessed;
 pub use organization::organization;
 pub use roster::roster;
 pub use trails::trails;

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
+use serde_json::value::RawValue;
+
 use super::CollectError;
+use crate::model::defect::{Defect, Place};
 
 /// The text of a file: UTF-8 with or without a byte-order mark, or UTF-16 with one (as spreadsheets write it).
 pub(super) fn decode<'a>(bytes: &'a [u8], file: &str) -> Result<Cow<'a, str>, CollectError> {
@@ -55,7 +58,7 @@ pub(super) fn percent_decode(text: &str) -> Option<String> {
 
 /// The text of a policy document: an object as it stands, or a string that holds it, plain or percent-encoded.
 /// What is neither is returned unchanged, so that the policy parser reports it with its place.
-pub(super) fn document(raw: &serde_json::value::RawValue) -> String {
+pub(super) fn document(raw: &RawValue) -> String {
     let raw = raw.get();
     if !raw.starts_with('"') {
         return raw.to_owned();
@@ -67,6 +70,12 @@ pub(super) fn document(raw: &serde_json::value::RawValue) -> String {
         return decoded;
     }
     text
+}
+
+/// The defect of a part of a document: `raw` is borrowed from `text`, which tells its offset.
+pub(super) fn defect(file: &str, text: &str, raw: &RawValue, path: String, reason: String) -> Defect {
+    let offset = raw.get().as_ptr().addr().checked_sub(text.as_ptr().addr()).map(|offset| offset as u64);
+    Defect { place: Place { file: file.to_owned(), offset, path: Some(path) }, reason }
 }
 
 #[cfg(test)]

@@ -128,6 +128,10 @@ pub struct ServiceUse {
     pub last_used: Option<Timestamp>,
     /// Actions that are not unused as a whole, but unused on some of the resources that are named for them.
     pub unused_parts: Vec<UnusedPart>,
+    /// What IAM's last accessed information says of the service, in words; none where it says nothing.
+    pub last_accessed: Option<String>,
+    /// What IAM Access Analyzer says of what is unused in it, in words.
+    pub analyzers: Vec<String>,
 }
 
 /// An action that was never used on some of the resources on which it is granted.
@@ -155,6 +159,15 @@ pub struct PolicyRemark {
     pub statement: String,
     /// The service, for service wildcards.
     pub service: String,
+}
+
+/// What IAM Access Analyzer's findings of unused access say of a principal, in words.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AnalyzerNotes {
+    /// Of whether it is used at all.
+    pub idle: Vec<String>,
+    /// What is called unused, and used by the logs.
+    pub disagreements: Vec<String>,
 }
 
 /// All about one principal of the snapshot.
@@ -204,6 +217,8 @@ pub struct PrincipalFacts {
     pub privileged_statements: Vec<String>,
     /// Ids of some events with PRIV actions (at most ten, oldest first).
     pub privileged_events: Vec<String>,
+    /// What IAM Access Analyzer says of it.
+    pub analyzers: AnalyzerNotes,
 }
 
 /// What a credential is.
@@ -257,6 +272,8 @@ pub struct CredentialFacts {
     pub root: bool,
     /// Whether the user may sign in to the console.
     pub console: bool,
+    /// What IAM Access Analyzer says of whether it is used, in words.
+    pub analyzers: Vec<String>,
 }
 
 /// What the logs speak for in one account and region.

@@ -1,6 +1,8 @@
 //! Granted against used: the verdict on every entitlement, and the facts about every principal that later stages
 //! judge.
 
+pub mod accessed;
+pub mod analyzed;
 pub mod assessment;
 mod coverage;
 pub mod holders;
@@ -26,6 +28,7 @@ use crate::usage::coverage::{Coverage, show_days};
 use crate::usage::people::People;
 use crate::usage::trails::Trails;
 
+use analyzed::Analyzers;
 use assessment::{Assessment, CredentialFacts, CredentialKind, Gap, RegionCoverage};
 use holders::Holding;
 use logged::Recording;
@@ -87,6 +90,7 @@ struct Shared<'a> {
     /// Instance profile ARN → ARN of its role.
     profiles: BTreeMap<&'a str, &'a str>,
     data_seen: verdict::DataSeen<'a>,
+    analyzers: Analyzers<'a>,
 }
 
 impl<'a> Shared<'a> {
@@ -120,7 +124,8 @@ impl<'a> Shared<'a> {
             }
         }
         let (records, data_seen) = (records(inputs.snapshot), verdict::DataSeen::of(&inputs.activity.data_seen));
-        Self { inputs, classes, eyes, holders, records, own, reach, profiles, data_seen }
+        let analyzers = Analyzers::of(inputs.snapshot);
+        Self { inputs, classes, eyes, holders, records, own, reach, profiles, data_seen, analyzers }
     }
 }
 
@@ -169,7 +174,7 @@ pub fn assess(inputs: &Inputs<'_>) -> Assessment {
         privileged_set: format!("{} {}", Privileges::get().version, Privileges::get().hash),
         accounts: inputs.snapshot.accounts.keys().copied().collect(),
         principals,
-        credentials: credentials(inputs.snapshot, inputs.people),
+        credentials: credentials(inputs.snapshot, inputs.people, &shared.analyzers),
         ended: ended(inputs),
         coverage,
         gaps: gaps.into_iter().collect(),
@@ -218,9 +223,10 @@ fn last_day(end: Timestamp) -> Day {
     Timestamp::from_micros(end.micros().saturating_sub(1)).day()
 }
 
-fn credentials(snapshot: &Snapshot, people: &People) -> Vec<CredentialFacts> {
+fn credentials(snapshot: &Snapshot, people: &People, analyzers: &Analyzers<'_>) -> Vec<CredentialFacts> {
     let mut found = Vec::new();
     for report in snapshot.credential_reports.values() {
+        let details = snapshot.account_details.get(&report.account);
         for row in &report.rows {
             let root = row.user == "<root_account>";
             let arn = row.arn.to_string();
@@ -234,7 +240,7 @@ fn credentials(snapshot: &Snapshot, people: &People) -> Vec<CredentialFacts> {
                 if credential.is_none() && !(root && kind == CredentialKind::Password) {
                     continue;
                 }
-                found.push(CredentialFacts {
+                let mut facts = CredentialFacts {
                     account: report.account,
                     user: row.user.clone(),
                     arn: arn.clone(),
@@ -247,7 +253,10 @@ fn credentials(snapshot: &Snapshot, people: &People) -> Vec<CredentialFacts> {
                     mfa: row.mfa,
                     root,
                     console,
-                });
+                    analyzers: Vec::new(),
+                };
+                facts.analyzers = analyzers.on_credential(&facts, row, details);
+                found.push(facts);
             }
         }
     }

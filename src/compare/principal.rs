@@ -7,6 +7,8 @@ use crate::entitlements::{self, AdminPath, PrincipalEntitlements, Privileges};
 use crate::model::time::{Day, Timestamp};
 
 use super::Shared;
+use super::accessed::Accessed;
+use super::analyzed::{Analyzed, Logs};
 use super::assessment::{
     LevelCounts, Nature, PersonUse, PolicyRemark, PrincipalFacts, PrincipalKind, ServiceUse, UnusedPart, VerdictCounts,
 };
@@ -34,7 +36,9 @@ pub(super) fn facts(shared: &Shared<'_>, granted: &PrincipalEntitlements, own: &
     let inputs = shared.inputs;
     let catalog = inputs.catalog;
     let arn = granted.arn.to_string();
-    let totals = totals(shared, granted, own);
+    let accessed = shared.accessed(granted, own);
+    let (analyzed, logs) = (shared.analyzed(granted), shared.logs(own));
+    let totals = totals(shared, granted, own, &accessed);
     let privileged = entitlements::privileged(granted, Privileges::get());
     let administrator = administrator_paths(shared, granted);
     let holding = shared.holders.get(&arn).cloned().unwrap_or_default();
@@ -61,6 +65,7 @@ pub(super) fn facts(shared: &Shared<'_>, granted: &PrincipalEntitlements, own: &
         // Nobody told who is assigned: those who came in hold it at least.
         holders = users.iter().filter(|user| !user.active_days.is_empty()).map(|user| user.person.clone()).collect();
     }
+    let last_activity = last_activity(shared, granted, own, &accessed);
     PrincipalFacts {
         id: granted.id.clone(),
         account: granted.account,
@@ -79,15 +84,16 @@ pub(super) fn facts(shared: &Shared<'_>, granted: &PrincipalEntitlements, own: &
             .into_iter()
             .collect(),
         privileged_days: privileged_days.values().flatten().copied().collect::<BTreeSet<Day>>().into_iter().collect(),
-        last_activity: last_activity(shared, granted, own),
+        last_activity,
         activity_observable: blindness.reasons.is_empty(),
         unobservable_because: blindness.reasons,
         denied_calls: own.presence.iter().map(|presence| presence.denied).sum(),
         counts: counts(&totals, &granted.granted, None),
-        services: services(catalog, granted, own, &totals, &privileged),
+        services: services(&logs, granted, &totals, &privileged, &accessed, &analyzed),
         remarks: remarks(shared, granted),
         privileged_statements: statements(granted, &privileged, &administrator),
         privileged_events: examples(shared, &arn, &privileged),
+        analyzers: analyzed.on_all(&logs, last_activity),
         privileged: privileged.iter().filter_map(|id| catalog.action(id)).map(|action| action.full_name()).collect(),
         arn,
     }
@@ -103,7 +109,12 @@ fn administrator_paths(shared: &Shared<'_>, granted: &PrincipalEntitlements) -> 
     paths
 }
 
-fn totals(shared: &Shared<'_>, granted: &PrincipalEntitlements, own: &OwnActivity<'_>) -> Totals {
+fn totals(
+    shared: &Shared<'_>,
+    granted: &PrincipalEntitlements,
+    own: &OwnActivity<'_>,
+    accessed: &Accessed<'_>,
+) -> Totals {
     let catalog = shared.inputs.catalog;
     let mut totals = Totals {
         used: catalog.no_actions(),
@@ -114,7 +125,7 @@ fn totals(shared: &Shared<'_>, granted: &PrincipalEntitlements, own: &OwnActivit
         parts: BTreeSet::new(),
     };
     let mut parts = Vec::new();
-    if let Some(bench) = shared.bench(granted) {
+    if let Some(bench) = shared.bench(granted, accessed) {
         for entitlement in &granted.entitlements {
             for part in bench.judge(entitlement, own) {
                 let verdicts = &part.verdicts;
@@ -185,12 +196,14 @@ fn counts(totals: &Totals, granted: &ActionSet, range: Option<&std::ops::Range<u
 }
 
 fn services(
-    catalog: &Catalog,
+    logs: &Logs<'_>,
     granted: &PrincipalEntitlements,
-    own: &OwnActivity<'_>,
     totals: &Totals,
     privileged: &ActionSet,
+    accessed: &Accessed<'_>,
+    analyzed: &Analyzed<'_>,
 ) -> Vec<ServiceUse> {
+    let (catalog, own) = (logs.catalog, logs.own);
     let mut idle = totals.unused.clone();
     idle.union_with(&totals.unused_low);
     let mut last: BTreeMap<&str, Timestamp> = BTreeMap::new();
@@ -235,6 +248,13 @@ fn services(
                 .filter(|(id, _)| in_service.contains(&id.0))
                 .map(|(_, part)| part.clone())
                 .collect(),
+            last_accessed: accessed.of_service(in_service.start),
+            analyzers: if counts.unused + counts.unused_low_confidence > 0 {
+                let untouched = counts.used + counts.unobservable + counts.used_not_granted == 0;
+                analyzed.on_service(logs, service, &idle, untouched)
+            } else {
+                Vec::new()
+            },
         });
     }
     found
@@ -294,7 +314,12 @@ fn activity_blindness(shared: &Shared<'_>, granted: &PrincipalEntitlements) -> B
     blind
 }
 
-fn last_activity(shared: &Shared<'_>, granted: &PrincipalEntitlements, own: &OwnActivity<'_>) -> Option<Timestamp> {
+fn last_activity(
+    shared: &Shared<'_>,
+    granted: &PrincipalEntitlements,
+    own: &OwnActivity<'_>,
+    accessed: &Accessed<'_>,
+) -> Option<Timestamp> {
     let snapshot = shared.inputs.snapshot;
     let arn = granted.arn.as_str();
     let presence = own.presence.iter().filter_map(|presence| presence.last).max();
@@ -306,7 +331,10 @@ fn last_activity(shared: &Shared<'_>, granted: &PrincipalEntitlements, own: &Own
         .get(&granted.account)
         .and_then(|report| report.rows.iter().find(|row| row.arn == granted.arn))
         .and_then(|row| row.password.iter().chain(&row.keys).filter_map(|credential| credential.last_used).max());
-    [presence, assumed, role, report].into_iter().flatten().max()
+    let user = granted.kind == entitlements::PrincipalKind::User;
+    let details = snapshot.account_details.get(&granted.account).filter(|_| user);
+    let keys = details.and_then(|details| details.last_key_use(granted.arn.name()));
+    [presence, assumed, role, report, keys, accessed.last()].into_iter().flatten().max()
 }
 
 /// The statements that make it an administrator, or else those that hold a privileged action.

@@ -6,6 +6,7 @@ use crate::catalog::{ActionId, ActionSet};
 use crate::entitlements::{Entitlement, LimitKind, PrincipalEntitlements, Provenance};
 
 use super::Shared;
+use super::accessed::Accessed;
 use super::assessment::Verdict;
 use super::used::OwnActivity;
 use super::verdict::{Bench, Part};
@@ -37,7 +38,9 @@ pub(super) fn of(
     actions: Option<&ActionSet>,
 ) -> Vec<EntitlementRow> {
     let catalog = shared.inputs.catalog;
-    let Some(bench) = shared.bench(granted) else { return Vec::new() };
+    let accessed = shared.accessed(granted, own);
+    let (analyzed, logs) = (shared.analyzed(granted), shared.logs(own));
+    let Some(bench) = shared.bench(granted, &accessed) else { return Vec::new() };
     let principal = granted.arn.to_string();
     let mut rows = Vec::new();
     for entitlement in &granted.entitlements {
@@ -60,6 +63,13 @@ pub(super) fn of(
         let texts: Vec<String> = parts.iter().map(|part| part.scope.resources_text()).collect();
         for ((id, verdict, reason), on) in found {
             let Some(action) = catalog.action(id) else { continue };
+            let also = match verdict {
+                Verdict::Used => own.last_use(id).and_then(|last| accessed.misses(action, last)),
+                Verdict::Unused => accessed.agrees(action),
+                Verdict::Unobservable | Verdict::UsedNotGranted => None,
+            };
+            let also = also.into_iter().chain(analyzed.of_action(&logs, action, verdict));
+            let reasons: Vec<String> = std::iter::once(reason.to_owned()).chain(also).collect();
             let some = || on.iter().filter_map(|at| texts.get(*at)).cloned().collect::<Vec<_>>().join(", ");
             rows.push(EntitlementRow {
                 principal: principal.clone(),
@@ -67,32 +77,45 @@ pub(super) fn of(
                 resource_scope: if on.len() == texts.len() { whole.clone() } else { some() },
                 conditions: conditions_text(entitlement, id),
                 verdict,
-                reason: reason.to_owned(),
+                reason: reasons.join("; "),
                 provenance: provenance.clone(),
             });
         }
     }
+    rows.extend(beyond(shared, granted, own, actions));
+    rows.sort_by(|a, b| {
+        (&a.action, &a.resource_scope, &a.conditions).cmp(&(&b.action, &b.resource_scope, &b.conditions))
+    });
+    rows
+}
+
+/// What was used that is not granted.
+fn beyond(
+    shared: &Shared<'_>,
+    granted: &PrincipalEntitlements,
+    own: &OwnActivity<'_>,
+    actions: Option<&ActionSet>,
+) -> Vec<EntitlementRow> {
+    let catalog = shared.inputs.catalog;
+    let principal = granted.arn.as_str();
     let mut beyond = own.used(catalog, |_| true);
     beyond.subtract(&granted.granted);
     beyond.subtract(&granted.undecided);
     if let Some(actions) = actions {
         beyond.intersect_with(actions);
     }
-    for action in beyond.iter().filter_map(|id| catalog.action(id)) {
-        rows.push(EntitlementRow {
-            principal: principal.clone(),
+    let beyond = beyond.iter().filter_map(|id| catalog.action(id));
+    beyond
+        .map(|action| EntitlementRow {
+            principal: principal.to_owned(),
             action: action.full_name(),
             resource_scope: String::new(),
             conditions: String::new(),
             verdict: Verdict::UsedNotGranted,
-            reason: beyond_because(shared, &principal, own, action.id()),
+            reason: beyond_because(shared, principal, own, action.id()),
             provenance: Vec::new(),
-        });
-    }
-    rows.sort_by(|a, b| {
-        (&a.action, &a.resource_scope, &a.conditions).cmp(&(&b.action, &b.resource_scope, &b.conditions))
-    });
-    rows
+        })
+        .collect()
 }
 
 /// The verdicts of one part with what each rests on.
@@ -112,7 +135,7 @@ fn beyond_because(shared: &Shared<'_>, principal: &str, own: &OwnActivity<'_>, a
     if shared.inputs.activity.permissionless.contains(&action) {
         return "the call needs no permission".to_owned();
     }
-    let last = own.by_action.get(&action).into_iter().flatten().filter_map(|(_, use_)| use_.last).max();
+    let last = own.last_use(action);
     let taken = shared.inputs.changes.taken(principal).filter(|(at, _)| last.is_some_and(|last| last <= *at));
     match taken {
         Some((at, by)) => format!(
@@ -154,7 +177,11 @@ fn conditions_text(entitlement: &Entitlement, action: ActionId) -> String {
 
 impl Shared<'_> {
     /// What the verdict on a principal rests on; none for an account that is not in the snapshot.
-    pub(super) fn bench<'b>(&'b self, granted: &'b PrincipalEntitlements) -> Option<Bench<'b>> {
+    pub(super) fn bench<'b>(
+        &'b self,
+        granted: &'b PrincipalEntitlements,
+        accessed: &'b Accessed<'b>,
+    ) -> Option<Bench<'b>> {
         Some(Bench {
             catalog: self.inputs.catalog,
             classes: self.classes,
@@ -163,6 +190,7 @@ impl Shared<'_> {
             changes: self.inputs.changes,
             profiles: &self.profiles,
             reach: &self.reach,
+            accessed,
             principal: granted.arn.as_str(),
             window: self.inputs.coverage.window(),
         })

@@ -2,9 +2,10 @@
 //! deleted and made again under the same name does not inherit what its predecessor did.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Range, RangeInclusive};
 
 use crate::catalog::{ActionId, ActionSet, Catalog};
-use crate::model::time::Day;
+use crate::model::time::{Day, Timestamp};
 use crate::policy::ArnPattern;
 use crate::usage::activity::{ActionUse, Activity, ActivityKey, Presence, PrincipalKey};
 
@@ -42,6 +43,34 @@ impl<'a> OwnActivity<'a> {
             }
         }
         set
+    }
+
+    /// The last authorised call of an action, on whatever resource.
+    #[must_use]
+    pub fn last_use(&self, action: ActionId) -> Option<Timestamp> {
+        self.by_action.get(&action).into_iter().flatten().filter_map(|(_, use_)| use_.last).max()
+    }
+
+    /// Whether a call of an action was recorded on one of the days, allowed or denied.
+    #[must_use]
+    pub fn attempted(&self, action: ActionId, days: &RangeInclusive<Day>) -> bool {
+        let within = |found: &BTreeSet<Day>| found.range(days.clone()).next().is_some();
+        let mut rows = self.by_action.get(&action).into_iter().flatten();
+        self.presence.iter().filter_map(|presence| presence.attempts.actions.get(&action)).any(within)
+            || rows.any(|(_, use_)| use_.by_day.range(days.clone()).next().is_some())
+    }
+
+    /// Whether any call of a service was recorded on one of the days, whatever became of it. `actions` are the numbers
+    /// of its actions; of calls behind which no action is known the event source has to tell.
+    #[must_use]
+    pub fn attempted_service(&self, prefix: &str, actions: &Range<u32>, days: &RangeInclusive<Day>) -> bool {
+        let within = |found: &BTreeSet<Day>| found.range(days.clone()).next().is_some();
+        let (first, end) = (ActionId(actions.start), ActionId(actions.end));
+        self.presence.iter().any(|presence| {
+            let attempts = &presence.attempts;
+            attempts.actions.range(first..end).any(|(_, found)| within(found))
+                || attempts.services.get(prefix).is_some_and(within)
+        })
     }
 
     /// Days with an authorised call of one of the actions, for each person (empty: nobody known, or a service), also where

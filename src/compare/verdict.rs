@@ -2,7 +2,8 @@
 //!
 //! An action is *used* where an authorised call surely exercised it on a resource of the scope. Everything else has
 //! to earn "unused": its kind of call is logged, the logs cover every region and day in which it could have been
-//! made, it was granted for the whole window, and no call of doubtful outcome stands against it.
+//! made, it was granted for the whole window, no call of doubtful outcome stands against it, and IAM itself saw no
+//! attempt that the logs do not show.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use crate::usage::activity::DataResource;
 use crate::usage::changes::PolicyChanges;
 use crate::usage::trails::Recorded;
 
+use super::accessed::Accessed;
 use super::logged::{data_type, may_be_of_another_type};
 use super::observe::{Classes, Eyes};
 use super::used::{OwnActivity, may_hold};
@@ -71,6 +73,8 @@ pub struct Bench<'a> {
     pub changes: &'a PolicyChanges,
     /// Which actions work on which resources.
     pub reach: &'a Reach<'a>,
+    /// What IAM saw of the principal beside the logs.
+    pub accessed: &'a Accessed<'a>,
     /// Instance profile ARN → ARN of its role: whoever names the profile passes the role.
     pub profiles: &'a BTreeMap<&'a str, &'a str>,
     /// ARN of the principal.
@@ -170,6 +174,9 @@ impl Bench<'_> {
             set_aside(take(&mut observable, &set), reason);
         }
         set_aside(take(&mut observable, &blind.actions), blind.reasons.join("; "));
+        for (set, reason) in self.accessed.contradicted() {
+            set_aside(take(&mut observable, set), reason.clone());
+        }
         // That data events were seen for a resource does not say that they were selected for the whole window.
         let mut low = self.classes.assumed.clone();
         low.union_with(&data.seen);
@@ -393,6 +400,7 @@ mod tests {
             data_seen: &DataSeen::of(&BTreeSet::from([seen])),
             changes: &PolicyChanges::default(),
             reach: &Reach::new(catalog),
+            accessed: &Accessed::default(),
             profiles: &BTreeMap::from([("arn:aws:iam::1:instance-profile/p", "arn:aws:iam::1:role/r")]),
             principal: "arn:aws:iam::111111111111:role/x",
             window,

@@ -2,8 +2,8 @@
 
 use super::Exception;
 use crate::compare::assessment::{
-    Assessment, CredentialFacts, CredentialKind, Gap, LevelCounts, Nature, PolicyRemark, PrincipalFacts, PrincipalKind,
-    RegionCoverage, ServiceUse, VerdictCounts,
+    AnalyzerNotes, Assessment, CredentialFacts, CredentialKind, Gap, LevelCounts, Nature, PolicyRemark, PrincipalFacts,
+    PrincipalKind, RegionCoverage, ServiceUse, VerdictCounts,
 };
 use crate::model::time::{Day, Timestamp, Window};
 
@@ -43,6 +43,7 @@ pub(crate) fn principal(name: &str, kind: PrincipalKind, nature: Nature) -> Prin
         remarks: vec![],
         privileged_statements: vec![],
         privileged_events: vec![],
+        analyzers: AnalyzerNotes::default(),
     }
 }
 
@@ -61,6 +62,7 @@ pub(crate) fn password(user: &PrincipalFacts, console: bool) -> CredentialFacts 
         mfa: true,
         root: user.kind == PrincipalKind::Root,
         console,
+        analyzers: vec![],
     }
 }
 
@@ -122,6 +124,8 @@ pub(crate) fn assessment() -> Assessment {
         unused_privileged: vec!["iam:CreateAccessKey".into(), "iam:PutUserPolicy".into()],
         last_used: None,
         unused_parts: Vec::new(),
+        last_accessed: None,
+        analyzers: Vec::new(),
     }];
     admin.remarks = vec![remark("full_administrator", "AdministratorAccess")];
     admin.privileged_statements = vec!["AdministratorAccess#[0]".into()];

@@ -145,6 +145,8 @@ mod tests {
             unused_privileged: (0..privileged).map(|n| format!("iam:P{n}")).collect(),
             last_used: None,
             unused_parts: Vec::new(),
+            last_accessed: None,
+            analyzers: Vec::new(),
         }];
         facts
     }

@@ -41,10 +41,9 @@ pub(super) fn find(credential: &CredentialFacts, into: &mut Vec<Finding>) {
     let now = credential.reported_at;
     match (credential.last_used, credential.since) {
         // A credential that was never used ages from its creation: it is no less open for that.
-        (None, Some(since)) if now.days_since(since) > CREDENTIAL_IDLE_DAYS => into.push(finding(
+        (None, Some(since)) if now.days_since(since) > CREDENTIAL_IDLE_DAYS => into.push(idle(
             credential,
             "never_used_credential",
-            Severity::Medium,
             format!(
                 "{} of {} was never used in the {} days since {}",
                 what,
@@ -53,10 +52,9 @@ pub(super) fn find(credential: &CredentialFacts, into: &mut Vec<Finding>) {
                 since.day()
             ),
         )),
-        (Some(used), _) if now.days_since(used) > CREDENTIAL_IDLE_DAYS => into.push(finding(
+        (Some(used), _) if now.days_since(used) > CREDENTIAL_IDLE_DAYS => into.push(idle(
             credential,
             "unused_credential",
-            Severity::Medium,
             format!(
                 "{} of {} was last used {} days ago, on {}",
                 what,
@@ -81,6 +79,13 @@ pub(super) fn find(credential: &CredentialFacts, into: &mut Vec<Finding>) {
 /// Days between the dates of two instants, which is what a reader of the dates counts.
 fn calendar_days(from: Timestamp, to: Timestamp) -> i64 {
     i64::from(to.day().0) - i64::from(from.day().0)
+}
+
+/// A finding about a credential that nobody uses, with what IAM Access Analyzer says of it.
+fn idle(credential: &CredentialFacts, kind: &str, title: String) -> Finding {
+    let mut found = finding(credential, kind, Severity::Medium, title);
+    found.evidence.notes.extend(credential.analyzers.iter().cloned());
+    found
 }
 
 fn finding(credential: &CredentialFacts, kind: &str, severity: Severity, title: String) -> Finding {

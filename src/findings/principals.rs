@@ -14,6 +14,7 @@ pub(super) fn find(assessment: &Assessment, principal: &PrincipalFacts, into: &m
         return;
     }
     after_end(assessment, principal, into);
+    analyzer_disagrees(principal, into);
     administrator(principal, into);
     privilege_managing(principal, into);
     if principal.break_glass {
@@ -79,6 +80,21 @@ fn after_end(assessment: &Assessment, principal: &PrincipalFacts, into: &mut Vec
         }
         into.push(found);
     }
+}
+
+/// What IAM Access Analyzer calls unused and the logs show in use: whoever acts on it would take away what is needed.
+fn analyzer_disagrees(principal: &PrincipalFacts, into: &mut Vec<Finding>) {
+    if principal.analyzers.disagreements.is_empty() {
+        return;
+    }
+    let title = format!("{} uses what IAM Access Analyzer calls unused", short(&principal.arn));
+    let mut found = finding(principal, "access_analyzer_disagrees", &[], Severity::Info, title);
+    found.evidence.notes.clone_from(&principal.analyzers.disagreements);
+    // "Refine permissions in AWS using last accessed information", AWS IAM User Guide.
+    let why = "Access Analyzer rests on IAM's last accessed information, which does not track every call, and only \
+               access that the principal's own policies allow";
+    found.evidence.notes.push(why.to_owned());
+    into.push(found);
 }
 
 fn administrator(principal: &PrincipalFacts, into: &mut Vec<Finding>) {
@@ -189,6 +205,7 @@ fn dormant(assessment: &Assessment, principal: &PrincipalFacts, into: &mut Vec<F
     );
     let mut found = finding(principal, "dormant_principal", &[], severity, title);
     found.evidence.notes.push(format!("window {}", assessment.window));
+    found.evidence.notes.extend(principal.analyzers.idle.iter().cloned());
     into.push(found);
     true
 }
@@ -286,6 +303,8 @@ fn explain(assessment: &Assessment, service: &ServiceUse, evidence: &mut Evidenc
         let listed = shown(&service.unused_privileged, SHOWN, service.unused_privileged.len());
         evidence.notes.push(format!("unused and privileged: {listed}"));
     }
+    evidence.notes.extend(service.last_accessed.clone());
+    evidence.notes.extend(service.analyzers.iter().cloned());
     let parts = part_texts(service);
     if !parts.is_empty() {
         let listed = shown(&parts, SHOWN, parts.len());

@@ -1,7 +1,7 @@
 use super::*;
 use crate::compare::assessment::{
-    CredentialFacts, CredentialKind, LevelCounts, Nature, PersonUse, PrincipalFacts, PrincipalKind, ServiceUse,
-    UnusedPart, VerdictCounts,
+    AnalyzerNotes, CredentialFacts, CredentialKind, LevelCounts, Nature, PersonUse, PrincipalFacts, PrincipalKind,
+    ServiceUse, UnusedPart, VerdictCounts,
 };
 use crate::model::finding::{Confidence, FindingState, Severity};
 use crate::model::time::{Day, Timestamp, Window};
@@ -34,6 +34,7 @@ fn principal(name: &str) -> PrincipalFacts {
         remarks: Vec::new(),
         privileged_statements: Vec::new(),
         privileged_events: Vec::new(),
+        analyzers: AnalyzerNotes::default(),
     }
 }
 
@@ -52,6 +53,36 @@ fn assessment(principals: Vec<PrincipalFacts>, credentials: Vec<CredentialFacts>
         coverage: Vec::new(),
         gaps: Vec::new(),
     }
+}
+
+/// Whether a finding says what Access Analyzer says.
+fn analyzed(finding: &Finding) -> bool {
+    finding.evidence.notes.iter().any(|note| note == "Access Analyzer a finds the same")
+}
+
+#[test]
+fn what_access_analyzer_says_is_evidence_and_no_finding() {
+    let mut dormant = principal("old");
+    dormant.last_activity = None;
+    dormant.analyzers.idle = vec!["Access Analyzer a finds the same".to_owned()];
+    let found = find(&assessment(vec![dormant.clone()], vec![]));
+    assert_eq!((found.len(), found[0].kind.as_str(), analyzed(&found[0])), (1, "dormant_principal", true));
+    // What the logs could not show is not unused, whoever says so.
+    dormant.activity_observable = false;
+    assert_eq!(kinds(&assessment(vec![dormant], vec![])), Vec::<String>::new());
+    // It is not dormant, and somebody else says that it is unused.
+    let mut used = principal("used");
+    used.analyzers.disagreements = vec!["Access Analyzer a calls the role unused".to_owned()];
+    for break_glass in [false, true] {
+        used.break_glass = break_glass;
+        let found = find(&assessment(vec![used.clone()], vec![]));
+        assert_eq!((found.len(), found[0].kind.as_str()), (1, "access_analyzer_disagrees"));
+        assert_eq!(found[0].severity, Severity::Info);
+        assert_eq!(found[0].title, "used uses what IAM Access Analyzer calls unused");
+        assert_eq!(found[0].evidence.notes[0], "Access Analyzer a calls the role unused");
+    }
+    used.kind = PrincipalKind::ServiceLinkedRole;
+    assert_eq!(kinds(&assessment(vec![used], vec![])), Vec::<String>::new());
 }
 
 fn kinds(assessment: &Assessment) -> Vec<String> {
@@ -150,6 +181,8 @@ fn unused_on_part_of_the_resources() {
             unused_levels: LevelCounts::default(),
             last_used: None,
             unused_parts: vec![part(low)],
+            last_accessed: None,
+            analyzers: Vec::new(),
         }];
         let found = find(&assessment(vec![role], vec![]));
         assert_eq!(found.len(), 1);
@@ -167,6 +200,8 @@ fn unused_permissions_by_service_and_risk() {
         unused_levels: levels,
         last_used: None,
         unused_parts: Vec::new(),
+        analyzers: if name == "s3" { vec!["Access Analyzer a finds the same".to_owned()] } else { Vec::new() },
+        last_accessed: (name == "s3").then(|| "IAM reports nothing".to_owned()),
     };
     let mut role = principal("app");
     role.services = vec![
@@ -180,6 +215,11 @@ fn unused_permissions_by_service_and_risk() {
         .map(|f| (f.title.split(" in ").nth(1).unwrap().split(':').next().unwrap(), f.severity))
         .collect();
     assert_eq!(severities, [("iam", Severity::High), ("ec2", Severity::Medium), ("s3", Severity::Low)]);
+    let told = |finding: &Finding| finding.evidence.notes.iter().any(|note| note == "IAM reports nothing");
+    let notes: Vec<bool> = findings.iter().map(told).collect();
+    assert_eq!(notes, [false, false, true]);
+    let notes: Vec<bool> = findings.iter().map(analyzed).collect();
+    assert_eq!(notes, [false, false, true]);
     let ids: std::collections::BTreeSet<_> = findings.iter().map(|f| f.id.clone()).collect();
     assert_eq!(ids.len(), 3);
     role.services = (0..=SERVICES_LISTED).map(|i| service(&format!("s{i:02}"), &[], LevelCounts::default())).collect();
@@ -201,6 +241,7 @@ fn credentials_age_from_creation_when_never_used() {
         mfa: true,
         root: false,
         console: kind == CredentialKind::Password,
+        analyzers: vec!["Access Analyzer a finds the same".to_owned()],
     };
     let key = CredentialKind::AccessKey1;
     for (found, expected) in [
@@ -221,7 +262,12 @@ fn credentials_age_from_creation_when_never_used() {
             vec!["root_without_mfa"],
         ),
     ] {
-        assert_eq!(kinds(&assessment(vec![], vec![found.clone()])), expected, "{found:?}");
+        let findings = find(&assessment(vec![], vec![found.clone()]));
+        assert_eq!(findings.iter().map(|finding| finding.kind.as_str()).collect::<Vec<_>>(), expected, "{found:?}");
+        for finding in &findings {
+            let idle = matches!(finding.kind.as_str(), "never_used_credential" | "unused_credential");
+            assert_eq!(analyzed(finding), idle, "{finding:?}");
+        }
     }
 }
 

@@ -199,13 +199,27 @@ pub fn ingest_cloudtrail(
     let mut writer = Writer::open(store, options.wait, &options.stop)?;
     writer.set_fault(options.fault);
     writer.set_archive(options.archive);
+    ingest_listed(&mut writer, paths, listings, options, progress)
+}
+
+/// Ingests what was listed below paths.
+///
+/// # Errors
+/// As [`ingest_cloudtrail`].
+pub(crate) fn ingest_listed(
+    writer: &mut Writer,
+    paths: &[PathBuf],
+    listings: Vec<Listing>,
+    options: &IngestOptions,
+    progress: &dyn Progress,
+) -> Result<IngestReport, LakeError> {
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(options.threads)
         .build()
         .map_err(|e| LakeError::Threads { threads: options.threads, reason: e.to_string() })?;
     pool.install(|| {
-        let mut run = Run::plan(&writer, paths, listings, options, progress)?;
-        let done = run.read_all(&mut writer).and_then(|()| run.relieve(&mut writer, 1));
+        let mut run = Run::plan(writer, paths, listings, options, progress)?;
+        let done = run.read_all(writer).and_then(|()| run.relieve(writer, 1));
         if let Err(error) = done {
             // Frees what the failed commit wrote: the disk may be full. The first error is the one that counts.
             let _ = writer.sweep();

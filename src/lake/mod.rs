@@ -12,9 +12,11 @@ mod chunk;
 mod compact;
 mod content;
 mod disk;
+mod documents;
 mod error;
 pub mod fold;
 mod ids;
+mod incoming;
 mod ingest;
 mod json;
 mod manifest;
@@ -34,14 +36,16 @@ mod writer;
 
 pub use check::{CheckReport, CheckRow, CheckStatus, check};
 pub use compact::{Compacted, CompactedKind, Effort};
+pub use documents::{NewDocument, PutDocument};
 pub use error::LakeError;
+pub use incoming::{Incoming, Object};
 pub use ingest::{Fault, FaultPoint, IngestOptions, IngestReport, Progress, Quiet, SourceRow, ingest_cloudtrail};
 pub use prune::{PruneRow, Pruned, PrunedWhat};
 pub use reader::{DocumentMeta, FileRow, Generation, QuarantineRow, Reader};
 pub use schema::PartKind;
 pub use source::layout::path_text;
 pub use table::EventRow;
-pub use writer::{PutDocument, Writer};
+pub use writer::Writer;
 
 /// Format of the store. An older program refuses a newer store.
 pub const FORMAT: u32 = 3;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use rayon::prelude::*;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{Transaction, params};
 
 use super::archive::{self, Archived, Original};
 use super::chunk::{Chunk, ChunkFile, Row};
@@ -64,20 +64,11 @@ impl Counts {
     }
 }
 
-/// What became of a document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PutDocument {
-    /// It is new.
-    New,
-    /// The same bytes of the same kind, account and time were there already.
-    AlreadyPresent,
-}
-
 /// The only thing that changes a store. There is one at a time.
 #[derive(Debug)]
 pub struct Writer {
-    store: PathBuf,
-    manifest: Manifest,
+    pub(super) store: PathBuf,
+    pub(super) manifest: Manifest,
     fault: Option<Fault>,
     commits: u32,
     archive: bool,
@@ -380,69 +371,6 @@ impl Writer {
             .map_err(&fail)?;
         }
         tx.commit().map_err(&fail)
-    }
-
-    /// Keeps a document, such as a collected snapshot input, by its content.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub fn put_document(
-        &mut self,
-        kind: &str,
-        account: Option<&str>,
-        captured_at: Timestamp,
-        source: &str,
-        bytes: &[u8],
-        now: Timestamp,
-    ) -> Result<PutDocument, LakeError> {
-        let hash = blake3::hash(bytes).to_hex().to_string();
-        let account = account.unwrap_or("");
-        let known: Option<i64> = self
-            .manifest
-            .connection
-            .query_row(
-                "SELECT id FROM documents WHERE kind = ?1 AND account = ?2 AND captured_at = ?3 AND hash = ?4",
-                params![kind, account, captured_at.micros(), hash],
-                |row| row.get(0),
-            )
-            .optional()
-            .map_err(self.manifest.fail())?;
-        if known.is_some() {
-            return Ok(PutDocument::AlreadyPresent);
-        }
-        let path = self.store.join(format!("documents/{hash}.zst"));
-        if !path.exists() {
-            let packed = zstd::encode_all(bytes, ZSTD_LEVEL).map_err(|e| LakeError::io("compress", &path, e))?;
-            disk::write_file(&path, &packed)?;
-            disk::sync_dir(&self.store.join("documents"))?;
-        }
-        let generation = self.manifest.generation()? + 1;
-        self.publish(generation, now, 0, |tx| {
-            tx.execute(
-                "INSERT INTO documents (kind, account, captured_at, source, hash, bytes, generation)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                params![kind, account, captured_at.micros(), source, hash, signed(bytes.len() as u64), generation],
-            )
-            .map(|_| ())
-        })?;
-        Ok(PutDocument::New)
-    }
-
-    /// Keeps a value under a key, replacing the one before. It makes no generation: what analysis remembers is no
-    /// input of analysis, so that the same inputs keep giving the same output.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub fn put_state(&mut self, key: &str, value: &serde_json::Value) -> Result<(), LakeError> {
-        let generation = self.manifest.generation()?;
-        self.manifest
-            .connection
-            .execute(
-                "INSERT OR REPLACE INTO state (key, value, generation) VALUES (?1, ?2, ?3)",
-                params![key, value.to_string(), generation],
-            )
-            .map(|_| ())
-            .map_err(self.manifest.fail())
     }
 }
 

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::access_analyzer::AccessAnalyzer;
+use super::account::AccountDetails;
 use super::arn::{AccountId, Arn};
 use super::defect::Defect;
+use super::last_accessed::PrincipalLastAccessed;
 use super::time::Timestamp;
 use super::trail::TrailState;
 
@@ -293,6 +296,12 @@ pub struct Snapshot {
     pub accounts: BTreeMap<AccountId, AccountIam>,
     /// Credential reports by account.
     pub credential_reports: BTreeMap<AccountId, CredentialReport>,
+    /// Summary, password policy, keys and identity providers by account.
+    pub account_details: BTreeMap<AccountId, AccountDetails>,
+    /// IAM's last accessed information by principal.
+    pub last_accessed: BTreeMap<Arn, PrincipalLastAccessed>,
+    /// Analyzers and their findings by the account that has them.
+    pub access_analyzers: BTreeMap<AccountId, AccessAnalyzer>,
     /// The organisation, where collected.
     pub organization: Option<Organization>,
     /// Identity Center, where collected.

@@ -456,6 +456,8 @@ fn loading_a_large_scan() {
                     unused_privileged: vec![],
                     last_used: None,
                     unused_parts: Vec::new(),
+                    last_accessed: None,
+                    analyzers: Vec::new(),
                     unused_levels: Default::default(),
                 })
                 .collect();

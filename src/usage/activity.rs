@@ -101,6 +101,29 @@ impl ActionUse {
     }
 }
 
+/// Days with calls, whatever became of them: what was attempted. A call counts for what it is named for alone, not for
+/// what it needs beside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attempts {
+    /// By action.
+    pub actions: BTreeMap<ActionId, BTreeSet<Day>>,
+    /// Calls behind which no action is known, by the first part of their event source, which mostly is the service's
+    /// prefix.
+    pub services: BTreeMap<String, BTreeSet<Day>>,
+}
+
+impl Attempts {
+    /// Adds what others attempted.
+    pub(super) fn merge(&mut self, other: &Self) {
+        for (action, days) in &other.actions {
+            self.actions.entry(*action).or_default().extend(days);
+        }
+        for (service, days) in &other.services {
+            self.services.entry(service.clone()).or_default().extend(days);
+        }
+    }
+}
+
 /// All that a principal did, whatever action stands behind it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Presence {
@@ -112,6 +135,8 @@ pub struct Presence {
     pub calls: u64,
     /// Denied calls.
     pub denied: u64,
+    /// What was attempted.
+    pub attempts: Attempts,
     /// People who acted themselves.
     pub people: BTreeMap<String, PersonPresence>,
     /// People to whom nothing but the name of a session leads: no act of theirs for certain, but no lack of one either.

@@ -3,7 +3,9 @@
 // The lints that spare tests know a test module by this.
 #![cfg(test)]
 
+mod access_analyzer;
 mod arguments;
+mod collect;
 mod contract;
 mod decide;
 
@@ -12,6 +14,7 @@ mod hostile;
 
 mod ingest;
 mod lake;
+mod last_accessed;
 mod logs;
 mod process;
 mod trails;

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use jitscan::collect::{
-    FileKind, authorization_details, credential_report, identity_center, kind_of, organization, roster,
+    FileKind, access_analyzer, account, authorization_details, credential_report, identity_center, kind_of,
+    last_accessed, organization, roster,
 };
 use jitscan::model::snapshot::AccountIam;
 use jitscan::model::time::Timestamp;
@@ -87,6 +88,9 @@ fn cloudmapper_account() {
 /// Every reader on the same bytes: none may panic, whatever they are.
 fn read_all(bytes: &[u8]) {
     let _ = kind_of(bytes);
+    let _ = access_analyzer(bytes, "f", at());
+    let _ = account(bytes, "f", at());
+    let _ = last_accessed(bytes, "f", at());
     let _ = authorization_details(bytes, "f", at());
     let _ = credential_report(bytes, "f", at());
     let _ = identity_center(bytes, "f", at());
@@ -98,9 +102,30 @@ fn read_all(bytes: &[u8]) {
     }
 }
 
+/// Several kinds of document in one: each reader takes its own parts of it.
+const ANSWERS: &str = r#"{"AccountId":"111111111111","SummaryMap":{"Users":1},"PasswordPolicy":{"MaxPasswordAge":90},
+    "AccessKeys":[{"UserName":"u","AccessKeyId":"AKIA","Status":"Active","AccessKeyLastUsed":{"Region":"N/A"}}],
+    "LastAccessedDetails":[{"Arn":"arn:aws:iam::111111111111:user/u","JobCompletionDate":"2026-11-01",
+    "ServicesLastAccessed":[{"ServiceNamespace":"s3","LastAuthenticated":"2026-10-01T00:00:00Z",
+    "TrackedActionsLastAccessed":[{"ActionName":"CreateBucket"}]}]}],
+    "Analyzers":[{"Arn":"arn:aws:access-analyzer:eu-west-1:111111111111:analyzer/a","Type":"ACCOUNT","Status":"ACTIVE",
+    "Findings":[{"Id":"f","Status":"ACTIVE","ResourceOwnerAccount":"111111111111","FindingDetails":[
+    {"UnusedIamRoleDetails":{"LastAccessed":"2026-10-01T00:00:00Z"}},{"ExternalAccessDetails":{"Action":["s3:*"],
+    "Principal":{"AWS":"*"},"IsPublic":true}}]}]}]}"#;
+
 proptest! {
     #[test]
     fn arbitrary_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        read_all(&bytes);
+    }
+
+    #[test]
+    fn damaged_answers_of_iam_do_not_panic(at in 0usize..ANSWERS.len(), byte in any::<u8>(), cut in any::<bool>()) {
+        let mut bytes = ANSWERS.as_bytes().to_vec();
+        bytes[at] = byte;
+        if cut {
+            bytes.truncate(at);
+        }
         read_all(&bytes);
     }
 
@@ -121,4 +146,7 @@ fn deep_nesting_is_an_error() {
     read_all(deep.as_bytes());
     read_all(format!("{{\"UserDetailList\":{deep}}}").as_bytes());
     read_all(format!("{{\"Statement\":{deep}}}").as_bytes());
+    read_all(format!("{{\"AccountId\":\"111111111111\",\"AccessKeys\":{deep}}}").as_bytes());
+    read_all(format!("{{\"LastAccessedDetails\":{deep}}}").as_bytes());
+    read_all(format!("{{\"AccountId\":\"111111111111\",\"Analyzers\":{deep}}}").as_bytes());
 }

@@ -31,6 +31,9 @@ pub fn run(context: &Context<'_>, kind: &IngestKind) -> Result<Status, CommandEr
         IngestKind::Organization(args) => documents(context, DocumentKind::Organization, args),
         IngestKind::IdentityCenter(args) => documents(context, DocumentKind::IdentityCenter, args),
         IngestKind::Trails(args) => documents(context, DocumentKind::Trails, args),
+        IngestKind::Account(args) => documents(context, DocumentKind::Account, args),
+        IngestKind::LastAccessed(args) => documents(context, DocumentKind::LastAccessed, args),
+        IngestKind::AccessAnalyzer(args) => documents(context, DocumentKind::AccessAnalyzer, args),
     }
 }
 
@@ -235,6 +238,23 @@ fn sizes(content: &crate::collect::Content) -> [usize; 4] {
         }
         Content::Roster(people) => [people.len(), 0, 0, 0],
         Content::Trails(_) => [0; 4],
+        // As its summary counts them.
+        Content::Account(details) => ["Users", "Groups", "Roles", "Policies"]
+            .map(|name| details.summary.get(name).and_then(|count| usize::try_from(*count).ok()).unwrap_or(0)),
+        Content::LastAccessed(accounts) => {
+            let principals = || accounts.iter().flat_map(|one| &one.principals);
+            let roles = principals().filter(|report| report.arn.resource().starts_with("role/")).count();
+            [principals().count() - roles, 0, roles, 0]
+        }
+        // Those that findings are about.
+        Content::AccessAnalyzer(one) => {
+            let of_type = |wanted: &str| {
+                let findings = one.analyzers.iter().flat_map(|analyzer| &analyzer.findings);
+                let about = findings.filter(|found| found.resource_type == wanted);
+                about.map(|found| found.resource.as_str()).collect::<BTreeSet<_>>().len()
+            };
+            [of_type("AWS::IAM::User"), 0, of_type("AWS::IAM::Role"), 0]
+        }
     }
 }
 

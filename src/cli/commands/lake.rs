@@ -1,11 +1,13 @@
 //! `jitscan lake …`: looking after the store.
 
-use crate::cli::args::{LakeAction, PruneArgs};
+use std::path::Path;
+
+use crate::cli::args::{DocumentsArgs, LakeAction, PruneArgs};
 use crate::cli::commands::open;
 use crate::cli::context::{CommandError, Context};
 use crate::cli::exit::Status;
 use crate::cli::output::Meta;
-use crate::lake::{CheckStatus, Effort, Writer, check};
+use crate::lake::{CheckStatus, DocumentMeta, Effort, Writer, check};
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 
 /// What `lake prune --help` says at its end.
@@ -29,6 +31,7 @@ pub fn run(context: &Context<'_>, action: &LakeAction) -> Result<Status, Command
     match action {
         LakeAction::Compact { wait } => compact(context, *wait),
         LakeAction::Check => check_store(context),
+        LakeAction::Documents(args) => documents(context, args),
         LakeAction::Prune(args) => prune(context, args),
     }
 }
@@ -103,6 +106,65 @@ fn check_store(context: &Context<'_>) -> Result<Status, CommandError> {
         context.note(&format!("the store is damaged (see {bad} of the rows): {what}"));
     }
     Ok(if report.is_clean() { Status::Done } else { Status::Failed })
+}
+
+/// Columns of `lake documents`.
+#[must_use]
+pub fn document_columns() -> Vec<Column> {
+    use ColumnKind::{Boolean, Integer, Text, Time};
+    vec![
+        Column::new("kind", Text, "what it holds"),
+        Column::new("account", Text, "the account that it speaks for, where it is one"),
+        Column::new("captured_at", Time, "when the state was read from AWS"),
+        Column::new("source", Text, "the file, or the command, that it is from"),
+        Column::new("bytes", Integer, "its length"),
+        Column::new("hash", Text, "BLAKE3 of its bytes"),
+        Column::new("newest", Boolean, "whether it is the newest of its kind and account"),
+    ]
+}
+
+fn documents(context: &Context<'_>, args: &DocumentsArgs) -> Result<Status, CommandError> {
+    let reader = open(context)?;
+    let mut all = reader.documents()?;
+    let order = |d: &DocumentMeta| (d.kind.clone(), d.account.clone(), d.captured_at, d.generation, d.hash.clone());
+    all.sort_by_key(order);
+    let mut table = Table { columns: document_columns(), rows: Vec::new() };
+    for (at, document) in all.iter().enumerate() {
+        let whose = |d: &DocumentMeta| (d.kind.clone(), d.account.clone());
+        let newest = all.get(at + 1).is_none_or(|next| whose(next) != whose(document));
+        table.rows.push(vec![
+            document.kind.as_str().into(),
+            document.account.as_str().into(),
+            document.captured_at.into(),
+            document.source.as_str().into(),
+            document.bytes.into(),
+            document.hash.as_str().into(),
+            newest.into(),
+        ]);
+        if let Some(dir) = args.export.as_deref().filter(|_| newest) {
+            export(dir, document, &reader.document_bytes(document)?)?;
+        }
+    }
+    let meta = Meta { command: "lake documents".to_owned(), ..Meta::default() };
+    context.emit(&meta, &table)?;
+    Ok(Status::Done)
+}
+
+/// Writes a document as DIR/KIND/ACCOUNT.json.
+fn export(dir: &Path, document: &DocumentMeta, bytes: &[u8]) -> Result<(), CommandError> {
+    let plain =
+        |text: &str| text.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect();
+    let (kind, account): (String, String) = (plain(&document.kind), plain(&document.account));
+    let account = if account.is_empty() { "_".to_owned() } else { account };
+    let form = if bytes.first().is_some_and(|byte| matches!(byte, b'{' | b'[')) { "json" } else { "csv" };
+    let folder = dir.join(kind);
+    let wrap = |path: &Path| {
+        let path = path.display().to_string();
+        move |source| CommandError::File { path, source }
+    };
+    std::fs::create_dir_all(&folder).map_err(wrap(&folder))?;
+    let path = folder.join(format!("{account}.{form}"));
+    std::fs::write(&path, bytes).map_err(wrap(&path))
 }
 
 /// Columns of `lake prune`.

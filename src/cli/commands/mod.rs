@@ -2,6 +2,7 @@
 
 pub mod can;
 pub mod catalog;
+pub mod collect;
 pub mod coverage;
 pub mod demo;
 pub mod entitlements;
@@ -9,6 +10,7 @@ pub mod findings;
 pub mod ingest;
 pub mod lake;
 pub mod logs;
+pub mod permissions;
 pub mod policy;
 pub mod query;
 pub mod report;

@@ -1,7 +1,7 @@
 //! `jitscan schema`: the fields of every command's machine output.
 
 use crate::cli::commands::{
-    can, catalog, coverage, entitlements, findings, ingest, lake, logs, policy, query, report, usage, who_can,
+    can, catalog, collect, coverage, entitlements, findings, ingest, lake, logs, policy, query, report, usage, who_can,
 };
 use crate::cli::context::{CommandError, Context};
 use crate::cli::exit::Status;
@@ -14,7 +14,10 @@ pub fn all() -> Vec<(String, Vec<Column>)> {
     let fixed = [
         ("ingest cloudtrail", ingest::log_columns()),
         ("ingest iam, credential-report, roster, organization, identity-center", ingest::document_columns()),
-        ("ingest trails", ingest::document_columns()),
+        ("ingest trails, account, last-accessed, access-analyzer", ingest::document_columns()),
+        ("collect", collect::columns()),
+        ("collect --dry-run", collect::plan_columns()),
+        ("lake documents", lake::document_columns()),
         ("lake compact", lake::compact_columns()),
         ("lake check", lake::check_columns()),
         ("lake prune", lake::prune_columns()),

@@ -1,6 +1,7 @@
 //! What trails left out, and the verdicts that follow.
 
 use super::*;
+use crate::compare::accessed::Accessed;
 use crate::compare::observe::Eyes;
 use crate::compare::used::OwnActivity;
 use crate::compare::verdict::{Bench, DataSeen};
@@ -107,6 +108,7 @@ fn judge_in_hand(
     let eyes = Eyes::on(&coverage, &classes, ACCOUNT, "aws", &regions, Vec::new()).with_recording(&recording);
     let reach = Reach::new(catalog);
     let (changes, seen, profiles) = (PolicyChanges::default(), DataSeen::default(), BTreeMap::new());
+    let accessed = Accessed::default();
     let bench = Bench {
         catalog,
         classes: &classes,
@@ -114,6 +116,7 @@ fn judge_in_hand(
         data_seen: &seen,
         changes: &changes,
         reach: &reach,
+        accessed: &accessed,
         profiles: &profiles,
         principal: "arn:aws:iam::111111111111:role/x",
         window: window(),

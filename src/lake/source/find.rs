@@ -17,8 +17,10 @@ const PERHAPS: [&str; 2] = ["csv", ""];
 /// A file to be read.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
-    /// Absolute, links resolved.
+    /// By which it is known: absolute, links resolved; of what was fetched its name elsewhere, such as `s3://…`.
     pub path: PathBuf,
+    /// Where the bytes of what was fetched lie.
+    pub local: Option<PathBuf>,
     pub size: u64,
     /// Modification time in nanoseconds since the epoch.
     pub mtime: i64,
@@ -104,7 +106,7 @@ fn visit(path: &Path, named: bool, seen: &mut BTreeSet<PathBuf>, out: &mut Listi
         }
         return;
     }
-    out.files.push(Found { path: real, size: meta.len(), mtime: mtime(&meta), layout });
+    out.files.push(Found { path: real, local: None, size: meta.len(), mtime: mtime(&meta), layout });
 }
 
 fn mtime(meta: &std::fs::Metadata) -> i64 {
@@ -116,9 +118,15 @@ fn mtime(meta: &std::fs::Metadata) -> i64 {
 }
 
 impl Found {
-    /// Whether the file is not what it was when it was listed. One that is gone was what it was.
+    /// Where its bytes lie.
+    pub(crate) fn file(&self) -> &Path {
+        self.local.as_deref().unwrap_or(&self.path)
+    }
+
+    /// Whether the file is not what it was when it was listed. One that is gone was what it was, and so is our own copy.
     pub(crate) fn has_changed(&self) -> bool {
-        std::fs::metadata(&self.path).is_ok_and(|now| (now.len(), mtime(&now)) != (self.size, self.mtime))
+        self.local.is_none()
+            && std::fs::metadata(&self.path).is_ok_and(|now| (now.len(), mtime(&now)) != (self.size, self.mtime))
     }
 }
 

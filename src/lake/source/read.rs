@@ -127,21 +127,21 @@ pub(crate) fn read<S: Room>(
 /// The bytes of a file; none where it has grown beyond what is read in one piece.
 fn read_whole(found: &Found) -> std::io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::with_capacity(found.size as usize);
-    File::open(&found.path)?.take(WHOLE_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    File::open(found.file())?.take(WHOLE_FILE_BYTES + 1).read_to_end(&mut bytes)?;
     Ok((bytes.len() as u64 <= WHOLE_FILE_BYTES).then_some(bytes))
 }
 
 fn stream<S: Room>(found: &Found, chunk: &mut Chunk, room: &mut S) -> Result<FileEnd, ReadError<S::Error>> {
-    let mut file = File::open(&found.path).map_err(ReadError::File)?;
+    let mut file = File::open(found.file()).map_err(ReadError::File)?;
     let mut magic = [0u8; 3];
     let head = file.read(&mut magic).map_err(ReadError::File)?;
-    let source = Hashing { inner: File::open(&found.path).map_err(ReadError::File)?, hash: blake3::Hasher::new() };
+    let source = Hashing { inner: File::open(found.file()).map_err(ReadError::File)?, hash: blake3::Hasher::new() };
     chunk.set_origin(found.layout.named);
     let mut state = State::new(found, chunk, room);
-    if let Some(form) = forms::detect_file(&found.path) {
+    if let Some(form) = forms::detect_file(found.file()) {
         return state.stream_form(form, found, source, head == 3 && magic == GZIP);
     }
-    state.look(found, &forms::head_of_file(&found.path));
+    state.look(found, &forms::head_of_file(found.file()));
     let (mut source, ending) = if head == 3 && magic == GZIP {
         let gzip = flate2::bufread::MultiGzDecoder::new(BufReader::with_capacity(1 << 20, source));
         let (rest, ending) = state.run(Splitter::streaming(gzip)).map_err(ReadError::Full)?;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 
-use super::{ActionUse, Activity, ActivityKey, Assumed, DataResource, PersonPresence, Presence, PrincipalKey};
+use super::{ActionUse, Activity, ActivityKey, Assumed, Attempts, DataResource};
+use super::{PersonPresence, Presence, PrincipalKey};
 use crate::catalog::{ActionId, CallResource, Catalog, Mapped, Need};
 use crate::model::event::{EventCategory, Identity, Outcome};
 use crate::usage::fold::{SessionId, UsageRef};
@@ -86,6 +87,7 @@ struct Acts {
     seen: PersonPresence,
     calls: u64,
     denied: u64,
+    attempts: Attempts,
 }
 
 /// A row of activity, as numbers: who, action, resource, account, region.
@@ -145,7 +147,8 @@ impl<'a> Join<'a> {
         let next = self.acts.len() as u32;
         let acts = &mut self.acts;
         Some(*self.who.entry(who).or_insert_with_key(|who| {
-            acts.push(Acts { who: who.clone(), met: false, seen: PersonPresence::default(), calls: 0, denied: 0 });
+            let (seen, attempts) = (PersonPresence::default(), Attempts::default());
+            acts.push(Acts { who: who.clone(), met: false, seen, calls: 0, denied: 0, attempts });
             next
         }))
     }
@@ -169,6 +172,8 @@ impl<'a> Join<'a> {
         }
         let Some(who) = acts else { return };
         self.note_presence(row, who);
+        // What the call is named for comes first.
+        self.note_attempt(row, who, mapping.actions().first().map(|named| named.id));
         if let Some(action) = without_permission(&mapping.mapped, row, self.catalog) {
             self.permissionless.insert(action);
             self.add_use(row, who, (action, Need::Always, row.resource));
@@ -228,6 +233,21 @@ impl<'a> Join<'a> {
             acts.calls += row.fact.count;
             acts.seen.last = acts.seen.last.max(Some(row.fact.last));
             acts.seen.days.insert(row.day);
+        }
+    }
+
+    fn note_attempt(&mut self, row: &UsageRef<'_>, who: u32, named: Option<ActionId>) {
+        let Some(acts) = self.acts.get_mut(who as usize) else { return };
+        let Attempts { actions, services } = &mut acts.attempts;
+        if let Some(action) = named {
+            actions.entry(action).or_default().insert(row.day);
+            return;
+        }
+        let service = row.source.split('.').next().unwrap_or_default();
+        if let Some(days) = services.get_mut(service) {
+            days.insert(row.day);
+        } else {
+            services.insert(service.to_owned(), BTreeSet::from([row.day]));
         }
     }
 
@@ -300,9 +320,10 @@ fn ranks<T: Ord>(values: &[T]) -> Vec<u32> {
 /// What each principal did.
 fn presence(acts: &[Acts]) -> BTreeMap<PrincipalKey, Presence> {
     let mut all: BTreeMap<PrincipalKey, Presence> = BTreeMap::new();
-    for Acts { who, seen, calls, denied, .. } in acts.iter().filter(|acts| acts.met) {
+    for Acts { who, seen, calls, denied, attempts, .. } in acts.iter().filter(|acts| acts.met) {
         let presence = all.entry(who.principal.clone()).or_default();
         presence.denied += denied;
+        presence.attempts.merge(attempts);
         if seen.days.is_empty() {
             continue;
         }
@@ -390,6 +411,10 @@ mod tests {
         collected: &[&str],
         own_act: bool,
     ) -> Vec<(ActivityKey, ActionUse)> {
+        joined_all(rows, identity, collected, own_act).rows.into_iter().collect()
+    }
+
+    fn joined_all(rows: &[UsageRow], identity: &Identity, collected: &[&str], own_act: bool) -> Activity {
         let id = SessionId::of(identity);
         let sessions = BTreeMap::from([(id, identity.clone())]);
         let actor = Actor {
@@ -410,8 +435,7 @@ mod tests {
         let actors = BTreeMap::from([(id, actor)]);
         let mut join = Join::new(&sessions, &actors, &collected, catalog);
         rows.iter().for_each(|row| join.add(&row.view()));
-        let activity = join.finish();
-        activity.rows.into_iter().collect()
+        join.finish()
     }
 
     fn identity() -> Identity {
@@ -449,6 +473,26 @@ mod tests {
         assert_eq!(names, [("iam:PassRole", 1)]);
         let found = joined(&[row("RunInstances", Outcome::Denied, "", "1", false, &ada)], &ada, &["1"], true);
         assert!(found.iter().any(|(name, _, use_)| name == "ec2:RunInstances" && use_.denied == 1));
+    }
+
+    #[test]
+    fn every_call_is_an_attempt_at_what_it_is_named_for() {
+        let ada = identity();
+        let mut unknown = row("NoSuchCall", Outcome::Unknown, "", "1", false, &ada);
+        unknown.key.day = Day(20_001);
+        let rows = [
+            row("RunInstances", Outcome::Denied, "iam:PassRole", "1", false, &ada),
+            row("DescribeVpcs", Outcome::NotEvaluated, "", "1", false, &ada),
+            unknown,
+        ];
+        let presence = joined_all(&rows, &ada, &["1"], true).presence;
+        let attempts = &presence.values().next().unwrap().attempts;
+        let days = |name: &str| attempts.actions.get(&Catalog::get().find(name).unwrap()).cloned().unwrap_or_default();
+        assert_eq!(days("ec2:RunInstances"), BTreeSet::from([Day(20_000)]));
+        assert_eq!(days("ec2:DescribeVpcs"), BTreeSet::from([Day(20_000)]));
+        // It was refused for this, and is named for something else.
+        assert_eq!(days("iam:PassRole"), BTreeSet::new());
+        assert_eq!(attempts.services, BTreeMap::from([("ec2".to_owned(), BTreeSet::from([Day(20_001)]))]));
     }
 
     #[test]

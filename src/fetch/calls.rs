@@ -1,0 +1,206 @@
+//! Every call that collecting makes, as data: the guard lets nothing else through, and the policies that
+//! `jitscan permissions` prints are made of it, so that neither can drift from what the program does.
+
+use std::time::Duration;
+
+/// For what a call is made: a part of what is collected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Purpose {
+    /// Who we are, and becoming the role of a member account.
+    Session,
+    /// Accounts, organisational units and policies of the organisation.
+    Organization,
+    /// Permission sets, assignments and people.
+    IdentityCenter,
+    /// Users, groups, roles and policies of an account.
+    Iam,
+    /// The credential report of an account.
+    Credentials,
+    /// What else tells how an account's people sign in: keys, MFA devices, providers, password policy.
+    Account,
+    /// What IAM itself saw of use, for about 400 days.
+    LastAccessed,
+    /// Trails, and what they record.
+    Trails,
+    /// What Access Analyzer found.
+    Analyzer,
+    /// CloudTrail's events, from the buckets of trails or from the event history.
+    Events,
+}
+
+impl Purpose {
+    /// What may be chosen, in the order in which it is collected.
+    pub const CHOICES: [Self; 9] = [
+        Self::Organization,
+        Self::IdentityCenter,
+        Self::Iam,
+        Self::Credentials,
+        Self::Account,
+        Self::LastAccessed,
+        Self::Trails,
+        Self::Analyzer,
+        Self::Events,
+    ];
+
+    /// Name on the command line and in the store.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Organization => "organization",
+            Self::IdentityCenter => "identity-center",
+            Self::Iam => "iam",
+            Self::Credentials => "credential-report",
+            Self::Account => "account",
+            Self::LastAccessed => "last-accessed",
+            Self::Trails => "trails",
+            Self::Analyzer => "access-analyzer",
+            Self::Events => "events",
+        }
+    }
+
+    /// The purpose of a name that may be chosen.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::CHOICES.into_iter().find(|purpose| purpose.as_str() == text)
+    }
+
+    /// Whether it is for the organisation as a whole: its management account or a delegated administrator answers.
+    #[must_use]
+    pub const fn is_central(self) -> bool {
+        matches!(self, Self::Organization | Self::IdentityCenter)
+    }
+}
+
+/// One operation of AWS.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The service, as the SDK names it.
+    pub service: &'static str,
+    /// The operation.
+    pub operation: &'static str,
+    /// The IAM action that it needs.
+    pub action: &'static str,
+    /// For what it is made.
+    pub purpose: Purpose,
+}
+
+macro_rules! calls {
+    ($($constant:ident: $service:literal $operation:literal $action:literal $purpose:ident;)*) => {
+        $(pub(super) const $constant: Call = Call {
+            service: $service,
+            operation: $operation,
+            action: $action,
+            purpose: Purpose::$purpose,
+        };)*
+        /// Every call, by purpose.
+        pub const CALLS: &[&Call] = &[$(&$constant),*];
+    };
+}
+
+calls! {
+    GET_CALLER_IDENTITY: "STS" "GetCallerIdentity" "sts:GetCallerIdentity" Session;
+    ASSUME_ROLE: "STS" "AssumeRole" "sts:AssumeRole" Session;
+    GET_ACCOUNT_AUTHORIZATION_DETAILS: "IAM" "GetAccountAuthorizationDetails" "iam:GetAccountAuthorizationDetails" Iam;
+    GENERATE_CREDENTIAL_REPORT: "IAM" "GenerateCredentialReport" "iam:GenerateCredentialReport" Credentials;
+    GET_CREDENTIAL_REPORT: "IAM" "GetCredentialReport" "iam:GetCredentialReport" Credentials;
+    GET_ACCOUNT_SUMMARY: "IAM" "GetAccountSummary" "iam:GetAccountSummary" Account;
+    GET_ACCOUNT_PASSWORD_POLICY: "IAM" "GetAccountPasswordPolicy" "iam:GetAccountPasswordPolicy" Account;
+    LIST_ACCESS_KEYS: "IAM" "ListAccessKeys" "iam:ListAccessKeys" Account;
+    GET_ACCESS_KEY_LAST_USED: "IAM" "GetAccessKeyLastUsed" "iam:GetAccessKeyLastUsed" Account;
+    LIST_MFA_DEVICES: "IAM" "ListMFADevices" "iam:ListMFADevices" Account;
+    LIST_SAML_PROVIDERS: "IAM" "ListSAMLProviders" "iam:ListSAMLProviders" Account;
+    LIST_OPEN_ID_CONNECT_PROVIDERS: "IAM" "ListOpenIDConnectProviders" "iam:ListOpenIDConnectProviders" Account;
+    GET_OPEN_ID_CONNECT_PROVIDER: "IAM" "GetOpenIDConnectProvider" "iam:GetOpenIDConnectProvider" Account;
+    GENERATE_LAST_ACCESSED: "IAM" "GenerateServiceLastAccessedDetails"
+        "iam:GenerateServiceLastAccessedDetails" LastAccessed;
+    GET_LAST_ACCESSED: "IAM" "GetServiceLastAccessedDetails" "iam:GetServiceLastAccessedDetails" LastAccessed;
+    LIST_REGIONS: "Account" "ListRegions" "account:ListRegions" IdentityCenter;
+    DESCRIBE_ORGANIZATION: "Organizations" "DescribeOrganization" "organizations:DescribeOrganization" Organization;
+    LIST_ROOTS: "Organizations" "ListRoots" "organizations:ListRoots" Organization;
+    LIST_ORGANIZATIONAL_UNITS_FOR_PARENT: "Organizations" "ListOrganizationalUnitsForParent"
+        "organizations:ListOrganizationalUnitsForParent" Organization;
+    LIST_ACCOUNTS_FOR_PARENT: "Organizations" "ListAccountsForParent" "organizations:ListAccountsForParent" Organization;
+    LIST_POLICIES: "Organizations" "ListPolicies" "organizations:ListPolicies" Organization;
+    DESCRIBE_POLICY: "Organizations" "DescribePolicy" "organizations:DescribePolicy" Organization;
+    LIST_TARGETS_FOR_POLICY: "Organizations" "ListTargetsForPolicy" "organizations:ListTargetsForPolicy" Organization;
+    LIST_DELEGATED_ADMINISTRATORS: "Organizations" "ListDelegatedAdministrators"
+        "organizations:ListDelegatedAdministrators" Organization;
+    LIST_INSTANCES: "SSO Admin" "ListInstances" "sso:ListInstances" IdentityCenter;
+    LIST_PERMISSION_SETS: "SSO Admin" "ListPermissionSets" "sso:ListPermissionSets" IdentityCenter;
+    DESCRIBE_PERMISSION_SET: "SSO Admin" "DescribePermissionSet" "sso:DescribePermissionSet" IdentityCenter;
+    LIST_MANAGED_POLICIES: "SSO Admin" "ListManagedPoliciesInPermissionSet"
+        "sso:ListManagedPoliciesInPermissionSet" IdentityCenter;
+    LIST_CUSTOMER_POLICIES: "SSO Admin" "ListCustomerManagedPolicyReferencesInPermissionSet"
+        "sso:ListCustomerManagedPolicyReferencesInPermissionSet" IdentityCenter;
+    GET_INLINE_POLICY: "SSO Admin" "GetInlinePolicyForPermissionSet" "sso:GetInlinePolicyForPermissionSet" IdentityCenter;
+    GET_PERMISSIONS_BOUNDARY: "SSO Admin" "GetPermissionsBoundaryForPermissionSet"
+        "sso:GetPermissionsBoundaryForPermissionSet" IdentityCenter;
+    LIST_ACCOUNTS_FOR_SET: "SSO Admin" "ListAccountsForProvisionedPermissionSet"
+        "sso:ListAccountsForProvisionedPermissionSet" IdentityCenter;
+    LIST_ACCOUNT_ASSIGNMENTS: "SSO Admin" "ListAccountAssignments" "sso:ListAccountAssignments" IdentityCenter;
+    LIST_USERS: "identitystore" "ListUsers" "identitystore:ListUsers" IdentityCenter;
+    LIST_GROUPS: "identitystore" "ListGroups" "identitystore:ListGroups" IdentityCenter;
+    LIST_GROUP_MEMBERSHIPS: "identitystore" "ListGroupMemberships" "identitystore:ListGroupMemberships" IdentityCenter;
+    LIST_TRAILS: "CloudTrail" "ListTrails" "cloudtrail:ListTrails" Trails;
+    DESCRIBE_TRAILS: "CloudTrail" "DescribeTrails" "cloudtrail:DescribeTrails" Trails;
+    GET_TRAIL_STATUS: "CloudTrail" "GetTrailStatus" "cloudtrail:GetTrailStatus" Trails;
+    GET_EVENT_SELECTORS: "CloudTrail" "GetEventSelectors" "cloudtrail:GetEventSelectors" Trails;
+    LIST_ANALYZERS: "AccessAnalyzer" "ListAnalyzers" "access-analyzer:ListAnalyzers" Analyzer;
+    GET_ANALYZER: "AccessAnalyzer" "GetAnalyzer" "access-analyzer:GetAnalyzer" Analyzer;
+    LIST_FINDINGS: "AccessAnalyzer" "ListFindingsV2" "access-analyzer:ListFindings" Analyzer;
+    GET_FINDING: "AccessAnalyzer" "GetFindingV2" "access-analyzer:GetFinding" Analyzer;
+    LOOKUP_EVENTS: "CloudTrail" "LookupEvents" "cloudtrail:LookupEvents" Events;
+    GET_BUCKET_LOCATION: "S3" "GetBucketLocation" "s3:GetBucketLocation" Events;
+    LIST_OBJECTS: "S3" "ListObjectsV2" "s3:ListBucket" Events;
+    GET_OBJECT: "S3" "GetObject" "s3:GetObject" Events;
+}
+
+/// Actions that a call needs beside its own: logs may be encrypted with a key of the customer's.
+pub(super) const ALSO: &[(&Call, &str)] = &[(&GET_OBJECT, "kms:Decrypt")];
+
+/// Calls that another part makes, too.
+pub(super) const SHARED: &[(Purpose, &Call)] = &[
+    (Purpose::Events, &LIST_TRAILS),
+    (Purpose::Events, &DESCRIBE_TRAILS),
+    (Purpose::Events, &LIST_REGIONS),
+    (Purpose::Analyzer, &LIST_REGIONS),
+];
+
+/// Least time between two calls of a kind in one account and region. Sources: "Quotas in AWS CloudTrail" (LookupEvents 2 a
+/// second in each account and region; Get, Describe and List 10); "Best practices design patterns", S3 User Guide (5,500
+/// reads a second and prefix). AWS does not publish the others' for reading; what is taken is far below where consoles
+/// and other tools are seen to be throttled, and throttling slows down further (adaptive retries).
+pub(super) fn pace(call: &Call) -> Duration {
+    Duration::from_millis(match (call.service, call.operation) {
+        ("CloudTrail", "LookupEvents") => 500,
+        ("CloudTrail" | "Organizations" | "Account", _) => 100,
+        ("SSO Admin" | "identitystore" | "AccessAnalyzer", _) => 50,
+        ("IAM", _) => 30,
+        ("S3", _) => 0,
+        _ => 20,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_unique_and_named_after_their_action() {
+        for (at, call) in CALLS.iter().enumerate() {
+            let other = CALLS
+                .iter()
+                .skip(at + 1)
+                .find(|other| (other.service, other.operation) == (call.service, call.operation));
+            assert!(other.is_none(), "{call:?} {other:?}");
+            // Actions that are named otherwise than their operation. Source: Service Authorization Reference, "Amazon
+            // S3" and "AWS IAM Access Analyzer".
+            let operation = match call.operation {
+                "ListObjectsV2" => "ListBucket",
+                operation => operation.trim_end_matches("V2"),
+            };
+            assert_eq!(call.action.split_once(':').unwrap().1, operation, "{call:?}");
+        }
+    }
+}

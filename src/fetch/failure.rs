@@ -1,0 +1,242 @@
+//! Why a call did not bring what was asked for, in words that say what to do.
+
+use std::error::Error;
+use std::fmt;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use super::calls::Call;
+
+/// What kind of failure it is: it decides what is worth doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FailureKind {
+    /// The caller may not make the call: the claim is narrower, the rest goes on.
+    Denied,
+    /// The credentials are missing, wrong or at their end: nothing else will work either.
+    Credentials,
+    /// AWS still refuses for the rate of calls after all retries.
+    Throttled,
+    /// What was asked for is not there, or the service is not in use.
+    Absent,
+    /// The service failed, or answered with what is no answer.
+    Service,
+    /// No answer in time, or no connection.
+    Network,
+    /// Asked for by mistake: a fault of this program.
+    Program,
+}
+
+impl FailureKind {
+    /// Stable text.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Denied => "denied",
+            Self::Credentials => "credentials",
+            Self::Throttled => "throttled",
+            Self::Absent => "absent",
+            Self::Service => "service",
+            Self::Network => "network",
+            Self::Program => "program",
+        }
+    }
+}
+
+/// A call that failed for good. Never holds a request, a header or a credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Kind.
+    pub kind: FailureKind,
+    /// Service and operation.
+    pub call: String,
+    /// The IAM action that the call needs.
+    pub action: &'static str,
+    /// AWS's code; empty where there is none.
+    pub code: String,
+    /// What AWS or the connection says, in one line.
+    pub message: String,
+}
+
+/// Longest message kept, in characters: HTML pages and the like are cut.
+const MAX_MESSAGE: usize = 300;
+
+impl Failure {
+    /// A failure of a kind, for tests of what is made of it.
+    #[cfg(test)]
+    pub(crate) fn of_kind(call: &Call, kind: FailureKind, message: &str) -> Self {
+        Self::new(call, kind, "", message)
+    }
+
+    pub(super) fn new(call: &Call, kind: FailureKind, code: &str, message: &str) -> Self {
+        let mut line: String = message.split_whitespace().collect::<Vec<_>>().join(" ");
+        if let Some((end, _)) = line.char_indices().nth(MAX_MESSAGE) {
+            line.truncate(end);
+            line.push('…');
+        }
+        Self {
+            kind,
+            call: format!("{} {}", call.service, call.operation),
+            action: call.action,
+            code: code.to_owned(),
+            message: line,
+        }
+    }
+
+    pub(super) fn of<E>(call: &Call, error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        match error {
+            SdkError::ServiceError(service) => {
+                let meta = service.err().meta();
+                let status = service.raw().status().as_u16();
+                let code = meta.code().unwrap_or_default();
+                let message = meta.message().unwrap_or_default();
+                if code.is_empty() {
+                    let said = service.raw().body().bytes().map(String::from_utf8_lossy).unwrap_or_default();
+                    let message = format!("HTTP {status}, and no error that can be read: {said}");
+                    return Self::new(call, of_status(status), "", &message);
+                }
+                Self::new(call, of_code(code, status), code, message)
+            }
+            SdkError::ResponseError(response) => {
+                let status = response.raw().status().as_u16();
+                let message = format!("HTTP {status}, and no answer that can be read: {}", chain(error));
+                Self::new(call, FailureKind::Service, "", &message)
+            }
+            SdkError::TimeoutError(_) => Self::new(call, FailureKind::Network, "", "no answer in time"),
+            SdkError::DispatchFailure(dispatch) if dispatch.is_user() => {
+                Self::new(call, FailureKind::Credentials, "", &chain(error))
+            }
+            SdkError::DispatchFailure(_) => {
+                let said = chain(error);
+                let credentials = ["credential", "identity", "token"].iter().any(|word| said.contains(word));
+                let kind = if credentials { FailureKind::Credentials } else { FailureKind::Network };
+                Self::new(call, kind, "", &said)
+            }
+            other => Self::new(call, FailureKind::Program, "", &chain(other)),
+        }
+    }
+}
+
+/// An error with its causes, in one line.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut said = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !said.contains(&text) {
+            said.push(text);
+        }
+        cause = error.source();
+    }
+    said.join(": ")
+}
+
+fn of_status(status: u16) -> FailureKind {
+    match status {
+        401 | 403 => FailureKind::Denied,
+        404 => FailureKind::Absent,
+        429 => FailureKind::Throttled,
+        _ => FailureKind::Service,
+    }
+}
+
+/// By AWS's codes. Sources: "Common Errors" of the IAM, Organizations and CloudTrail API references; retryable ones:
+/// "Retry behavior", AWS SDKs and Tools Reference Guide.
+fn of_code(code: &str, status: u16) -> FailureKind {
+    match code {
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "UnauthorizedOperation"
+        | "AuthorizationError"
+        | "AccessDeniedForDependencyException"
+        | "InsufficientEncryptionPolicyException" => FailureKind::Denied,
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "SignatureDoesNotMatch"
+        | "InvalidSignatureException"
+        | "RequestExpired"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "IncompleteSignature"
+        | "InvalidAccessKeyId"
+        | "AuthFailure"
+        | "TokenRefreshRequired"
+        | "OptInRequired" => FailureKind::Credentials,
+        "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "TooManyRequestsException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "RequestLimitExceeded"
+        | "SlowDown"
+        | "PriorRequestNotComplete"
+        | "LimitExceededException" => FailureKind::Throttled,
+        "NoSuchEntity"
+        | "ResourceNotFoundException"
+        | "TrailNotFoundException"
+        | "AWSOrganizationsNotInUseException"
+        | "NoSuchBucket"
+        | "PolicyNotFoundException"
+        | "ReportNotPresent"
+        | "ReportExpired" => FailureKind::Absent,
+        _ => of_status(status),
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, call, action, code, message } = self;
+        let code = if code.is_empty() { String::new() } else { format!(" ({code})") };
+        match kind {
+            FailureKind::Denied => write!(f, "{call} is denied{code}: it needs {action}. {message}"),
+            FailureKind::Credentials => write!(f, "{call}: the credentials do not work{code}: {message}"),
+            FailureKind::Throttled => write!(f, "{call} is throttled{code}, also after retries: {message}"),
+            FailureKind::Absent => write!(f, "{call}: not there{code}: {message}"),
+            FailureKind::Service => write!(f, "{call}: the service failed{code}: {message}"),
+            FailureKind::Network => write!(f, "{call}: no connection: {message}"),
+            FailureKind::Program => write!(f, "{call}: {message}"),
+        }
+    }
+}
+
+impl Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fetch::calls;
+
+    #[test]
+    fn codes_decide() {
+        for (code, status, want) in [
+            ("AccessDenied", 403, FailureKind::Denied),
+            ("AccessDeniedException", 400, FailureKind::Denied),
+            ("ExpiredToken", 403, FailureKind::Credentials),
+            ("Throttling", 400, FailureKind::Throttled),
+            ("TooManyRequestsException", 400, FailureKind::Throttled),
+            ("NoSuchEntity", 404, FailureKind::Absent),
+            ("InternalFailure", 500, FailureKind::Service),
+            ("SomethingNew", 403, FailureKind::Denied),
+        ] {
+            assert_eq!(of_code(code, status), want, "{code}");
+        }
+    }
+
+    #[test]
+    fn messages_are_one_line_and_short() {
+        let page = format!("<html>\n<body>{}</body>", "x".repeat(1000));
+        let failure = Failure::new(&calls::LIST_ROOTS, FailureKind::Denied, "AccessDenied", &page);
+        let text = failure.to_string();
+        assert!(text.starts_with(
+            "Organizations ListRoots is denied (AccessDenied): it needs organizations:ListRoots. <html> <body>xx"
+        ));
+        assert!(text.ends_with('…') && text.len() < 450 && !text.contains('\n'), "{text}");
+    }
+}

@@ -1,0 +1,34 @@
+//! From live AWS to the documents that `collect` reads: users, roles and policies, credentials, the organisation,
+//! Identity Center and trails, of one account or of many.
+//!
+//! It never writes: [`calls::CALLS`] names every operation, and a guard in front of the wire refuses any other. What may
+//! not be read narrows the claim and not the run: it is named, and the rest goes on. A document is handed over only when
+//! all of it was read, so half an account never replaces a whole one.
+
+mod access;
+mod account;
+mod analyzer;
+pub mod calls;
+mod events;
+mod failure;
+mod guard;
+mod iam;
+mod identity_center;
+mod last_accessed;
+mod lookup;
+mod objects;
+mod organization;
+mod pace;
+pub mod permissions;
+mod reading;
+mod regions;
+mod run;
+mod scope;
+mod shape;
+mod trails;
+
+pub use access::Start;
+pub use calls::{CALLS, Call, Purpose};
+pub use events::{Known, Log, Wanted};
+pub use failure::{Failure, FailureKind};
+pub use run::{AccountReport, Brought, Event, Options, Outcome, Plan, Report, collect, plan};

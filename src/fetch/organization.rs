@@ -1,0 +1,143 @@
+//! The organisation: its tree, its policies and what they are attached to.
+
+use aws_sdk_organizations::types::{self, PolicyType};
+use serde_json::Value;
+
+use super::access::{Access, Pages};
+use super::calls::{self, Call};
+use super::failure::Failure;
+use super::shape::{list, maybe, object, text, time};
+
+/// Kinds of policies that bound what members may do.
+const POLICY_TYPES: [PolicyType; 2] = [PolicyType::ServiceControlPolicy, PolicyType::ResourceControlPolicy];
+
+/// An account of the organisation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Member {
+    pub id: String,
+    pub name: String,
+    /// It is closed or about to be: nothing of it can be read.
+    pub suspended: bool,
+    /// From its organisational unit up to the root.
+    pub parents: Vec<String>,
+}
+
+/// What was read of the organisation.
+#[derive(Debug)]
+pub(super) struct Organization {
+    pub members: Vec<Member>,
+    /// As `jitscan ingest organization` takes it.
+    pub document: Value,
+}
+
+macro_rules! pages {
+    ($access:expr, $call:expr, $request:expr, $items:ident) => {{
+        let (mut all, mut pages, call): (Vec<_>, Pages, &'static Call) = (Vec::new(), Pages::default(), $call);
+        while let Some(token) = pages.next() {
+            let page = $access.call(call, || $request.set_next_token(token).send()).await?;
+            all.extend(page.$items().iter().cloned());
+            pages.after(call, page.next_token())?;
+        }
+        all
+    }};
+}
+
+/// Reads the organisation.
+pub(super) async fn organization(access: &Access) -> Result<Organization, Failure> {
+    let client = access.organizations();
+    let described = access.call(&calls::DESCRIBE_ORGANIZATION, || client.describe_organization().send()).await?;
+    let roots = pages!(access, &calls::LIST_ROOTS, client.list_roots(), roots);
+    let (mut units, mut accounts, mut members) = (Vec::new(), Vec::new(), Vec::new());
+    let mut parents: Vec<Vec<String>> = roots.iter().filter_map(|root| Some(vec![root.id()?.to_owned()])).collect();
+    while let Some(path) = parents.pop() {
+        let Some(parent) = path.first() else { continue };
+        let request = || client.list_organizational_units_for_parent().parent_id(parent);
+        for unit in pages!(access, &calls::LIST_ORGANIZATIONAL_UNITS_FOR_PARENT, request(), organizational_units) {
+            let Some(id) = unit.id().map(str::to_owned) else { continue };
+            units.push(object([
+                ("Id", text(&id)),
+                ("Arn", maybe(unit.arn())),
+                ("Name", maybe(unit.name())),
+                ("ParentId", text(parent)),
+            ]));
+            parents.push(std::iter::once(id).chain(path.iter().cloned()).collect());
+        }
+        let request = || client.list_accounts_for_parent().parent_id(parent);
+        for account in pages!(access, &calls::LIST_ACCOUNTS_FOR_PARENT, request(), accounts) {
+            accounts.push(self::account(&account, parent));
+            members.push(Member {
+                id: account.id().unwrap_or_default().to_owned(),
+                name: account.name().unwrap_or_default().to_owned(),
+                suspended: is_suspended(&account),
+                parents: path.clone(),
+            });
+        }
+    }
+    let mut policies = Vec::new();
+    for kind in POLICY_TYPES {
+        let request = || client.list_policies().filter(kind.clone());
+        for summary in pages!(access, &calls::LIST_POLICIES, request(), policies) {
+            let Some(id) = summary.id() else { continue };
+            let policy = access.call(&calls::DESCRIBE_POLICY, || client.describe_policy().policy_id(id).send()).await?;
+            let content = policy.policy().and_then(types::Policy::content);
+            let request = || client.list_targets_for_policy().policy_id(id);
+            let targets = pages!(access, &calls::LIST_TARGETS_FOR_POLICY, request(), targets);
+            policies.push(object([
+                ("Id", text(id)),
+                ("Arn", maybe(summary.arn())),
+                ("Name", maybe(summary.name())),
+                ("Type", text(kind.as_str())),
+                ("AwsManaged", Some(summary.aws_managed().into())),
+                ("Content", maybe(content)),
+                ("Targets", list(&targets, target)),
+            ]));
+        }
+    }
+    members.sort();
+    let organization = described.organization();
+    let root = organization.map(|organization| {
+        object([
+            ("Id", maybe(organization.id())),
+            ("Arn", maybe(organization.arn())),
+            ("MasterAccountId", maybe(organization.master_account_id())),
+            ("FeatureSet", organization.feature_set().and_then(|set| text(set.as_str()))),
+        ])
+    });
+    let document = object([
+        ("Organization", root),
+        (
+            "Roots",
+            list(&roots, |root| {
+                object([("Id", maybe(root.id())), ("Arn", maybe(root.arn())), ("Name", maybe(root.name()))])
+            }),
+        ),
+        ("OrganizationalUnits", Some(Value::Array(units))),
+        ("Accounts", Some(Value::Array(accounts))),
+        ("Policies", Some(Value::Array(policies))),
+    ]);
+    Ok(Organization { members, document })
+}
+
+fn target(target: &types::PolicyTargetSummary) -> Value {
+    object([("TargetId", maybe(target.target_id())), ("Type", target.r#type().and_then(|kind| text(kind.as_str())))])
+}
+
+fn is_suspended(account: &types::Account) -> bool {
+    let state = account.state().map(types::AccountState::as_str);
+    state.or(account.status.as_ref().map(types::AccountStatus::as_str)).is_some_and(|state| state != "ACTIVE")
+}
+
+fn account(account: &types::Account, parent: &str) -> Value {
+    object([
+        ("Id", maybe(account.id())),
+        ("Arn", maybe(account.arn())),
+        ("Name", maybe(account.name())),
+        ("Email", maybe(account.email())),
+        // The older name of it, which some answers have alone.
+        ("Status", account.status.as_ref().and_then(|status| text(status.as_str()))),
+        ("State", account.state().and_then(|state| text(state.as_str()))),
+        ("JoinedMethod", account.joined_method().and_then(|method| text(method.as_str()))),
+        ("JoinedTimestamp", time(account.joined_timestamp())),
+        ("ParentId", text(parent)),
+    ])
+}

@@ -1,0 +1,253 @@
+//! The least that a role must be allowed so that `jitscan collect` can do its work, made of the table of calls.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::calls::{ALSO, CALLS, Purpose, SHARED};
+
+/// Which role a policy is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Whoever starts `collect`, in the management account or a delegated administrator's: it reads the organisation and
+    /// its own account, and becomes the member role in every other one.
+    Central,
+    /// The role that is assumed in every other account.
+    Member,
+}
+
+/// What a policy is made for.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Which role.
+    pub role: Role,
+    /// Name of the role in member accounts.
+    pub member_role: String,
+    /// Parts of what is collected.
+    pub what: BTreeSet<Purpose>,
+}
+
+impl Wanted {
+    /// The actions of each part that the role reads itself.
+    fn actions(&self) -> BTreeMap<Purpose, BTreeSet<&'static str>> {
+        let mut parts: BTreeMap<Purpose, BTreeSet<&'static str>> = BTreeMap::new();
+        for call in CALLS {
+            // The organisation is always asked for its accounts; who we are may always be asked.
+            let asked = self.what.contains(&call.purpose) || call.purpose == Purpose::Organization;
+            let whose = self.role == Role::Central || !call.purpose.is_central();
+            if asked && whose && call.purpose != Purpose::Session {
+                let part = parts.entry(call.purpose).or_default();
+                part.insert(call.action);
+                part.extend(ALSO.iter().filter(|(needs, _)| *needs == *call).map(|(_, action)| *action));
+            }
+        }
+        for (purpose, call) in SHARED.iter().filter(|(purpose, _)| self.what.contains(purpose)) {
+            parts.entry(*purpose).or_default().insert(call.action);
+        }
+        parts
+    }
+
+    /// The identity policy. Reading the state of an account has no narrower resource than all: lists span everything.
+    #[must_use]
+    pub fn policy(&self) -> Value {
+        let mut statements: Vec<Value> = self
+            .actions()
+            .into_iter()
+            .map(|(part, actions)| json!({ "Sid": sid(part), "Effect": "Allow", "Action": actions, "Resource": "*" }))
+            .collect();
+        if self.role == Role::Central {
+            statements.push(json!({
+                "Sid": "BecomeMemberRole",
+                "Effect": "Allow",
+                "Action": "sts:AssumeRole",
+                "Resource": format!("arn:*:iam::*:role/{}", self.member_role)
+            }));
+        }
+        json!({ "Version": "2012-10-17", "Statement": statements })
+    }
+
+    /// Terraform of the role, with its trust.
+    #[must_use]
+    pub fn terraform(&self) -> String {
+        let (name, trusted, about) = match self.role {
+            Role::Central => ("jitscan-collect-central", "trusted_principal_arn", "who may start jitscan collect"),
+            Role::Member => (self.member_role.as_str(), "central_role_arn", "the role that starts jitscan collect"),
+        };
+        let external = match self.role {
+            Role::Central => String::new(),
+            Role::Member => "\n\nvariable \"external_id\" {\n  type        = string\n  description = \"What jitscan collect gives as \
+                             --external-id\"\n}"
+                .to_owned(),
+        };
+        let condition = match self.role {
+            Role::Central => "",
+            Role::Member => "\n      Condition = { StringEquals = { \"sts:ExternalId\" = var.external_id } }",
+        };
+        let label = name.replace(['+', '=', ',', '.', '@', '-'], "_");
+        format!(
+            r#"# Made by `jitscan permissions`: what `jitscan collect` calls, and no more.
+
+variable "{trusted}" {{
+  type        = string
+  description = "ARN of {about}"
+}}{external}
+
+resource "aws_iam_role" "{label}" {{
+  name                 = "{name}"
+  description          = "Read-only access for jitscan collect"
+  max_session_duration = 3600
+  assume_role_policy = jsonencode({{
+    Version = "2012-10-17"
+    Statement = [{{
+      Effect    = "Allow"
+      Principal = {{ AWS = var.{trusted} }}
+      Action    = "sts:AssumeRole"{condition}
+    }}]
+  }})
+}}
+
+resource "aws_iam_role_policy" "{label}" {{
+  name   = "jitscan-collect"
+  role   = aws_iam_role.{label}.id
+  policy = <<-POLICY
+{policy}
+  POLICY
+}}
+"#,
+            policy = indented(&self.policy(), 4)
+        )
+    }
+
+    /// A CloudFormation template: of the member role for a StackSet, of the central one for a stack.
+    #[must_use]
+    pub fn cloudformation(&self) -> Value {
+        let (name, parameter, about) = match self.role {
+            Role::Central => ("jitscan-collect-central", "TrustedPrincipalArn", "ARN of who may start jitscan collect"),
+            Role::Member => {
+                (self.member_role.as_str(), "CentralRoleArn", "ARN of the role that starts jitscan collect")
+            }
+        };
+        let mut parameters = json!({ parameter: { "Type": "String", "Description": about } });
+        let mut trust = json!({
+            "Effect": "Allow", "Principal": { "AWS": { "Ref": parameter } }, "Action": "sts:AssumeRole"
+        });
+        if let (Role::Member, Some(parameters), Some(trust)) =
+            (self.role, parameters.as_object_mut(), trust.as_object_mut())
+        {
+            let about = "What jitscan collect gives as --external-id";
+            parameters.insert(
+                "ExternalId".to_owned(),
+                json!({ "Type": "String", "Description": about, "MinLength": 2, "NoEcho": true }),
+            );
+            trust.insert(
+                "Condition".to_owned(),
+                json!({ "StringEquals": { "sts:ExternalId": { "Ref": "ExternalId" } } }),
+            );
+        }
+        json!({
+            "AWSTemplateFormatVersion": "2010-09-09",
+            "Description": "Made by `jitscan permissions`: what `jitscan collect` calls, and no more.",
+            "Parameters": parameters,
+            "Resources": {
+                "Role": {
+                    "Type": "AWS::IAM::Role",
+                    "Properties": {
+                        "RoleName": name,
+                        "Description": "Read-only access for jitscan collect",
+                        "MaxSessionDuration": 3600,
+                        "AssumeRolePolicyDocument": { "Version": "2012-10-17", "Statement": [trust] },
+                        "Policies": [{ "PolicyName": "jitscan-collect", "PolicyDocument": self.policy() }]
+                    }
+                }
+            },
+            "Outputs": { "RoleArn": { "Value": { "Fn::GetAtt": ["Role", "Arn"] } } }
+        })
+    }
+}
+
+/// Statement ids hold letters and digits only.
+fn sid(part: Purpose) -> String {
+    let word = |word: &str| {
+        let mut chars = word.chars();
+        chars.next().map(|first| first.to_ascii_uppercase().to_string() + chars.as_str()).unwrap_or_default()
+    };
+    let words: String = part.as_str().split('-').map(word).collect();
+    format!("Read{words}")
+}
+
+fn indented(value: &Value, spaces: usize) -> String {
+    let text = serde_json::to_string_pretty(value).unwrap_or_default();
+    let lines = text.lines().map(|line| format!("{}{line}", " ".repeat(spaces)));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(role: Role) -> Wanted {
+        Wanted { role, member_role: "jitscan-collect".to_owned(), what: Purpose::CHOICES.into_iter().collect() }
+    }
+
+    fn all(role: Role) -> BTreeSet<&'static str> {
+        wanted(role).actions().into_values().flatten().collect()
+    }
+
+    #[test]
+    fn a_member_reads_its_account_and_nothing_else() {
+        let (central, member) = (all(Role::Central), all(Role::Member));
+        assert!(member.is_subset(&central) && member.len() < central.len());
+        let own = ["iam:", "cloudtrail:", "s3:", "kms:", "account:", "access-analyzer:"];
+        assert!(member.iter().all(|action| own.iter().any(|of| action.starts_with(of))), "{member:?}");
+        assert!(!wanted(Role::Member).policy().to_string().contains("sts:"));
+    }
+
+    #[test]
+    fn every_call_is_allowed_and_nothing_else() {
+        let also = ALSO.iter().map(|(_, action)| *action);
+        let needed: BTreeSet<&str> = CALLS
+            .iter()
+            .map(|call| call.action)
+            .chain(also)
+            .filter(|action| *action != "sts:GetCallerIdentity")
+            .collect();
+        let policy = wanted(Role::Central).policy();
+        let mut allowed = BTreeSet::new();
+        for statement in policy["Statement"].as_array().unwrap() {
+            assert_eq!(statement["Effect"], "Allow");
+            match &statement["Action"] {
+                Value::String(action) => drop(allowed.insert(action.as_str())),
+                actions => allowed.extend(actions.as_array().unwrap().iter().map(|action| action.as_str().unwrap())),
+            }
+        }
+        assert_eq!(allowed, needed);
+        assert!(allowed.iter().all(|action| !action.contains('*')), "{allowed:?}");
+    }
+
+    #[test]
+    fn parts_that_are_not_wanted_are_not_allowed() {
+        let mut wanted = wanted(Role::Member);
+        wanted.what = [Purpose::Trails].into();
+        let actions: BTreeSet<&str> = wanted.actions().into_values().flatten().collect();
+        assert!(actions.iter().all(|action| action.starts_with("cloudtrail:")) && actions.len() > 2, "{actions:?}");
+    }
+
+    #[test]
+    fn the_forms_hold_the_policy() {
+        for role in [Role::Central, Role::Member] {
+            let wanted = wanted(role);
+            let terraform = wanted.terraform();
+            let (_, text) = terraform.split_once("<<-POLICY").unwrap();
+            let (text, _) = text.rsplit_once("POLICY").unwrap();
+            assert_eq!(serde_json::from_str::<Value>(text).unwrap(), wanted.policy());
+            assert_eq!(terraform.matches('{').count(), terraform.matches('}').count());
+            let template = wanted.cloudformation();
+            let properties = &template["Resources"]["Role"]["Properties"];
+            assert_eq!(properties["Policies"][0]["PolicyDocument"], wanted.policy());
+            assert_eq!(terraform.contains("sts:ExternalId"), role == Role::Member);
+            assert_eq!(template.to_string().contains("sts:ExternalId"), role == Role::Member);
+            // IAM: an inline policy of a role has at most 10,240 characters without white space.
+            assert!(wanted.policy().to_string().len() < 10_240);
+        }
+    }
+}

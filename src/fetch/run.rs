@@ -1,0 +1,300 @@
+//! Collecting from many accounts at once.
+
+use std::collections::BTreeSet;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+
+use crate::model::time::Timestamp;
+
+use super::access::{Access, Start};
+use super::calls::{self, CALLS, Call, Purpose, SHARED};
+use super::events::{Log, Wanted};
+use super::failure::{Failure, FailureKind};
+use super::identity_center;
+use super::reading::{Reading, brought, shut};
+use super::scope::Scope;
+
+/// How often the wish to stop is looked at.
+const STOP_LOOK: Duration = Duration::from_millis(50);
+
+/// What to collect, and from where.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where and as whom to begin.
+    pub start: Start,
+    /// Name of the role to assume in member accounts; without it only the caller's own account is read.
+    pub role_name: Option<String>,
+    /// External id that the role's trust asks for.
+    pub external_id: Option<String>,
+    /// Only these accounts, or accounts below these organisational units; all where empty.
+    pub only: Vec<String>,
+    /// What to read; see [`Purpose::CHOICES`].
+    pub what: BTreeSet<Purpose>,
+    /// Accounts that need not be read again.
+    pub done: BTreeSet<String>,
+    /// Which events, where they are among what is to be read.
+    pub events: Option<Wanted>,
+    /// Accounts read at once.
+    pub at_once: usize,
+    /// The clock, which tells when reading a document began.
+    pub clock: fn() -> Timestamp,
+    /// Set to end early: what was read by then is handed over.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// A document that was read in full.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Brought {
+    /// Kind, as the store names it, such as `iam`.
+    pub kind: &'static str,
+    /// Its account; none for the organisation's.
+    pub account: Option<String>,
+    /// Its bytes, as the readers of `collect` take them.
+    pub bytes: Vec<u8>,
+    /// When reading it began.
+    pub captured_at: Timestamp,
+}
+
+/// What became of an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// All was read.
+    Complete,
+    /// Some was not; see what is missing.
+    Partial,
+    /// Nothing was.
+    Failed,
+}
+
+impl Outcome {
+    /// Stable text.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// An account, and what came of it. Of what is read of the organisation as a whole the caller's account is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountReport {
+    /// Account id.
+    pub account: String,
+    /// Its name in the organisation; empty where not known.
+    pub name: String,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Kinds of documents that were read.
+    pub brought: Vec<&'static str>,
+    /// What was not read, and why.
+    pub missing: Vec<(Purpose, Failure)>,
+}
+
+/// All accounts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// By account.
+    pub accounts: Vec<AccountReport>,
+    /// It was asked to stop before the end.
+    pub interrupted: bool,
+}
+
+/// Told while it goes on.
+#[derive(Debug)]
+pub enum Event {
+    /// So many accounts are to be read.
+    Accounts(usize),
+    /// What is of the organisation as a whole was read, as far as it could be.
+    Central(AccountReport, Vec<Brought>),
+    /// What was read of an account's state: it belongs together.
+    State(Vec<Brought>),
+    /// A log object that came of an account.
+    Log(String, Log),
+    /// An account is done: what was read of it was told before.
+    Account(AccountReport),
+}
+
+/// What tasks hand on.
+#[derive(Debug)]
+pub(super) enum Message {
+    State(Vec<Brought>),
+    Log(String, Log),
+    Central(AccountReport, Vec<Brought>),
+    Done(AccountReport),
+}
+
+/// What stands in place of a name where the organisation as a whole is told of.
+const WHOLE: &str = "(organization)";
+
+/// Messages that may wait: log objects are in memory until they are taken.
+const WAITING: usize = 16;
+
+/// What would be called.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Accounts that would be read.
+    pub accounts: Vec<String>,
+    /// Operations, each with how often it would be called at least: lists may have further pages.
+    pub calls: Vec<(&'static Call, usize)>,
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|error| {
+        Failure::new(&calls::GET_CALLER_IDENTITY, FailureKind::Program, "", &format!("no threads: {error}"))
+    })
+}
+
+/// What comes of some work; none where the run is to end before.
+async fn unless_stopped<T>(stop: &AtomicBool, work: impl Future<Output = T>) -> Option<T> {
+    let stopped = async {
+        while !stop.load(Ordering::Relaxed) {
+            tokio::time::sleep(STOP_LOOK).await;
+        }
+    };
+    match select(pin!(work), pin!(stopped)).await {
+        Either::Left((done, _)) => Some(done),
+        Either::Right(_) => None,
+    }
+}
+
+/// Collects. `each` is told on the calling thread of every document and log as it comes in, and of every account as it is
+/// done. One account's failure never costs another's.
+///
+/// # Errors
+/// Where it cannot even begin: the caller's own credentials do not work, or nobody answers.
+pub fn collect(options: &Options, each: &mut dyn FnMut(Event)) -> Result<Report, Failure> {
+    let runtime = runtime()?;
+    let scope =
+        runtime.block_on(async { unless_stopped(&options.stop, Scope::of(options, true)).await.transpose() })?;
+    let Some(scope) = scope else { return Ok(Report { accounts: Vec::new(), interrupted: true }) };
+    each(Event::Accounts(scope.targets.len()));
+    let mut report = Report::default();
+    let (send, mut receive) = mpsc::channel(WAITING);
+    let work = runtime.spawn(accounts(options.clone(), scope, send));
+    while let Some(message) = receive.blocking_recv() {
+        match message {
+            Message::State(documents) => each(Event::State(documents)),
+            Message::Log(account, log) => each(Event::Log(account, log)),
+            Message::Central(row, documents) => {
+                report.accounts.push(row.clone());
+                each(Event::Central(row, documents));
+            }
+            Message::Done(row) => {
+                report.accounts.push(row.clone());
+                each(Event::Account(row));
+            }
+        }
+    }
+    // A task that panicked is a fault of this program, and has said so.
+    let _ = runtime.block_on(work);
+    report.interrupted = options.stop.load(Ordering::Relaxed);
+    report.accounts.sort_by(|a, b| a.account.cmp(&b.account));
+    Ok(report)
+}
+
+/// Reads what is of the organisation as a whole beside the accounts; `central` and `missing` are what is known by now.
+async fn whole(
+    access: &Access,
+    own: String,
+    mut central: Vec<Brought>,
+    mut missing: Vec<(Purpose, Failure)>,
+    options: &Options,
+) -> Option<(AccountReport, Vec<Brought>)> {
+    if options.what.contains(&Purpose::IdentityCenter) {
+        let begun = (options.clock)();
+        match identity_center::identity_center(access).await {
+            Ok(Some(document)) => central.push(brought(Purpose::IdentityCenter, None, &document, begun)),
+            Ok(None) => {}
+            Err(failure) => missing.push((Purpose::IdentityCenter, failure)),
+        }
+    }
+    if central.is_empty() && missing.is_empty() {
+        return None;
+    }
+    let outcome = match (central.is_empty(), missing.is_empty()) {
+        (_, true) => Outcome::Complete,
+        (true, false) => Outcome::Failed,
+        (false, false) => Outcome::Partial,
+    };
+    let kinds = central.iter().map(|one| one.kind).collect();
+    let name = WHOLE.to_owned();
+    Some((AccountReport { account: own, name, outcome, brought: kinds, missing }, central))
+}
+
+/// Reads the accounts, some at once, until there are none left or the run is to end.
+async fn accounts(options: Options, scope: Scope, send: mpsc::Sender<Message>) {
+    let Scope { access, own, partition, targets, central, missing } = scope;
+    let gate = Arc::new(Semaphore::new(options.at_once.max(1)));
+    let options = Arc::new(options);
+    let mut tasks = JoinSet::new();
+    {
+        let (access, send, options) = (access.clone(), send.clone(), Arc::clone(&options));
+        tasks.spawn(async move {
+            if let Some((row, documents)) = whole(&access, own, central, missing, &options).await {
+                let _ = send.send(Message::Central(row, documents)).await;
+            }
+        });
+    }
+    for target in targets {
+        let Some(Ok(permit)) = unless_stopped(&options.stop, Arc::clone(&gate).acquire_owned()).await else { break };
+        let role = options.role_name.as_ref().filter(|_| !target.own);
+        let role = role.map(|name| format!("arn:{partition}:iam::{}:role/{name}", target.account));
+        let (access, send, options) = (access.clone(), send.clone(), Arc::clone(&options));
+        tasks.spawn(async move {
+            let entered = match &role {
+                Some(role) => access.assume(&target.account, role, options.external_id.as_deref()).await,
+                None => Ok(access),
+            };
+            let row = match entered {
+                Ok(access) => Reading::new(&access, &target, &options).all(&options, &send).await,
+                Err(failure) => shut(&target, failure),
+            };
+            // Nobody listens only where the caller is gone.
+            let _ = send.send(Message::Done(row)).await;
+            drop(permit);
+        });
+    }
+    let all = async { while tasks.join_next().await.is_some() {} };
+    if unless_stopped(&options.stop, all).await.is_none() {
+        // What is being read is half an account: it counts for nothing.
+        tasks.abort_all();
+    }
+}
+
+/// What collecting would call: the organisation is looked at, nothing else is.
+///
+/// # Errors
+/// As [`collect`].
+pub fn plan(options: &Options) -> Result<Plan, Failure> {
+    let scope = runtime()?.block_on(Scope::of(options, false))?;
+    let accounts: Vec<String> = scope.targets.iter().map(|target| target.account.clone()).collect();
+    let members = scope.targets.iter().filter(|target| !target.own).count();
+    let wanted = |call: &Call| {
+        options.what.contains(&call.purpose)
+            || SHARED.iter().any(|(purpose, shared)| options.what.contains(purpose) && **shared == *call)
+    };
+    let calls = CALLS
+        .iter()
+        .map(|call| {
+            let times = match call.purpose {
+                Purpose::Session if call.operation == "AssumeRole" => members,
+                Purpose::Session | Purpose::Organization => 1,
+                _ if !wanted(call) => 0,
+                purpose if purpose.is_central() => 1,
+                _ => accounts.len(),
+            };
+            (*call, times)
+        })
+        .filter(|(_, times)| *times > 0)
+        .collect();
+    Ok(Plan { accounts, calls })
+}

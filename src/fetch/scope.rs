@@ -1,0 +1,86 @@
+//! Who we are, and which accounts are to be read.
+
+use super::access::Access;
+use super::calls::{self, Purpose};
+use super::failure::{Failure, FailureKind};
+use super::organization::{Member, organization};
+use super::reading::brought;
+use super::run::{Brought, Options};
+
+/// An account that is to be read.
+pub(super) struct Target {
+    pub account: String,
+    /// Its name in the organisation; empty where not known.
+    pub name: String,
+    /// It is the caller's own.
+    pub own: bool,
+}
+
+/// Who is asked, and of which accounts.
+pub(super) struct Scope {
+    pub access: Access,
+    /// The caller's account, and the partition of all.
+    pub own: String,
+    pub partition: String,
+    pub targets: Vec<Target>,
+    /// What was read of the organisation, and what was not.
+    pub central: Vec<Brought>,
+    pub missing: Vec<(Purpose, Failure)>,
+}
+
+/// The caller's account and partition.
+async fn caller(access: &Access) -> Result<(String, String), Failure> {
+    let client = access.sts();
+    let call = &calls::GET_CALLER_IDENTITY;
+    let who = access.call(call, || client.get_caller_identity().send()).await?;
+    let unknown = || Failure::new(call, FailureKind::Service, "", "the answer names no account");
+    let account = who.account().filter(|account| !account.is_empty()).ok_or_else(unknown)?;
+    let partition = who.arn().and_then(|arn| arn.split(':').nth(1)).unwrap_or("aws");
+    Ok((account.to_owned(), partition.to_owned()))
+}
+
+fn wanted(member: &Member, only: &[String]) -> bool {
+    !member.suspended && (only.is_empty() || only.iter().any(|one| *one == member.id || member.parents.contains(one)))
+}
+
+fn lone(id: &str) -> Member {
+    Member { id: id.to_owned(), name: String::new(), suspended: false, parents: Vec::new() }
+}
+
+impl Scope {
+    /// Finds out who we are, reads the organisation, and says which accounts are to be read. `keep`: what is
+    /// read of the organisation is kept.
+    pub(super) async fn of(options: &Options, keep: bool) -> Result<Self, Failure> {
+        let access = Access::begin(&options.start).await;
+        let (own, partition) = caller(&access).await?;
+        let access = access.of_account(&own);
+        let (mut central, mut missing) = (Vec::new(), Vec::new());
+        let mut members = vec![lone(&own)];
+        let begun = (options.clock)();
+        match organization(&access).await {
+            Ok(found) => {
+                if keep && options.what.contains(&Purpose::Organization) {
+                    central.push(brought(Purpose::Organization, None, &found.document, begun));
+                }
+                members = found.members;
+            }
+            // A lone account has no organisation.
+            Err(failure) if failure.kind == FailureKind::Absent => {}
+            Err(failure) if failure.kind == FailureKind::Credentials => return Err(failure),
+            Err(failure) => {
+                // Without the organisation the accounts are those that are named.
+                let named = options.only.iter().filter(|one| one.bytes().all(|b| b.is_ascii_digit()) && **one != own);
+                members.extend(named.map(|id| lone(id)));
+                missing.push((Purpose::Organization, failure));
+            }
+        }
+        let mut targets: Vec<Target> = members
+            .into_iter()
+            .filter(|member| wanted(member, &options.only) && !options.done.contains(&member.id))
+            .map(|member| Target { own: member.id == own, account: member.id, name: member.name })
+            .filter(|target| target.own || options.role_name.is_some())
+            .collect();
+        targets.sort_by(|a, b| a.account.cmp(&b.account));
+        Ok(Self { access, own, partition, targets, central, missing })
+    }
+}

@@ -1,0 +1,102 @@
+//! Trails of an account: what they are set to record, and whether they do.
+
+use aws_sdk_cloudtrail::types;
+use serde_json::Value;
+
+use super::access::{Access, Pages};
+use super::calls::{DESCRIBE_TRAILS, GET_EVENT_SELECTORS, GET_TRAIL_STATUS, LIST_TRAILS};
+use super::failure::Failure;
+use super::shape::{list, maybe, object, text, time};
+
+/// The answers of DescribeTrails, GetEventSelectors and GetTrailStatus for every trail of the account, whatever its home
+/// region, as a list. A trail of the organisation is its owner's: members are shown it, and may not look into it.
+pub(super) async fn trails(access: &Access, account: &str) -> Result<Value, Failure> {
+    let (client, mut pages, mut found) = (access.cloudtrail(), Pages::default(), Vec::new());
+    while let Some(token) = pages.next() {
+        let page = access.call(&LIST_TRAILS, || client.list_trails().set_next_token(token).send()).await?;
+        let named = |trail: &types::TrailInfo| Some((trail.home_region()?.to_owned(), trail.trail_arn()?.to_owned()));
+        let own = |trail: &(String, String)| trail.1.split(':').nth(4) == Some(account);
+        found.extend(page.trails().iter().filter_map(named).filter(own));
+        pages.after(&LIST_TRAILS, page.next_token())?;
+    }
+    found.sort();
+    let mut answers = vec![];
+    for (home, arn) in found {
+        // Selectors and status are told in the trail's home region.
+        let client = access.at(&home).cloudtrail();
+        let described = access.call(&DESCRIBE_TRAILS, || client.describe_trails().trail_name_list(&arn).send()).await?;
+        answers.push(object([("trailList", list(described.trail_list(), trail))]));
+        let selectors =
+            access.call(&GET_EVENT_SELECTORS, || client.get_event_selectors().trail_name(&arn).send()).await?;
+        let basic = Some(selectors.event_selectors()).filter(|all| !all.is_empty());
+        let advanced = Some(selectors.advanced_event_selectors()).filter(|all| !all.is_empty());
+        answers.push(object([
+            ("TrailARN", text(&arn)),
+            ("EventSelectors", basic.and_then(|all| list(all, selector))),
+            ("AdvancedEventSelectors", advanced.and_then(|all| list(all, advanced_selector))),
+        ]));
+        let status = access.call(&GET_TRAIL_STATUS, || client.get_trail_status().name(&arn).send()).await?;
+        answers.push(object([
+            ("TrailARN", text(&arn)),
+            ("IsLogging", Some(status.is_logging().unwrap_or(false).into())),
+            ("LatestDeliveryTime", time(status.latest_delivery_time())),
+            ("LatestDeliveryError", maybe(status.latest_delivery_error())),
+            ("LatestDigestDeliveryTime", time(status.latest_digest_delivery_time())),
+            ("StartLoggingTime", time(status.start_logging_time())),
+            ("StopLoggingTime", time(status.stop_logging_time())),
+        ]));
+    }
+    // The reader tells the kind of file by what stands in it.
+    if answers.is_empty() {
+        answers.push(object([("trailList", Some(Value::Array(Vec::new())))]));
+    }
+    Ok(Value::Array(answers))
+}
+
+fn trail(trail: &types::Trail) -> Value {
+    object([
+        ("Name", maybe(trail.name())),
+        ("TrailARN", maybe(trail.trail_arn())),
+        ("HomeRegion", maybe(trail.home_region())),
+        ("S3BucketName", maybe(trail.s3_bucket_name())),
+        ("S3KeyPrefix", maybe(trail.s3_key_prefix())),
+        ("IncludeGlobalServiceEvents", trail.include_global_service_events().map(Into::into)),
+        ("IsMultiRegionTrail", trail.is_multi_region_trail().map(Into::into)),
+        ("IsOrganizationTrail", trail.is_organization_trail().map(Into::into)),
+        ("LogFileValidationEnabled", trail.log_file_validation_enabled().map(Into::into)),
+        ("KmsKeyId", maybe(trail.kms_key_id())),
+        ("CloudWatchLogsLogGroupArn", maybe(trail.cloud_watch_logs_log_group_arn())),
+        ("HasCustomEventSelectors", trail.has_custom_event_selectors().map(Into::into)),
+        ("HasInsightSelectors", trail.has_insight_selectors().map(Into::into)),
+    ])
+}
+
+fn texts(items: &[String]) -> Option<Value> {
+    Some(items).filter(|items| !items.is_empty()).and_then(|items| list(items, |item| item.as_str().into()))
+}
+
+fn selector(selector: &types::EventSelector) -> Value {
+    let data = |data: &types::DataResource| object([("Type", maybe(data.r#type())), ("Values", texts(data.values()))]);
+    let sources = selector.exclude_management_event_sources.as_deref();
+    object([
+        ("ReadWriteType", selector.read_write_type().and_then(|kind| text(kind.as_str()))),
+        ("IncludeManagementEvents", selector.include_management_events().map(Into::into)),
+        ("DataResources", selector.data_resources.as_deref().and_then(|all| list(all, data))),
+        ("ExcludeManagementEventSources", sources.and_then(|all| list(all, |source| source.as_str().into()))),
+    ])
+}
+
+fn advanced_selector(selector: &types::AdvancedEventSelector) -> Value {
+    let field = |field: &types::AdvancedFieldSelector| {
+        object([
+            ("Field", text(field.field())),
+            ("Equals", texts(field.equals())),
+            ("StartsWith", texts(field.starts_with())),
+            ("EndsWith", texts(field.ends_with())),
+            ("NotEquals", texts(field.not_equals())),
+            ("NotStartsWith", texts(field.not_starts_with())),
+            ("NotEndsWith", texts(field.not_ends_with())),
+        ])
+    };
+    object([("Name", maybe(selector.name())), ("FieldSelectors", list(selector.field_selectors(), field))])
+}

@@ -1,0 +1,269 @@
+//! `collect` and `permissions` against a server of a few lines, which answers as it is told. Whole organisations on real
+//! emulators are tried by `make collect` (tests/wire/collect.py).
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::{Place, Run};
+
+const SECRET: &str = "a-secret-that-is-nowhere-said";
+const ACCOUNT: &str = "111122223333";
+
+/// An answer: status, content type, body. None: never.
+type Answer = Option<(u16, &'static str, String)>;
+
+/// Answers by operation, and notes which were asked for.
+struct Front {
+    url: String,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Front {
+    fn new(answer: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (noted, answer) = (Arc::clone(&asked), Arc::new(answer));
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let (noted, answer) = (Arc::clone(&noted), Arc::clone(&answer));
+                std::thread::spawn(move || serve(stream, &noted, answer.as_ref()));
+            }
+        });
+        Self { url, asked }
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    fn collect(&self, place: &Place, line: &str) -> Run {
+        let line = format!("collect --endpoint-url {} {line}", self.url);
+        let mut command = place.command(line.split_whitespace());
+        command.env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE").env("AWS_SECRET_ACCESS_KEY", SECRET);
+        let run: Run = command.env("AWS_EC2_METADATA_DISABLED", "true").output().unwrap().into();
+        assert!(!run.stdout.contains(SECRET) && !run.stderr.contains(SECRET), "{run:?}");
+        run
+    }
+}
+
+/// One connection: requests one after the other.
+fn serve(stream: TcpStream, noted: &Mutex<Vec<String>>, answer: &(dyn Fn(&str) -> Answer + Send + Sync)) {
+    let mut reader = BufReader::new(stream);
+    loop {
+        let (mut head, mut length, mut operation) = (String::new(), 0, String::new());
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line).unwrap_or(0) == 0 {
+                return;
+            }
+            let lower = line.to_ascii_lowercase();
+            if let Some(value) = lower.strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+            if lower.starts_with("x-amz-target:") {
+                operation = line.trim().rsplit('.').next().unwrap().to_owned();
+            }
+            if line == "\r\n" {
+                break;
+            }
+            head.push_str(&line);
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).unwrap();
+        let body = String::from_utf8(body).unwrap();
+        if operation.is_empty() {
+            let action = body.split('&').find_map(|pair| pair.strip_prefix("Action="));
+            let path = head.split_whitespace().nth(1).unwrap_or("").trim_start_matches('/').to_owned();
+            operation = action.map_or(path, str::to_owned);
+        }
+        noted.lock().unwrap().push(operation.clone());
+        let Some((status, kind, text)) = answer(&operation) else {
+            std::thread::sleep(Duration::from_secs(60));
+            return;
+        };
+        let head = format!("HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n", text.len());
+        if reader.get_mut().write_all(format!("{head}{text}").as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+fn xml(operation: &str, result: &str) -> Answer {
+    let text = format!("<{operation}Response><{operation}Result>{result}</{operation}Result></{operation}Response>");
+    Some((200, "text/xml", text))
+}
+
+fn xml_error(status: u16, code: &str) -> Answer {
+    let text = format!("<ErrorResponse><Error><Code>{code}</Code><Message>said so</Message></Error></ErrorResponse>");
+    Some((status, "text/xml", text))
+}
+
+/// A lone account with one role, in which nothing else is in use.
+fn lone(operation: &str) -> Answer {
+    let json = |text: &str| Some((200, "application/x-amz-json-1.1", text.to_owned()));
+    match operation {
+        "GetCallerIdentity" => xml(
+            operation,
+            &format!("<Arn>arn:aws:iam::{ACCOUNT}:user/u</Arn><UserId>U</UserId><Account>{ACCOUNT}</Account>"),
+        ),
+        "DescribeOrganization" => Some((
+            400,
+            "application/x-amz-json-1.1",
+            r#"{"__type":"AWSOrganizationsNotInUseException","Message":"none"}"#.to_owned(),
+        )),
+        "ListInstances" => json(r#"{"Instances":[]}"#),
+        "listRegions" => json(r#"{"Regions":[{"RegionName":"us-east-1","RegionOptStatus":"ENABLED_BY_DEFAULT"}]}"#),
+        "GetAccountAuthorizationDetails" => xml(
+            operation,
+            &format!(
+                "<IsTruncated>false</IsTruncated><UserDetailList/><GroupDetailList/><Policies/><RoleDetailList><member>\
+                 <Path>/</Path><RoleName>r</RoleName><RoleId>AROA1</RoleId><Arn>arn:aws:iam::{ACCOUNT}:role/r</Arn>\
+                 <CreateDate>2024-01-02T03:04:05Z</CreateDate><AssumeRolePolicyDocument>%7B%22Version%22%3A%222012-10-17\
+                 %22%2C%22Statement%22%3A%5B%5D%7D</AssumeRolePolicyDocument></member></RoleDetailList>"
+            ),
+        ),
+        other => panic!("nobody should ask for {other}"),
+    }
+}
+
+/// The parts that [`lone`] answers.
+const PARTS: &str = "--only organization,identity-center,iam --max-attempts 1";
+
+#[test]
+fn a_lone_account_is_read_and_kept() {
+    let (place, front) = (Place::new(), Front::new(lone));
+    let run = front.collect(&place, &format!("{PARTS} --format ndjson -vv"));
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let rows = run.rows();
+    assert_eq!(rows.len(), 1, "{run:?}");
+    assert_eq!((rows[0]["account"].as_str(), rows[0]["outcome"].as_str()), (Some(ACCOUNT), Some("complete")));
+    assert_eq!(rows[0]["collected"], serde_json::json!(["iam"]));
+    let fields: Vec<Value> = place
+        .rows("schema")
+        .into_iter()
+        .filter(|row| row["command"] == "collect")
+        .map(|row| row["field"].clone())
+        .collect();
+    assert_eq!(rows[0].as_object().unwrap().keys().cloned().map(Value::from).collect::<Vec<_>>(), fields);
+
+    let documents = place.rows("lake documents --export out");
+    assert_eq!((documents.len(), documents[0]["kind"].as_str()), (1, Some("iam")));
+    let text = std::fs::read_to_string(place.path(&format!("out/iam/{ACCOUNT}.json"))).unwrap();
+    let document: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(document["RoleDetailList"][0]["CreateDate"], "2024-01-02T03:04:05Z");
+    // What a store tells of it is what it tells of the same file.
+    let run = place.line(&format!("--store other ingest iam out/iam/{ACCOUNT}.json --format ndjson"));
+    assert_eq!((run.code, run.rows()[0]["roles"].as_u64()), (Some(0), Some(1)), "{run:?}");
+    assert_eq!(place.line("lake check").code, Some(0));
+}
+
+#[test]
+fn what_is_not_read_is_named_and_what_is_known_stays() {
+    type Case = (fn(&str) -> Answer, &'static str, &'static str);
+    let cases: [Case; 4] = [
+        (
+            |_| xml_error(403, "AccessDenied"),
+            "",
+            "is denied (AccessDenied): it needs iam:GetAccountAuthorizationDetails",
+        ),
+        (|_| xml_error(400, "Throttling"), "", "is throttled (Throttling), also after retries"),
+        (|_| Some((500, "text/html", "<html>\n<b>sorry</b>".to_owned())), "", "the service failed"),
+        (|_| None, "--timeout 1", "no answer in time"),
+    ];
+    for (answer, more, said) in cases {
+        let place = Place::new();
+        let run = Front::new(lone).collect(&place, PARTS);
+        assert_eq!(run.code, Some(0), "{run:?}");
+        let before = place.rows("lake documents");
+        let front =
+            Front::new(
+                move |operation| {
+                    if operation == "GetAccountAuthorizationDetails" { answer(operation) } else { lone(operation) }
+                },
+            );
+        let begun = Instant::now();
+        let run = front.collect(&place, &format!("{PARTS} {more} --format ndjson"));
+        assert_eq!(run.code, Some(4), "{said}: {run:?}");
+        let row = run.rows().remove(0);
+        assert!(row["missing"][0].as_str().unwrap().contains(said), "{said}: {row}");
+        assert_eq!(row["outcome"], "failed");
+        assert_eq!(place.rows("lake documents"), before, "{said}");
+        assert!(begun.elapsed() < Duration::from_secs(30), "{said}");
+    }
+}
+
+#[test]
+fn where_nothing_can_begin_nothing_is_made() {
+    let front = Front::new(|_| xml_error(403, "ExpiredToken"));
+    let place = Place::new();
+    let run = front.collect(&place, PARTS);
+    run.fails(1, "the credentials do not work (ExpiredToken)");
+    assert_eq!(front.asked(), ["GetCallerIdentity"]);
+    // No credentials at all, and nobody there.
+    let mut command = place.command("collect --endpoint-url http://127.0.0.1:9 --max-attempts 1".split_whitespace());
+    let run: Run = command.env("AWS_EC2_METADATA_DISABLED", "true").output().unwrap().into();
+    run.fails(1, "credentials");
+    for (line, said) in [
+        ("collect --account 12", "names no account"),
+        ("collect --only everything", "is no part of what is collected"),
+        ("collect --role-name a/b", "is no name of a role"),
+        ("collect --only iam --skip trails", "cannot be used with"),
+    ] {
+        let run = place.line(line);
+        assert_eq!(run.code, Some(2), "{run:?}");
+        assert!(run.stderr.contains(said), "{run:?}");
+    }
+}
+
+#[test]
+fn a_dry_run_reads_no_account() {
+    let (place, front) = (Place::new(), Front::new(lone));
+    let run = front.collect(&place, &format!("{PARTS} --dry-run --format ndjson"));
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert_eq!(front.asked(), ["GetCallerIdentity", "DescribeOrganization"]);
+    assert!(!place.path("jitscan-store").exists());
+    let rows = run.rows();
+    assert!(rows.iter().any(|row| row["action"] == "iam:GetAccountAuthorizationDetails"), "{run:?}");
+    assert!(rows.iter().all(|row| row["part"] != "events" && row["operation"] != "AssumeRole"), "{run:?}");
+    let fields: Vec<String> = place
+        .rows("schema")
+        .iter()
+        .filter(|row| row["command"] == "collect --dry-run")
+        .map(|row| row["field"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(rows.iter().all(|row| row.as_object().unwrap().keys().eq(fields.iter())), "{fields:?}");
+}
+
+#[test]
+fn permissions_are_real_actions_that_read() {
+    let place = Place::new();
+    for role in ["central", "member"] {
+        let run = place.line(&format!("permissions --role {role}"));
+        assert_eq!(run.code, Some(0), "{run:?}");
+        let policy: Value = serde_json::from_str(&run.stdout).unwrap();
+        for statement in policy["Statement"].as_array().unwrap() {
+            let actions = match &statement["Action"] {
+                Value::String(action) => vec![action.clone()],
+                actions => actions.as_array().unwrap().iter().map(|a| a.as_str().unwrap().to_owned()).collect(),
+            };
+            for action in actions {
+                let rows = place.rows(&format!("catalog action {action}"));
+                let level = rows.first().unwrap_or_else(|| panic!("no such action: {action}"))["access"].clone();
+                let level = level.as_str().unwrap().to_owned();
+                // Becoming the other role and decrypting logs are no reading by AWS's own levels, and change nothing.
+                let other = ["sts:AssumeRole", "kms:Decrypt"].contains(&action.as_str());
+                assert!(other || ["list", "read"].contains(&level.as_str()), "{action}: {level}");
+            }
+        }
+        let run = place.line(&format!("permissions --role {role} --as terraform"));
+        assert!(run.code == Some(0) && run.stdout.contains("resource \"aws_iam_role\""), "{run:?}");
+        let run = place.line(&format!("permissions --role {role} --as cloudformation"));
+        let template: Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!(template["Resources"]["Role"]["Properties"]["Policies"][0]["PolicyDocument"], policy);
+    }
+}
