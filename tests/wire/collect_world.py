@@ -366,8 +366,7 @@ class World:
                  "status": "ACTIVE"}]}
             given["findings"][arn] = [finding(account, number) for number in range(5)]
         self.servers.control("fixtures", given)
-        self.findings = [found["id"] for arn in given["findings"] for found in given["findings"][arn
-                         if found["status"] != "RESOLVED"]
+        self.findings = [found["id"] for arn in given["findings"] for found in given["findings"][arn]
                          if found["status"] == "ACTIVE"]
 
 
