@@ -306,6 +306,9 @@ pub struct PermissionsArgs {
     /// Name of the role in the member accounts
     #[arg(long, value_name = "NAME", default_value = "jitscan-collect", value_parser = super::span::role_name)]
     pub role_name: String,
+    /// A bucket with CloudTrail logs; repeat for more [default: what lies below AWSLogs/ of any bucket]
+    #[arg(long = "bucket", value_name = "NAME", value_parser = super::span::bucket)]
+    pub buckets: Vec<String>,
     /// Only for these parts of `collect`
     #[arg(long, value_name = "PART", value_delimiter = ',', value_parser = super::span::part)]
     pub only: Vec<crate::fetch::Purpose>,

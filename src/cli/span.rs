@@ -117,6 +117,17 @@ pub fn role_name(text: &str) -> Result<String, String> {
     good.then(|| text.to_owned()).ok_or_else(bad)
 }
 
+/// Reads the name of a bucket. Source: S3 User Guide, "General purpose bucket naming rules".
+///
+/// # Errors
+/// Says what was expected.
+pub fn bucket(text: &str) -> Result<String, String> {
+    let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'-';
+    let good = (3..=63).contains(&text.len()) && text.bytes().all(known);
+    let bad = || format!("`{text}` is no name of a bucket; expected 3 to 63 small letters, digits, dots and hyphens");
+    good.then(|| text.to_owned()).ok_or_else(bad)
+}
+
 /// Reads a severity.
 ///
 /// # Errors

@@ -25,6 +25,8 @@ pub struct Wanted {
     pub member_role: String,
     /// Parts of what is collected.
     pub what: BTreeSet<Purpose>,
+    /// Buckets with logs; where none is named, the logs in any bucket, and nothing else in it.
+    pub buckets: Vec<String>,
 }
 
 impl Wanted {
@@ -48,13 +50,17 @@ impl Wanted {
     }
 
     /// The identity policy. Reading the state of an account has no narrower resource than all: lists span everything.
+    /// Logs do: they lie below `AWSLogs/` of a bucket.
     #[must_use]
     pub fn policy(&self) -> Value {
-        let mut statements: Vec<Value> = self
-            .actions()
-            .into_iter()
-            .map(|(part, actions)| json!({ "Sid": sid(part), "Effect": "Allow", "Action": actions, "Resource": "*" }))
-            .collect();
+        let mut statements = Vec::new();
+        for (part, mut actions) in self.actions() {
+            let logs = actions.extract_if(.., |action| action.starts_with("s3:") || *action == "kms:Decrypt").count();
+            statements.push(json!({ "Sid": sid(part), "Effect": "Allow", "Action": actions, "Resource": "*" }));
+            if logs > 0 {
+                statements.extend(self.logs());
+            }
+        }
         if self.role == Role::Central {
             statements.push(json!({
                 "Sid": "BecomeMemberRole",
@@ -64,6 +70,27 @@ impl Wanted {
             }));
         }
         json!({ "Version": "2012-10-17", "Statement": statements })
+    }
+
+    /// What reading logs needs. Sources: CloudTrail User Guide, "Finding your CloudTrail log files" (folders) and
+    /// "Configure AWS KMS key policies for CloudTrail" (logs are decrypted under the encryption context of their trail).
+    fn logs(&self) -> [Value; 4] {
+        let any = vec!["*".to_owned()];
+        let buckets = if self.buckets.is_empty() { &any } else { &self.buckets };
+        let of = |end: &str| buckets.iter().map(|bucket| format!("arn:*:s3:::{bucket}{end}")).collect::<Vec<_>>();
+        let objects: Vec<String> = of("/AWSLogs/*").into_iter().chain(of("/*/AWSLogs/*")).collect();
+        [
+            json!({ "Sid": "FindLogs", "Effect": "Allow", "Action": "s3:GetBucketLocation", "Resource": of("") }),
+            json!({
+                "Sid": "ListLogs", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": of(""),
+                "Condition": { "StringLike": { "s3:prefix": ["AWSLogs/*", "*/AWSLogs/*"] } }
+            }),
+            json!({ "Sid": "ReadLogs", "Effect": "Allow", "Action": "s3:GetObject", "Resource": objects }),
+            json!({
+                "Sid": "DecryptLogs", "Effect": "Allow", "Action": "kms:Decrypt", "Resource": "*",
+                "Condition": { "Null": { "kms:EncryptionContext:aws:cloudtrail:arn": "false" } }
+            }),
+        ]
     }
 
     /// Terraform of the role, with its trust.
@@ -186,7 +213,8 @@ mod tests {
     use super::*;
 
     fn wanted(role: Role) -> Wanted {
-        Wanted { role, member_role: "jitscan-collect".to_owned(), what: Purpose::CHOICES.into_iter().collect() }
+        let what = Purpose::CHOICES.into_iter().collect();
+        Wanted { role, member_role: "jitscan-collect".to_owned(), what, buckets: Vec::new() }
     }
 
     fn all(role: Role) -> BTreeSet<&'static str> {
@@ -230,6 +258,27 @@ mod tests {
         wanted.what = [Purpose::Trails].into();
         let actions: BTreeSet<&str> = wanted.actions().into_values().flatten().collect();
         assert!(actions.iter().all(|action| action.starts_with("cloudtrail:")) && actions.len() > 2, "{actions:?}");
+    }
+
+    #[test]
+    fn of_buckets_only_logs_are_read() {
+        let mut wanted = wanted(Role::Member);
+        for (buckets, of) in [(vec![], "arn:*:s3:::*"), (vec!["logs-1".to_owned()], "arn:*:s3:::logs-1")] {
+            wanted.buckets = buckets;
+            let policy = wanted.policy();
+            for statement in policy["Statement"].as_array().unwrap() {
+                let text = statement["Action"].to_string();
+                if text.contains("s3:GetObject") {
+                    assert_eq!(statement["Resource"], json!([format!("{of}/AWSLogs/*"), format!("{of}/*/AWSLogs/*")]));
+                } else if text.contains("s3:ListBucket") {
+                    assert!(!statement["Condition"]["StringLike"]["s3:prefix"].is_null(), "{statement}");
+                } else if text.contains("kms:") {
+                    assert!(!statement["Condition"].is_null(), "{statement}");
+                } else {
+                    assert!(!text.contains("s3:Get") || text.contains("GetBucketLocation"), "{statement}");
+                }
+            }
+        }
     }
 
     #[test]

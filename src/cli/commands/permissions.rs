@@ -23,6 +23,7 @@ pub fn run(context: &Context<'_>, args: &PermissionsArgs) -> Result<Status, Comm
         } else {
             args.only.iter().copied().collect()
         },
+        buckets: args.buckets.clone(),
     };
     let text = match args.form {
         PermissionsForm::Json => format!("{:#}\n", wanted.policy()),
