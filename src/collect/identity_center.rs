@@ -15,7 +15,9 @@ use crate::model::time::Timestamp;
 const DEFAULT_SESSION: &str = "PT1H";
 
 /// Reads Identity Center from one JSON object that gathers the answers of `sso-admin` and `identitystore`:
-/// `PermissionSets`, `AccountAssignments`, `Users`, `Groups`, `GroupMemberships` (`GroupId`, `MemberId.UserId`).
+/// `PermissionSets`, `AccountAssignments`, `Users`, `Groups`, `GroupMemberships` (`GroupId`, `MemberId.UserId`); and
+/// `OutdatedProvisionings` (`AccountId`, `PermissionSetArn`), from ListAccountsForProvisionedPermissionSet with
+/// `LATEST_PERMISSION_SET_NOT_PROVISIONED`.
 ///
 /// Entries that cannot be read, and memberships of users that are not listed, are defects.
 ///
@@ -34,8 +36,8 @@ pub fn identity_center(
         return Err(unusable(bytes, file, WANTED, "no PermissionSets or AccountAssignments".to_owned()));
     }
     let mut defects = Vec::new();
-    let mut value =
-        IdentityCenter { captured_at, permission_sets: Vec::new(), assignments: Vec::new(), users: Vec::new() };
+    let (permission_sets, assignments, users, outdated) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut value = IdentityCenter { captured_at, permission_sets, assignments, users, outdated };
     for set in entries::<RawPermissionSet>(raw.permission_sets, "PermissionSets", file, &mut defects) {
         value.permission_sets.push(PermissionSet {
             arn: set.1.permission_set_arn,
@@ -50,6 +52,10 @@ pub fn identity_center(
             is_group: matches!(raw.principal_type, PrincipalType::Group),
             principal_id: raw.principal_id,
         });
+    }
+    for (_, raw) in entries::<RawProvisioning>(raw.outdated_provisionings, "OutdatedProvisionings", file, &mut defects)
+    {
+        value.outdated.push((raw.account_id, raw.permission_set_arn));
     }
     let mut users: BTreeMap<String, IdentityCenterUser> = BTreeMap::new();
     for (_, raw) in entries::<RawUser>(raw.users, "Users", file, &mut defects) {
@@ -74,6 +80,8 @@ pub fn identity_center(
     value.permission_sets.sort_by(|a, b| a.arn.cmp(&b.arn));
     value.assignments.sort();
     value.assignments.dedup();
+    value.outdated.sort();
+    value.outdated.dedup();
     Ok(Parsed { value, defects })
 }
 
@@ -110,6 +118,8 @@ struct Raw<'a> {
     #[serde(borrow)]
     account_assignments: Option<Vec<&'a RawValue>>,
     #[serde(borrow)]
+    outdated_provisionings: Option<Vec<&'a RawValue>>,
+    #[serde(borrow)]
     users: Option<Vec<&'a RawValue>>,
     #[serde(borrow)]
     group_memberships: Option<Vec<&'a RawValue>>,
@@ -137,6 +147,13 @@ struct RawAssignment {
     permission_set_arn: String,
     principal_type: PrincipalType,
     principal_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RawProvisioning {
+    account_id: AccountId,
+    permission_set_arn: String,
 }
 
 #[derive(Deserialize)]
@@ -180,6 +197,7 @@ mod tests {
                 {"AccountId":"111111111111","PermissionSetArn":"arn:b","PrincipalType":"GROUP","PrincipalId":"g-1"},
                 {"AccountId":"111111111111","PermissionSetArn":"arn:a","PrincipalType":"USER","PrincipalId":"u-1"},
                 {"AccountId":"111111111111","PermissionSetArn":"arn:a","PrincipalType":"ROBOT","PrincipalId":"u-1"}],
+            "OutdatedProvisionings":[{"AccountId":"111111111111","PermissionSetArn":"arn:b"},{"AccountId":"x"}],
             "Users":[{"UserId":"u-1","UserName":"ann","DisplayName":"Ann",
                 "Emails":[{"Value":"x@example.com"},{"Value":"ann@example.com","Primary":true}]}],
             "Groups":[{"GroupId":"g-1","DisplayName":"admins"}],
@@ -189,8 +207,14 @@ mod tests {
         assert_eq!(value.assignments.iter().filter(|assignment| assignment.is_group).count(), 1);
         assert_eq!((value.users[0].email.as_str(), value.users[0].groups.len()), ("ann@example.com", 1));
         let places: Vec<String> = defects.iter().map(|defect| defect.place.to_string()).collect();
-        let want = ["i.json at PermissionSets[2]", "i.json at AccountAssignments[2]", "i.json at GroupMemberships[1]"];
+        let want = [
+            "i.json at PermissionSets[2]",
+            "i.json at AccountAssignments[2]",
+            "i.json at OutdatedProvisionings[1]",
+            "i.json at GroupMemberships[1]",
+        ];
         assert_eq!(places, want);
+        assert_eq!(value.outdated, [("111111111111".parse().unwrap(), "arn:b".to_owned())]);
     }
 
     #[test]

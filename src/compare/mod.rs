@@ -346,6 +346,15 @@ fn document_gaps(inputs: &Inputs<'_>, gaps: &mut Gaps) {
             "run `jitscan ingest identity-center`; until then only people seen using a role count as its holders",
         );
     }
+    for (account, arn) in inputs.snapshot.identity_center.iter().flat_map(|center| &center.outdated) {
+        let sets = inputs.snapshot.identity_center.iter().flat_map(|center| &center.permission_sets);
+        let name = sets.into_iter().find(|set| set.arn == *arn).map_or(arn.as_str(), |set| set.name.as_str());
+        gaps.add(
+            "drift",
+            format!("the permission set {name} was changed and not provisioned in {account} since: its role there is the older one"),
+            "provision it there; what is said here is of the role",
+        );
+    }
     if inputs.snapshot.organization.is_none() && !inputs.snapshot.accounts.is_empty() {
         gaps.add(
             "organization",

@@ -26,8 +26,8 @@ pub(super) struct Member {
 #[derive(Debug)]
 pub(super) struct Organization {
     pub members: Vec<Member>,
-    /// As `jitscan ingest organization` takes it.
-    pub document: Value,
+    /// As `jitscan ingest organization` takes it: whole, or why not. The accounts are known all the same.
+    pub document: Result<Value, Failure>,
 }
 
 macro_rules! pages {
@@ -73,6 +73,43 @@ pub(super) async fn organization(access: &Access) -> Result<Organization, Failur
             });
         }
     }
+    members.sort();
+    let organization = described.organization();
+    let root = organization.map(|organization| {
+        object([
+            ("Id", maybe(organization.id())),
+            ("Arn", maybe(organization.arn())),
+            ("MasterAccountId", maybe(organization.master_account_id())),
+            ("FeatureSet", organization.feature_set().and_then(|set| text(set.as_str()))),
+        ])
+    });
+    let named = |policies: Policies| {
+        object([
+            ("Organization", root),
+            (
+                "Roots",
+                list(&roots, |root| {
+                    object([("Id", maybe(root.id())), ("Arn", maybe(root.arn())), ("Name", maybe(root.name()))])
+                }),
+            ),
+            ("OrganizationalUnits", Some(Value::Array(units))),
+            ("Accounts", Some(Value::Array(accounts))),
+            ("Policies", Some(Value::Array(policies.policies))),
+            ("DelegatedAdministrators", Some(Value::Array(policies.administrators))),
+        ])
+    };
+    Ok(Organization { members, document: policies(access).await.map(named) })
+}
+
+/// What is asked once the accounts are known.
+struct Policies {
+    policies: Vec<Value>,
+    administrators: Vec<Value>,
+}
+
+/// The organisation's policies with what they are attached to, and its delegated administrators.
+async fn policies(access: &Access) -> Result<Policies, Failure> {
+    let client = access.organizations();
     let mut policies = Vec::new();
     for kind in POLICY_TYPES {
         let request = || client.list_policies().filter(kind.clone());
@@ -93,29 +130,17 @@ pub(super) async fn organization(access: &Access) -> Result<Organization, Failur
             ]));
         }
     }
-    members.sort();
-    let organization = described.organization();
-    let root = organization.map(|organization| {
+    let request = || client.list_delegated_administrators();
+    let found = pages!(access, &calls::LIST_DELEGATED_ADMINISTRATORS, request(), delegated_administrators);
+    let administrator = |one: &types::DelegatedAdministrator| {
         object([
-            ("Id", maybe(organization.id())),
-            ("Arn", maybe(organization.arn())),
-            ("MasterAccountId", maybe(organization.master_account_id())),
-            ("FeatureSet", organization.feature_set().and_then(|set| text(set.as_str()))),
+            ("Id", maybe(one.id())),
+            ("Arn", maybe(one.arn())),
+            ("DelegationEnabledDate", time(one.delegation_enabled_date())),
         ])
-    });
-    let document = object([
-        ("Organization", root),
-        (
-            "Roots",
-            list(&roots, |root| {
-                object([("Id", maybe(root.id())), ("Arn", maybe(root.arn())), ("Name", maybe(root.name()))])
-            }),
-        ),
-        ("OrganizationalUnits", Some(Value::Array(units))),
-        ("Accounts", Some(Value::Array(accounts))),
-        ("Policies", Some(Value::Array(policies))),
-    ]);
-    Ok(Organization { members, document })
+    };
+    let administrators = found.iter().map(administrator).collect();
+    Ok(Policies { policies, administrators })
 }
 
 fn target(target: &types::PolicyTargetSummary) -> Value {

@@ -59,8 +59,10 @@ impl Scope {
         let begun = (options.clock)();
         match organization(&access).await {
             Ok(found) => {
-                if keep && options.what.contains(&Purpose::Organization) {
-                    central.push(brought(Purpose::Organization, None, &found.document, begun));
+                match found.document {
+                    _ if !keep || !options.what.contains(&Purpose::Organization) => {}
+                    Ok(document) => central.push(brought(Purpose::Organization, None, &document, begun)),
+                    Err(failure) => missing.push((Purpose::Organization, failure)),
                 }
                 members = found.members;
             }

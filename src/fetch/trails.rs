@@ -29,6 +29,9 @@ pub(super) async fn trails(access: &Access, account: &str) -> Result<Value, Fail
         let selectors =
             access.call(&GET_EVENT_SELECTORS, || client.get_event_selectors().trail_name(&arn).send()).await?;
         let basic = Some(selectors.event_selectors()).filter(|all| !all.is_empty());
+        // Neither: then it is the basic ones of which there are none.
+        let basic =
+            basic.or(Some(selectors.event_selectors()).filter(|_| selectors.advanced_event_selectors().is_empty()));
         let advanced = Some(selectors.advanced_event_selectors()).filter(|all| !all.is_empty());
         answers.push(object([
             ("TrailARN", text(&arn)),

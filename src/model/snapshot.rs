@@ -250,6 +250,9 @@ pub struct IdentityCenter {
     pub assignments: Vec<Assignment>,
     /// Users by id.
     pub users: Vec<IdentityCenterUser>,
+    /// Permission sets (by ARN) that were changed and not provisioned since, with the account: the role there is the
+    /// older one, and what counts. By (account, ARN).
+    pub outdated: Vec<(AccountId, String)>,
 }
 
 /// What the roster says a person or identity is.

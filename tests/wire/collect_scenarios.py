@@ -213,7 +213,7 @@ def denied_one(lab, world, service, operation, whole):
                 continue
             check(kind not in WHOLE, f"{name}: {document} is half: {differences(expected, found)[:4]}")
             continue
-        check(found is not None, f"{name}: {document} is missing though it needs no {action}\n{run.tail()}")
+        check(found is not None, f"{name}: {document} is missing though it needs no {action}")
         same(expected, found, f"{name}: {document}")
     check(not set(documents) - set(whole), f"{name}: more documents than undisturbed: {set(documents) - set(whole)}")
 

@@ -36,6 +36,7 @@ fn snapshot() -> Snapshot {
                 email: "ada@example.com".into(),
                 groups: vec!["g-1".into()],
             }],
+            outdated: Vec::new(),
         }),
         ..Snapshot::default()
     }

@@ -267,3 +267,23 @@ fn permissions_are_real_actions_that_read() {
         assert_eq!(template["Resources"]["Role"]["Properties"]["Policies"][0]["PolicyDocument"], policy);
     }
 }
+
+#[test]
+fn a_permission_set_that_is_not_provisioned_is_told_of() {
+    let (place, front) = (Place::new(), Front::new(lone));
+    let run = front.collect(&place, PARTS);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let text = format!(
+        r#"{{"PermissionSets":[{{"PermissionSetArn":"arn:b","Name":"Admin"}}],"AccountAssignments":[],
+        "OutdatedProvisionings":[{{"AccountId":"{ACCOUNT}","PermissionSetArn":"arn:b"}}]}}"#
+    );
+    std::fs::write(place.path("center.json"), text).unwrap();
+    assert_eq!(place.line("ingest identity-center center.json").code, Some(0));
+    let run = place.line("scan --format json");
+    let whole: Value = serde_json::from_str(&run.stdout).unwrap_or_else(|_| panic!("{run:?}"));
+    let gaps = whole["meta"]["gaps"].as_array().unwrap();
+    let drift: Vec<&Value> = gaps.iter().filter(|gap| gap["kind"] == "drift").collect();
+    assert_eq!(drift.len(), 1, "{gaps:?}");
+    let said = drift[0]["what"].as_str().unwrap();
+    assert!(said.contains("Admin") && said.contains(ACCOUNT), "{said}");
+}
