@@ -183,14 +183,14 @@ def scenarios(lab, only, keep):
     return 1 if failed else 0
 
 
-# Mostly waiting: they run beside all others, on servers of their own.
+# Mostly waiting: each runs beside all others, on servers of its own.
 SLOW = ("denied_each", "storms")
-# They look at all runs before them, in either lane.
+# They look at all runs before them, in every lane.
 OVER_ALL = ("no_writes", "no_secrets")
 
 
 def lanes(args):
-    """All scenarios, in two processes side by side; what they print comes whole, one after the other."""
+    """All scenarios, in processes side by side; what they print comes whole, one after the other."""
     import ast
     tree = ast.parse((HERE / "collect_scenarios.py").read_text())
     marked = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)
@@ -199,7 +199,7 @@ def lanes(args):
         sys.exit(f"collect: no scenario {', '.join(missing)}")
     fast = [name for name in marked if name not in SLOW and name not in OVER_ALL]
     running = []
-    for lane, names in (("slow", SLOW), ("fast", fast)):
+    for lane, names in [*((name, [name]) for name in SLOW), ("others", fast)]:
         command = [sys.executable, str(HERE / "collect.py"), args.jitscan, str(args.out / lane), "--venv", str(args.venv)]
         command += ["--keep"] if args.keep else []
         for name in (*names, *OVER_ALL):
