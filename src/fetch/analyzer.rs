@@ -18,18 +18,26 @@ const AT_ONCE: usize = 8;
 pub(super) async fn findings(access: &Access, account: &str) -> Result<Value, Failure> {
     let regions = regions::regions(access).await?;
     let read = regions.iter().map(|region| of_region(access.at(region)));
-    let found: Vec<Vec<Value>> = in_order(read.collect(), AT_ONCE).await?;
+    let found: Vec<Result<Vec<Value>, Failure>> = in_order(read.collect(), AT_ONCE).await?;
+    // Regions that an organisation policy closes hold nothing back, unless it closes all.
+    let all = found.iter().all(Result::is_err);
+    let open = found.into_iter().filter(|found| all || found.is_ok());
+    let found = open.collect::<Result<Vec<Vec<Value>>, Failure>>()?;
     Ok(object([("AccountId", text(account)), ("Analyzers", Some(Value::Array(found.into_iter().flatten().collect())))]))
 }
 
-async fn of_region(access: Access) -> Result<Vec<Value>, Failure> {
+/// The analyzers of a region; the inner failure is that an organisation policy closes it.
+async fn of_region(access: Access) -> Result<Result<Vec<Value>, Failure>, Failure> {
     let (client, mut pages, mut analyzers) = (access.access_analyzer(), Pages::default(), Vec::new());
     while let Some(token) = pages.next() {
         let page = access.call(&LIST_ANALYZERS, || client.list_analyzers().set_next_token(token).send()).await;
         let page = match page {
             Ok(page) => page,
             // Not every region has the service.
-            Err(failure) if matches!(failure.kind, FailureKind::Network | FailureKind::Absent) => return Ok(Vec::new()),
+            Err(failure) if matches!(failure.kind, FailureKind::Network | FailureKind::Absent) => {
+                return Ok(Ok(Vec::new()));
+            }
+            Err(failure) if failure.is_closed() => return Ok(Err(failure)),
             Err(failure) => return Err(failure),
         };
         analyzers.extend(page.analyzers().iter().cloned());
@@ -59,7 +67,7 @@ async fn of_region(access: Access) -> Result<Vec<Value>, Failure> {
             ("Findings", Some(Value::Array(findings))),
         ]));
     }
-    Ok(out)
+    Ok(Ok(out))
 }
 
 /// After how many days without use an analyzer calls access unused.

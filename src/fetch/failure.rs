@@ -63,6 +63,12 @@ pub struct Failure {
 const MAX_MESSAGE: usize = 300;
 
 impl Failure {
+    /// Whether an organisation policy refuses the call: where it does so in one region of many, the region is closed to
+    /// whoever could act there, too. Source: IAM User Guide, "Troubleshoot access denied error messages".
+    pub(super) fn is_closed(&self) -> bool {
+        self.kind == FailureKind::Denied && self.message.contains("explicit deny in a service control policy")
+    }
+
     /// A failure of a kind, for tests of what is made of it.
     #[cfg(test)]
     pub(crate) fn of_kind(call: &Call, kind: FailureKind, message: &str) -> Self {
@@ -227,6 +233,16 @@ mod tests {
         ] {
             assert_eq!(of_code(code, status), want, "{code}");
         }
+    }
+
+    #[test]
+    fn regions_that_an_organisation_policy_closes() {
+        let of =
+            |kind, message| Failure::new(&calls::LOOKUP_EVENTS, kind, "AccessDeniedException", message).is_closed();
+        let text = "User: arn:aws:sts::1:assumed-role/r/s is not authorized to perform: cloudtrail:LookupEvents with an \
+                    explicit deny in a service control policy";
+        assert!(of(FailureKind::Denied, text) && !of(FailureKind::Service, text));
+        assert!(!of(FailureKind::Denied, "User: x is not authorized to perform: cloudtrail:LookupEvents"));
     }
 
     #[test]

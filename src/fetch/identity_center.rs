@@ -50,7 +50,8 @@ async fn located(access: &Access) -> Result<Option<(Access, Vec<types::InstanceM
             Ok(found) if found.iter().any(|instance| named(instance).is_some()) => return Ok(Some((there, found))),
             Ok(_) => {}
             // Not every region has the service.
-            Err(failure) if matches!(failure.kind, FailureKind::Network | FailureKind::Absent) => {}
+            Err(failure)
+                if matches!(failure.kind, FailureKind::Network | FailureKind::Absent) || failure.is_closed() => {}
             Err(failure) => return Err(failure),
         }
     }

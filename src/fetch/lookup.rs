@@ -39,9 +39,10 @@ pub(super) async fn fetch(
     let asked = regions.iter().map(|region| history(access.at(region), account, region, wanted, now, send));
     let asked: Vec<_> = asked.collect();
     let ended: Vec<Result<(), Failure>> = stream::iter(asked).buffer_unordered(REGIONS_AT_ONCE).collect().await;
-    // Of many regions that fail alike one tells.
+    // Of many regions that fail alike one tells; of those that an organisation policy closes none, unless it closes all.
+    let all = ended.iter().all(|ended| ended.as_ref().is_err_and(Failure::is_closed));
     let mut failures: Vec<Failure> = Vec::new();
-    for failure in ended.into_iter().filter_map(Result::err) {
+    for failure in ended.into_iter().filter_map(Result::err).filter(|failure| all || !failure.is_closed()) {
         if !failures.iter().any(|known| (known.kind, &known.code) == (failure.kind, &failure.code)) {
             failures.push(failure);
         }
