@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::entries::{insert, parse};
 use super::text;
 use super::{CollectError, FileKind, unusable};
 use crate::model::access_analyzer::{
@@ -130,10 +131,6 @@ struct RawAccess {
     access_type: Option<String>,
 }
 
-fn parse<'r, T: Deserialize<'r>>(raw: &'r RawValue) -> Result<T, String> {
-    serde_json::from_str(raw.get()).map_err(|error| error.to_string())
-}
-
 struct Reader<'t> {
     file: &'t str,
     text: &'t str,
@@ -158,22 +155,11 @@ impl Reader<'_> {
         let mut complete = true;
         for (at, entry) in entries.iter().enumerate() {
             let place = format!("{path}[{at}]");
-            let reason = match read(self, entry, &place) {
-                Ok(value) => {
-                    let key = key(&value).to_owned();
-                    match found.get(&key) {
-                        None => {
-                            found.insert(key, value);
-                            continue;
-                        }
-                        Some(known) if *known == value => continue,
-                        Some(_) => format!("`{key}` is listed a second time with other content; the first was kept"),
-                    }
-                }
-                Err(reason) => reason,
-            };
-            complete = false;
-            self.defect(entry, place, reason);
+            let read = read(self, entry, &place).and_then(|value| insert(&mut found, key(&value).to_owned(), value));
+            if let Err(reason) = read {
+                complete = false;
+                self.defect(entry, place, reason);
+            }
         }
         (found.into_values().collect(), complete)
     }

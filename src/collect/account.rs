@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use super::entries::{insert, parse};
 use super::text;
 use super::{CollectError, FileKind, unusable};
 use crate::model::account::{AccessKey, AccountDetails, MfaDevice, OidcProvider, PasswordPolicy, SamlProvider};
@@ -208,23 +209,6 @@ impl Reader<'_> {
         }
         Some(found.into_values().collect())
     }
-}
-
-fn insert<T: PartialEq>(into: &mut BTreeMap<String, T>, key: String, value: T) -> Result<(), String> {
-    match into.get(&key) {
-        Some(known) if *known != value => {
-            Err(format!("`{key}` is listed a second time with other content; the first was kept"))
-        }
-        Some(_) => Ok(()),
-        None => {
-            into.insert(key, value);
-            Ok(())
-        }
-    }
-}
-
-fn parse<'r, T: Deserialize<'r>>(raw: &'r RawValue) -> Result<T, String> {
-    serde_json::from_str(raw.get()).map_err(|error| error.to_string())
 }
 
 fn access_key(raw: &RawValue) -> Result<AccessKey, String> {

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::entries::{insert, parse};
 use super::text::{self, document};
 use super::{CollectError, FileKind, unusable};
 use crate::model::arn::{AccountId, Arn};
@@ -137,18 +138,6 @@ impl Reader<'_> {
     }
 }
 
-/// Pages may repeat an entry; a repetition with other content is a contradiction, and the first one stays.
-fn insert<K: Ord + std::fmt::Display, V: PartialEq>(into: &mut BTreeMap<K, V>, key: K, value: V) -> Result<(), String> {
-    match into.get(&key) {
-        None => {
-            into.insert(key, value);
-            Ok(())
-        }
-        Some(known) if *known == value => Ok(()),
-        Some(_) => Err(format!("`{key}` is listed a second time with other content; the first was kept")),
-    }
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct RawAttachment {
@@ -253,10 +242,6 @@ struct RawPolicy<'a> {
     default_version_id: Option<String>,
     #[serde(borrow)]
     policy_version_list: Option<Vec<RawVersion<'a>>>,
-}
-
-fn parse<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Result<T, String> {
-    serde_json::from_str(raw.get()).map_err(|error| error.to_string())
 }
 
 fn user(raw: &RawValue) -> Result<User, String> {

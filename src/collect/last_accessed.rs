@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::entries::parse;
 use super::text;
 use super::{CollectError, FileKind, unusable};
 use crate::model::arn::{AccountId, Arn};
@@ -110,10 +111,6 @@ struct RawAction {
     action_name: String,
     last_accessed_time: Option<Timestamp>,
     last_accessed_region: Option<String>,
-}
-
-fn parse<'r, T: Deserialize<'r>>(raw: &'r RawValue) -> Result<T, String> {
-    serde_json::from_str(raw.get()).map_err(|error| error.to_string())
 }
 
 struct Reader<'t> {

@@ -9,6 +9,7 @@ mod access_analyzer;
 mod account;
 mod assemble;
 mod credential_report;
+mod entries;
 mod iam;
 mod identity_center;
 mod kind;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::entries::parse;
 use super::text::{self, document};
 use super::{CollectError, FileKind, unusable};
 use crate::model::arn::AccountId;
@@ -152,10 +153,6 @@ impl RawPolicy<'_> {
             targets,
         }
     }
-}
-
-fn parse<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Result<T, String> {
-    serde_json::from_str(raw.get()).map_err(|error| error.to_string())
 }
 
 /// The parents from the root down, and whether the chain is whole.

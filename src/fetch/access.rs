@@ -287,3 +287,25 @@ impl Pages {
         Ok(())
     }
 }
+
+/// All items of a list, page by page. Services name the next page by a token; IAM (`marked:`) says whether more follows,
+/// and then where. The request is made anew for every page.
+macro_rules! pages {
+    ($access:expr, $call:expr, $request:expr, $items:ident) => {
+        pages!(@ $access, $call, $request, $items, set_next_token, page => page.next_token())
+    };
+    (marked: $access:expr, $call:expr, $request:expr, $items:ident) => {
+        pages!(@ $access, $call, $request, $items, set_marker, page => page.marker().filter(|_| page.is_truncated()))
+    };
+    (@ $access:expr, $call:expr, $request:expr, $items:ident, $set:ident, $page:ident => $token:expr) => {{
+        let (mut all, mut pages) = (Vec::new(), $crate::fetch::access::Pages::default());
+        let call: &'static $crate::fetch::calls::Call = $call;
+        while let Some(token) = pages.next() {
+            let $page = $access.call(call, || $request.$set(token).send()).await?;
+            all.extend($page.$items().iter().cloned());
+            pages.after(call, $token)?;
+        }
+        all
+    }};
+}
+pub(super) use pages;

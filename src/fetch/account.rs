@@ -5,26 +5,13 @@ use std::collections::BTreeMap;
 use aws_sdk_iam::types;
 use serde_json::Value;
 
-use super::access::{Access, Pages, in_order};
-use super::calls::{self, Call};
+use super::access::{Access, in_order, pages};
+use super::calls;
 use super::failure::{Failure, FailureKind};
 use super::shape::{list, maybe, number, object, text, time};
 
 /// Calls that are under way at once; the pace is kept by `Access`.
 const AT_ONCE: usize = 8;
-
-/// Pages of IAM: it says whether more follows, and then where.
-macro_rules! pages {
-    ($access:expr, $call:expr, $request:expr, $items:ident) => {{
-        let (mut all, mut pages, call): (Vec<_>, Pages, &'static Call) = (Vec::new(), Pages::default(), $call);
-        while let Some(marker) = pages.next() {
-            let page = $access.call(call, || $request.set_marker(marker).send()).await?;
-            all.extend(page.$items().iter().cloned());
-            pages.after(call, page.marker().filter(|_| page.is_truncated()))?;
-        }
-        all
-    }};
-}
 
 /// Reads the account. `users` are the names of its users.
 pub(super) async fn account(access: &Access, account: &str, users: &[String]) -> Result<Value, Failure> {
@@ -83,7 +70,7 @@ async fn keys(access: &Access, user: &str) -> Result<Vec<Value>, Failure> {
     let client = access.iam();
     let request = || client.list_access_keys().user_name(user);
     let mut out = Vec::new();
-    for key in pages!(access, &calls::LIST_ACCESS_KEYS, request(), access_key_metadata) {
+    for key in pages!(marked: access, &calls::LIST_ACCESS_KEYS, request(), access_key_metadata) {
         let Some(id) = key.access_key_id() else { continue };
         let used = access
             .call(&calls::GET_ACCESS_KEY_LAST_USED, || client.get_access_key_last_used().access_key_id(id).send())
@@ -110,7 +97,7 @@ async fn keys(access: &Access, user: &str) -> Result<Vec<Value>, Failure> {
 async fn devices(access: &Access, user: &str) -> Result<Vec<Value>, Failure> {
     let client = access.iam();
     let request = || client.list_mfa_devices().user_name(user);
-    let found = pages!(access, &calls::LIST_MFA_DEVICES, request(), mfa_devices);
+    let found = pages!(marked: access, &calls::LIST_MFA_DEVICES, request(), mfa_devices);
     let device = |device: &types::MfaDevice| {
         object([
             ("UserName", text(device.user_name())),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use aws_sdk_accessanalyzer::types::{self, Criterion, FindingDetails};
 use serde_json::Value;
 
-use super::access::{Access, Pages, in_order};
+use super::access::{Access, in_order, pages};
 use super::calls::{GET_ANALYZER, GET_FINDING, LIST_ANALYZERS, LIST_FINDINGS};
 use super::failure::{Failure, FailureKind};
 use super::regions;
@@ -28,21 +28,14 @@ pub(super) async fn findings(access: &Access, account: &str) -> Result<Value, Fa
 
 /// The analyzers of a region; the inner failure is that an organisation policy closes it.
 async fn of_region(access: Access) -> Result<Result<Vec<Value>, Failure>, Failure> {
-    let (client, mut pages, mut analyzers) = (access.access_analyzer(), Pages::default(), Vec::new());
-    while let Some(token) = pages.next() {
-        let page = access.call(&LIST_ANALYZERS, || client.list_analyzers().set_next_token(token).send()).await;
-        let page = match page {
-            Ok(page) => page,
-            // Not every region has the service.
-            Err(failure) if matches!(failure.kind, FailureKind::Network | FailureKind::Absent) => {
-                return Ok(Ok(Vec::new()));
-            }
-            Err(failure) if failure.is_closed() => return Ok(Err(failure)),
-            Err(failure) => return Err(failure),
-        };
-        analyzers.extend(page.analyzers().iter().cloned());
-        pages.after(&LIST_ANALYZERS, page.next_token())?;
-    }
+    let client = access.access_analyzer();
+    let analyzers = match analyzers(&access).await {
+        Ok(analyzers) => analyzers,
+        // Not every region has the service.
+        Err(failure) if failure.kind == FailureKind::Absent || failure.is_nowhere() => return Ok(Ok(Vec::new())),
+        Err(failure) if failure.is_closed() => return Ok(Err(failure)),
+        Err(failure) => return Err(failure),
+    };
     let mut out = Vec::new();
     for analyzer in analyzers {
         // The list leaves out how an analyzer is configured. Source: Access Analyzer API reference, "AnalyzerSummary".
@@ -70,20 +63,21 @@ async fn of_region(access: Access) -> Result<Result<Vec<Value>, Failure>, Failur
     Ok(Ok(out))
 }
 
+async fn analyzers(access: &Access) -> Result<Vec<types::AnalyzerSummary>, Failure> {
+    let client = access.access_analyzer();
+    Ok(pages!(access, &LIST_ANALYZERS, client.list_analyzers(), analyzers))
+}
+
 /// After how many days without use an analyzer calls access unused.
 fn unused_age(configuration: Option<&types::AnalyzerConfiguration>) -> Option<i32> {
     configuration?.as_unused_access().ok()?.unused_access_age
 }
 
 async fn of_analyzer(access: &Access, analyzer: &str) -> Result<Vec<Value>, Failure> {
-    let (client, mut pages, mut summaries) = (access.access_analyzer(), Pages::default(), Vec::new());
+    let client = access.access_analyzer();
     let open = HashMap::from([("status".to_owned(), Criterion::builder().neq("RESOLVED").build())]);
-    while let Some(token) = pages.next() {
-        let request = client.list_findings_v2().analyzer_arn(analyzer).set_filter(Some(open.clone()));
-        let page = access.call(&LIST_FINDINGS, || request.set_next_token(token).send()).await?;
-        summaries.extend(page.findings().iter().cloned());
-        pages.after(&LIST_FINDINGS, page.next_token())?;
-    }
+    let request = || client.list_findings_v2().analyzer_arn(analyzer).set_filter(Some(open.clone()));
+    let summaries = pages!(access, &LIST_FINDINGS, request(), findings);
     let read = summaries.iter().map(|summary| finding(access, analyzer, summary));
     let mut found: Vec<Value> = in_order(read.collect(), AT_ONCE).await?.into_iter().flatten().collect();
     let id = |finding: &Value| finding.get("Id").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -93,18 +87,11 @@ async fn of_analyzer(access: &Access, analyzer: &str) -> Result<Vec<Value>, Fail
 
 /// One finding with its details; none where it is gone by now.
 async fn finding(access: &Access, analyzer: &str, summary: &types::FindingSummaryV2) -> Result<Option<Value>, Failure> {
-    let (client, mut pages, mut details) = (access.access_analyzer(), Pages::default(), Vec::new());
-    while let Some(token) = pages.next() {
-        let request = client.get_finding_v2().analyzer_arn(analyzer).id(&summary.id);
-        let page = access.call(&GET_FINDING, || request.set_next_token(token).send()).await;
-        let page = match page {
-            Ok(page) => page,
-            Err(failure) if failure.kind == FailureKind::Absent => return Ok(None),
-            Err(failure) => return Err(failure),
-        };
-        details.extend(page.finding_details().iter().map(detail));
-        pages.after(&GET_FINDING, page.next_token())?;
-    }
+    let details = match details(access, analyzer, &summary.id).await {
+        Ok(details) => details,
+        Err(failure) if failure.kind == FailureKind::Absent => return Ok(None),
+        Err(failure) => return Err(failure),
+    };
     Ok(Some(object([
         ("Id", text(&summary.id)),
         ("FindingType", summary.finding_type.as_ref().and_then(|kind| text(kind.as_str()))),
@@ -116,8 +103,13 @@ async fn finding(access: &Access, analyzer: &str, summary: &types::FindingSummar
         ("AnalyzedAt", time(Some(&summary.analyzed_at))),
         ("CreatedAt", time(Some(&summary.created_at))),
         ("UpdatedAt", time(Some(&summary.updated_at))),
-        ("FindingDetails", Some(Value::Array(details))),
+        ("FindingDetails", list(&details, detail)),
     ])))
+}
+
+async fn details(access: &Access, analyzer: &str, id: &str) -> Result<Vec<FindingDetails>, Failure> {
+    let client = access.access_analyzer();
+    Ok(pages!(access, &GET_FINDING, client.get_finding_v2().analyzer_arn(analyzer).id(id), finding_details))
 }
 
 fn texts(items: &[String]) -> Option<Value> {

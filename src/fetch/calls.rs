@@ -8,7 +8,9 @@ use std::time::Duration;
 pub enum Purpose {
     /// Who we are, and becoming the role of a member account.
     Session,
-    /// Accounts, organisational units and policies of the organisation.
+    /// Which accounts there are: the organisation's tree. Always read.
+    Accounts,
+    /// The organisation's policies and what they are attached to, and its delegated administrators.
     Organization,
     /// Permission sets, assignments and people.
     IdentityCenter,
@@ -47,6 +49,7 @@ impl Purpose {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Session => "session",
+            Self::Accounts => "accounts",
             Self::Organization => "organization",
             Self::IdentityCenter => "identity-center",
             Self::Iam => "iam",
@@ -68,7 +71,7 @@ impl Purpose {
     /// Whether it is for the organisation as a whole: its management account or a delegated administrator answers.
     #[must_use]
     pub const fn is_central(self) -> bool {
-        matches!(self, Self::Organization | Self::IdentityCenter)
+        matches!(self, Self::Accounts | Self::Organization | Self::IdentityCenter)
     }
 }
 
@@ -116,11 +119,11 @@ calls! {
         "iam:GenerateServiceLastAccessedDetails" LastAccessed;
     GET_LAST_ACCESSED: "IAM" "GetServiceLastAccessedDetails" "iam:GetServiceLastAccessedDetails" LastAccessed;
     LIST_REGIONS: "Account" "ListRegions" "account:ListRegions" IdentityCenter;
-    DESCRIBE_ORGANIZATION: "Organizations" "DescribeOrganization" "organizations:DescribeOrganization" Organization;
-    LIST_ROOTS: "Organizations" "ListRoots" "organizations:ListRoots" Organization;
+    DESCRIBE_ORGANIZATION: "Organizations" "DescribeOrganization" "organizations:DescribeOrganization" Accounts;
+    LIST_ROOTS: "Organizations" "ListRoots" "organizations:ListRoots" Accounts;
     LIST_ORGANIZATIONAL_UNITS_FOR_PARENT: "Organizations" "ListOrganizationalUnitsForParent"
-        "organizations:ListOrganizationalUnitsForParent" Organization;
-    LIST_ACCOUNTS_FOR_PARENT: "Organizations" "ListAccountsForParent" "organizations:ListAccountsForParent" Organization;
+        "organizations:ListOrganizationalUnitsForParent" Accounts;
+    LIST_ACCOUNTS_FOR_PARENT: "Organizations" "ListAccountsForParent" "organizations:ListAccountsForParent" Accounts;
     LIST_POLICIES: "Organizations" "ListPolicies" "organizations:ListPolicies" Organization;
     DESCRIBE_POLICY: "Organizations" "DescribePolicy" "organizations:DescribePolicy" Organization;
     LIST_TARGETS_FOR_POLICY: "Organizations" "ListTargetsForPolicy" "organizations:ListTargetsForPolicy" Organization;
@@ -163,6 +166,8 @@ pub(super) const ALSO: &[(&Call, &str)] = &[(&GET_OBJECT, "kms:Decrypt")];
 pub(super) const SHARED: &[(Purpose, &Call)] = &[
     (Purpose::Events, &LIST_TRAILS),
     (Purpose::Events, &DESCRIBE_TRAILS),
+    (Purpose::Events, &GET_TRAIL_STATUS),
+    (Purpose::Events, &GET_EVENT_SELECTORS),
     (Purpose::Events, &LIST_REGIONS),
     (Purpose::Analyzer, &LIST_REGIONS),
 ];
@@ -170,7 +175,7 @@ pub(super) const SHARED: &[(Purpose, &Call)] = &[
 /// Least time between two calls of a kind in one account and region. Sources: "Quotas in AWS CloudTrail" (LookupEvents 2 a
 /// second in each account and region; Get, Describe and List 10); "Best practices design patterns", S3 User Guide (5,500
 /// reads a second and prefix). AWS does not publish the others' for reading; what is taken is far below where consoles
-/// and other tools are seen to be throttled, and throttling slows down further (adaptive retries).
+/// and other tools are seen to be throttled, and every throttled call slows its kind down further (`pace`).
 pub(super) fn pace(call: &Call) -> Duration {
     Duration::from_millis(match (call.service, call.operation) {
         ("CloudTrail", "LookupEvents") => 500,

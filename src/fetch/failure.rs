@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -69,6 +70,25 @@ impl Failure {
         self.kind == FailureKind::Denied && self.message.contains("explicit deny in a service control policy")
     }
 
+    /// Whether there is no such address: not every region has every service.
+    pub(super) fn is_nowhere(&self) -> bool {
+        // The words of hyper-util for a name that does not resolve.
+        self.kind == FailureKind::Network && self.message.contains("dns error")
+    }
+
+    /// A document of ours that its own reader does not understand.
+    #[must_use]
+    pub fn unreadable(kind: &str, reason: &str) -> Self {
+        let (call, action, code) = (format!("collecting {kind}"), "", String::new());
+        Self { kind: FailureKind::Program, call, action, code, message: one_line(reason) }
+    }
+
+    /// Work that ended in a panic.
+    pub(super) fn panicked() -> Self {
+        let message = "a fault of jitscan itself: see the message about a panic".to_owned();
+        Self { kind: FailureKind::Program, call: "collect".to_owned(), action: "", code: String::new(), message }
+    }
+
     /// A failure of a kind, for tests of what is made of it.
     #[cfg(test)]
     pub(crate) fn of_kind(call: &Call, kind: FailureKind, message: &str) -> Self {
@@ -76,17 +96,12 @@ impl Failure {
     }
 
     pub(super) fn new(call: &Call, kind: FailureKind, code: &str, message: &str) -> Self {
-        let mut line: String = message.split_whitespace().collect::<Vec<_>>().join(" ");
-        if let Some((end, _)) = line.char_indices().nth(MAX_MESSAGE) {
-            line.truncate(end);
-            line.push('…');
-        }
         Self {
             kind,
             call: format!("{} {}", call.service, call.operation),
             action: call.action,
             code: code.to_owned(),
-            message: line,
+            message: one_line(message),
         }
     }
 
@@ -94,6 +109,9 @@ impl Failure {
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
+        if let Some(kind) = of_credentials(error) {
+            return Self::new(call, kind, "", &chain(error));
+        }
         match error {
             SdkError::ServiceError(service) => {
                 let meta = service.err().meta();
@@ -113,30 +131,47 @@ impl Failure {
                 Self::new(call, FailureKind::Service, "", &message)
             }
             SdkError::TimeoutError(_) => Self::new(call, FailureKind::Network, "", "no answer in time"),
-            SdkError::DispatchFailure(dispatch) if dispatch.is_user() => {
-                Self::new(call, FailureKind::Credentials, "", &chain(error))
-            }
-            SdkError::DispatchFailure(_) => {
-                let said = chain(error);
-                let credentials = ["credential", "identity", "token"].iter().any(|word| said.contains(word));
-                let kind = if credentials { FailureKind::Credentials } else { FailureKind::Network };
-                Self::new(call, kind, "", &said)
-            }
+            SdkError::DispatchFailure(_) => Self::new(call, FailureKind::Network, "", &chain(error)),
             other => Self::new(call, FailureKind::Program, "", &chain(other)),
         }
     }
 }
 
+/// A text without breaks, cut where it is long.
+fn one_line(text: &str) -> String {
+    let mut line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = line.char_indices().nth(MAX_MESSAGE) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
+}
+
+/// What kind of failure it is that no credentials were to be had; none where that is not the cause. Where becoming a role
+/// failed, it is of the kind that this was.
+fn of_credentials(error: &(dyn Error + 'static)) -> Option<FailureKind> {
+    causes(error).find(|cause| cause.is::<CredentialsError>())?;
+    let within = causes(error).find_map(|cause| cause.downcast_ref::<Failure>());
+    Some(within.map_or(FailureKind::Credentials, |failure| failure.kind))
+}
+
+/// An error and its causes.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let error = next?;
+        next = error.source();
+        Some(error)
+    })
+}
+
 /// An error with its causes, in one line.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut said = vec![error.to_string()];
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut said: Vec<String> = Vec::new();
+    for text in causes(error).map(ToString::to_string) {
         if !said.contains(&text) {
             said.push(text);
         }
-        cause = error.source();
     }
     said.join(": ")
 }
@@ -233,6 +268,16 @@ mod tests {
         ] {
             assert_eq!(of_code(code, status), want, "{code}");
         }
+    }
+
+    #[test]
+    fn missing_credentials_are_known_by_their_error_and_not_by_words() {
+        let none = CredentialsError::not_loaded("nothing there");
+        assert_eq!(of_credentials(&none), Some(FailureKind::Credentials));
+        let storm = Failure::of_kind(&calls::ASSUME_ROLE, FailureKind::Throttled, "x");
+        assert_eq!(of_credentials(&CredentialsError::provider_error(storm)), Some(FailureKind::Throttled));
+        let host = std::io::Error::other("dns error: identitystore, token, credential");
+        assert_eq!(of_credentials(&host), None);
     }
 
     #[test]

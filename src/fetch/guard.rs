@@ -58,7 +58,7 @@ mod tests {
             .interceptor(Guard)
             .build();
         let client = aws_sdk_iam::Client::from_conf(config);
-        let refused = |error: &dyn std::error::Error| chain(error).contains("not in its table of calls");
+        let refused = |error: &(dyn std::error::Error + 'static)| chain(error).contains("not in its table of calls");
         let made = runtime.block_on(client.create_user().user_name("x").send()).unwrap_err();
         assert!(refused(&made), "{}", chain(&made));
         let made = runtime.block_on(client.list_roles().send()).unwrap_err();

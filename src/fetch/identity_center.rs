@@ -4,26 +4,14 @@ use aws_sdk_identitystore::types::MemberId;
 use aws_sdk_ssoadmin::types;
 use serde_json::Value;
 
-use super::access::{Access, Pages, in_order};
-use super::calls::{self, Call};
+use super::access::{Access, in_order, pages};
+use super::calls;
 use super::failure::{Failure, FailureKind};
 use super::regions;
 use super::shape::{list, maybe, object, text, time};
 
 /// Calls that are under way at once; the pace is kept by `Access`.
 const AT_ONCE: usize = 8;
-
-macro_rules! pages {
-    ($access:expr, $call:expr, $request:expr, $items:ident) => {{
-        let (mut all, mut pages, call): (Vec<_>, Pages, &'static Call) = (Vec::new(), Pages::default(), $call);
-        while let Some(token) = pages.next() {
-            let page = $access.call(call, || $request.set_next_token(token).send()).await?;
-            all.extend(page.$items().iter().cloned());
-            pages.after(call, page.next_token())?;
-        }
-        all
-    }};
-}
 
 /// Instance and identity store of an instance.
 fn named(instance: &types::InstanceMetadata) -> Option<(String, String)> {
@@ -50,8 +38,7 @@ async fn located(access: &Access) -> Result<Option<(Access, Vec<types::InstanceM
             Ok(found) if found.iter().any(|instance| named(instance).is_some()) => return Ok(Some((there, found))),
             Ok(_) => {}
             // Not every region has the service.
-            Err(failure)
-                if matches!(failure.kind, FailureKind::Network | FailureKind::Absent) || failure.is_closed() => {}
+            Err(failure) if failure.kind == FailureKind::Absent || failure.is_nowhere() || failure.is_closed() => {}
             Err(failure) => return Err(failure),
         }
     }

@@ -31,4 +31,4 @@ pub use access::Start;
 pub use calls::{CALLS, Call, Purpose};
 pub use events::{Known, Log, Wanted};
 pub use failure::{Failure, FailureKind};
-pub use run::{AccountReport, Brought, Event, Options, Outcome, Plan, Report, collect, plan};
+pub use run::{AccountReport, Brought, Ended, Event, Options, Outcome, Plan, collect, plan};

@@ -3,8 +3,8 @@
 use aws_sdk_organizations::types::{self, PolicyType};
 use serde_json::Value;
 
-use super::access::{Access, Pages};
-use super::calls::{self, Call};
+use super::access::{Access, pages};
+use super::calls;
 use super::failure::Failure;
 use super::shape::{list, maybe, object, text, time};
 
@@ -22,28 +22,18 @@ pub(super) struct Member {
     pub parents: Vec<String>,
 }
 
-/// What was read of the organisation.
+/// The organisation's tree.
 #[derive(Debug)]
-pub(super) struct Organization {
+pub(super) struct Tree {
     pub members: Vec<Member>,
-    /// As `jitscan ingest organization` takes it: whole, or why not. The accounts are known all the same.
-    pub document: Result<Value, Failure>,
+    organization: Option<Value>,
+    roots: Vec<types::Root>,
+    units: Vec<Value>,
+    accounts: Vec<Value>,
 }
 
-macro_rules! pages {
-    ($access:expr, $call:expr, $request:expr, $items:ident) => {{
-        let (mut all, mut pages, call): (Vec<_>, Pages, &'static Call) = (Vec::new(), Pages::default(), $call);
-        while let Some(token) = pages.next() {
-            let page = $access.call(call, || $request.set_next_token(token).send()).await?;
-            all.extend(page.$items().iter().cloned());
-            pages.after(call, page.next_token())?;
-        }
-        all
-    }};
-}
-
-/// Reads the organisation.
-pub(super) async fn organization(access: &Access) -> Result<Organization, Failure> {
+/// Reads which accounts there are, and where they stand.
+pub(super) async fn tree(access: &Access) -> Result<Tree, Failure> {
     let client = access.organizations();
     let described = access.call(&calls::DESCRIBE_ORGANIZATION, || client.describe_organization().send()).await?;
     let roots = pages!(access, &calls::LIST_ROOTS, client.list_roots(), roots);
@@ -74,8 +64,7 @@ pub(super) async fn organization(access: &Access) -> Result<Organization, Failur
         }
     }
     members.sort();
-    let organization = described.organization();
-    let root = organization.map(|organization| {
+    let organization = described.organization().map(|organization| {
         object([
             ("Id", maybe(organization.id())),
             ("Arn", maybe(organization.arn())),
@@ -83,32 +72,28 @@ pub(super) async fn organization(access: &Access) -> Result<Organization, Failur
             ("FeatureSet", organization.feature_set().and_then(|set| text(set.as_str()))),
         ])
     });
-    let named = |policies: Policies| {
-        object([
-            ("Organization", root),
-            (
-                "Roots",
-                list(&roots, |root| {
-                    object([("Id", maybe(root.id())), ("Arn", maybe(root.arn())), ("Name", maybe(root.name()))])
-                }),
-            ),
-            ("OrganizationalUnits", Some(Value::Array(units))),
-            ("Accounts", Some(Value::Array(accounts))),
-            ("Policies", Some(Value::Array(policies.policies))),
-            ("DelegatedAdministrators", Some(Value::Array(policies.administrators))),
-        ])
+    Ok(Tree { members, organization, roots, units, accounts })
+}
+
+/// The organisation as `jitscan ingest organization` takes it: its tree, its policies with what they are attached to, and
+/// its delegated administrators.
+pub(super) async fn organization(access: &Access, tree: Tree) -> Result<Value, Failure> {
+    let policies = policies(access).await?;
+    let administrators = administrators(access).await?;
+    let root = |root: &types::Root| {
+        object([("Id", maybe(root.id())), ("Arn", maybe(root.arn())), ("Name", maybe(root.name()))])
     };
-    Ok(Organization { members, document: policies(access).await.map(named) })
+    Ok(object([
+        ("Organization", tree.organization),
+        ("Roots", list(&tree.roots, root)),
+        ("OrganizationalUnits", Some(Value::Array(tree.units))),
+        ("Accounts", Some(Value::Array(tree.accounts))),
+        ("Policies", Some(Value::Array(policies))),
+        ("DelegatedAdministrators", Some(Value::Array(administrators))),
+    ]))
 }
 
-/// What is asked once the accounts are known.
-struct Policies {
-    policies: Vec<Value>,
-    administrators: Vec<Value>,
-}
-
-/// The organisation's policies with what they are attached to, and its delegated administrators.
-async fn policies(access: &Access) -> Result<Policies, Failure> {
+async fn policies(access: &Access) -> Result<Vec<Value>, Failure> {
     let client = access.organizations();
     let mut policies = Vec::new();
     for kind in POLICY_TYPES {
@@ -130,6 +115,11 @@ async fn policies(access: &Access) -> Result<Policies, Failure> {
             ]));
         }
     }
+    Ok(policies)
+}
+
+async fn administrators(access: &Access) -> Result<Vec<Value>, Failure> {
+    let client = access.organizations();
     let request = || client.list_delegated_administrators();
     let found = pages!(access, &calls::LIST_DELEGATED_ADMINISTRATORS, request(), delegated_administrators);
     let administrator = |one: &types::DelegatedAdministrator| {
@@ -139,8 +129,7 @@ async fn policies(access: &Access) -> Result<Policies, Failure> {
             ("DelegationEnabledDate", time(one.delegation_enabled_date())),
         ])
     };
-    let administrators = found.iter().map(administrator).collect();
-    Ok(Policies { policies, administrators })
+    Ok(found.iter().map(administrator).collect())
 }
 
 fn target(target: &types::PolicyTargetSummary) -> Value {

@@ -34,8 +34,8 @@ impl Wanted {
     fn actions(&self) -> BTreeMap<Purpose, BTreeSet<&'static str>> {
         let mut parts: BTreeMap<Purpose, BTreeSet<&'static str>> = BTreeMap::new();
         for call in CALLS {
-            // The organisation is always asked for its accounts; who we are may always be asked.
-            let asked = self.what.contains(&call.purpose) || call.purpose == Purpose::Organization;
+            // Which accounts there are is always asked; who we are may always be asked.
+            let asked = self.what.contains(&call.purpose) || call.purpose == Purpose::Accounts;
             let whose = self.role == Role::Central || !call.purpose.is_central();
             if asked && whose && call.purpose != Purpose::Session {
                 let part = parts.entry(call.purpose).or_default();

@@ -9,7 +9,7 @@ use crate::model::time::Timestamp;
 use super::access::Access;
 use super::calls::Purpose;
 use super::failure::{Failure, FailureKind};
-use super::run::{AccountReport, Brought, Message, Options, Outcome};
+use super::run::{AccountReport, Brought, Message, Options};
 use super::scope::Target;
 use super::{account, analyzer, events, iam, last_accessed, trails};
 
@@ -42,31 +42,26 @@ impl<'a> Reading<'a> {
         Self { access, target, what: &options.what, begun, found, brought, missing }
     }
 
-    /// Reads all that is wanted; the documents are handed on together.
-    pub(super) async fn all(mut self, options: &Options, send: &Sender<Message>) -> AccountReport {
+    /// Reads all that is wanted; the documents are handed on together. `read`: see [`events::events`].
+    pub(super) async fn all(
+        mut self,
+        options: &Options,
+        read: &BTreeSet<String>,
+        send: &Sender<Message>,
+    ) -> AccountReport {
         self.identities().await;
         self.the_rest().await;
         // Nobody listens only where the run ends.
         let _ = send.send(Message::State(std::mem::take(&mut self.found))).await;
         if let Some(wanted) = options.events.as_ref().filter(|_| self.wants(Purpose::Events)) {
-            let failures = events::events(self.access, &self.target.account, wanted, (options.clock)(), send).await;
+            let (account, now) = (&self.target.account, (options.clock)());
+            let failures = events::events(self.access, account, read, wanted, now, send).await;
             if failures.is_empty() {
                 self.brought.push(Purpose::Events.as_str());
             }
             self.missing.extend(failures.into_iter().map(|failure| (Purpose::Events, failure)));
         }
-        let outcome = match (self.brought.is_empty(), self.missing.is_empty()) {
-            (_, true) => Outcome::Complete,
-            (true, false) => Outcome::Failed,
-            (false, false) => Outcome::Partial,
-        };
-        AccountReport {
-            account: self.target.account.clone(),
-            name: self.target.name.clone(),
-            outcome,
-            brought: self.brought,
-            missing: self.missing,
-        }
+        AccountReport::new(self.target, self.brought, self.missing)
     }
 
     /// Whether a part is to be read. With credentials that do not work nothing else would.
@@ -132,11 +127,4 @@ impl<'a> Reading<'a> {
             self.keep(Purpose::Analyzer, read);
         }
     }
-}
-
-/// An account that could not be entered at all.
-pub(super) fn shut(target: &Target, failure: Failure) -> AccountReport {
-    let missing = vec![(Purpose::Session, failure)];
-    let (account, name) = (target.account.clone(), target.name.clone());
-    AccountReport { account, name, outcome: Outcome::Failed, brought: Vec::new(), missing }
 }

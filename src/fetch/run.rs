@@ -1,6 +1,6 @@
 //! Collecting from many accounts at once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,8 +17,8 @@ use super::calls::{self, CALLS, Call, Purpose, SHARED};
 use super::events::{Log, Wanted};
 use super::failure::{Failure, FailureKind};
 use super::identity_center;
-use super::reading::{Reading, brought, shut};
-use super::scope::Scope;
+use super::reading::{Reading, brought};
+use super::scope::{Scope, Target};
 
 /// How often the wish to stop is looked at.
 const STOP_LOOK: Duration = Duration::from_millis(50);
@@ -82,6 +82,16 @@ impl Outcome {
             Self::Failed => "failed",
         }
     }
+
+    /// By what came and what did not.
+    #[must_use]
+    pub const fn of(brought: &[&'static str], missing: &[(Purpose, Failure)]) -> Self {
+        match (brought.is_empty(), missing.is_empty()) {
+            (_, true) => Self::Complete,
+            (true, false) => Self::Failed,
+            (false, false) => Self::Partial,
+        }
+    }
 }
 
 /// An account, and what came of it. Of what is read of the organisation as a whole the caller's account is told.
@@ -99,13 +109,32 @@ pub struct AccountReport {
     pub missing: Vec<(Purpose, Failure)>,
 }
 
-/// All accounts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// By account.
-    pub accounts: Vec<AccountReport>,
-    /// It was asked to stop before the end.
-    pub interrupted: bool,
+impl AccountReport {
+    pub(super) fn new(target: &Target, brought: Vec<&'static str>, missing: Vec<(Purpose, Failure)>) -> Self {
+        let (account, name) = (target.account.clone(), target.name.clone());
+        Self { account, name, outcome: Outcome::of(&brought, &missing), brought, missing }
+    }
+
+    /// An account of which nothing could be read.
+    pub(super) fn shut(target: &Target, failure: Failure) -> Self {
+        Self::new(target, Vec::new(), vec![(Purpose::Session, failure)])
+    }
+
+    /// A part that was read turned out to be of no use.
+    pub fn withdraw(&mut self, kind: &str, failure: Failure) {
+        self.brought.retain(|brought| *brought != kind);
+        self.missing.push((Purpose::parse(kind).unwrap_or(Purpose::Session), failure));
+        self.outcome = Outcome::of(&self.brought, &self.missing);
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything was tried.
+    Whole,
+    /// It was asked to stop before.
+    Early,
 }
 
 /// Told while it goes on.
@@ -166,45 +195,35 @@ async fn unless_stopped<T>(stop: &AtomicBool, work: impl Future<Output = T>) -> 
     }
 }
 
-/// Collects. `each` is told on the calling thread of every document and log as it comes in, and of every account as it is
-/// done. One account's failure never costs another's.
+/// Collects; says whether it came to its end. `each` is told on the calling thread of every document and log as it comes
+/// in, and of every account as it is done. One account's failure never costs another's.
 ///
 /// # Errors
 /// Where it cannot even begin: the caller's own credentials do not work, or nobody answers.
-pub fn collect(options: &Options, each: &mut dyn FnMut(Event)) -> Result<Report, Failure> {
+pub fn collect(options: &Options, each: &mut dyn FnMut(Event)) -> Result<Ended, Failure> {
     let runtime = runtime()?;
     let scope =
         runtime.block_on(async { unless_stopped(&options.stop, Scope::of(options, true)).await.transpose() })?;
-    let Some(scope) = scope else { return Ok(Report { accounts: Vec::new(), interrupted: true }) };
+    let Some(scope) = scope else { return Ok(Ended::Early) };
     each(Event::Accounts(scope.targets.len()));
-    let mut report = Report::default();
     let (send, mut receive) = mpsc::channel(WAITING);
     let work = runtime.spawn(accounts(options.clone(), scope, send));
     while let Some(message) = receive.blocking_recv() {
-        match message {
-            Message::State(documents) => each(Event::State(documents)),
-            Message::Log(account, log) => each(Event::Log(account, log)),
-            Message::Central(row, documents) => {
-                report.accounts.push(row.clone());
-                each(Event::Central(row, documents));
-            }
-            Message::Done(row) => {
-                report.accounts.push(row.clone());
-                each(Event::Account(row));
-            }
-        }
+        each(match message {
+            Message::State(documents) => Event::State(documents),
+            Message::Log(account, log) => Event::Log(account, log),
+            Message::Central(row, documents) => Event::Central(row, documents),
+            Message::Done(row) => Event::Account(row),
+        });
     }
-    // A task that panicked is a fault of this program, and has said so.
-    let _ = runtime.block_on(work);
-    report.interrupted = options.stop.load(Ordering::Relaxed);
-    report.accounts.sort_by(|a, b| a.account.cmp(&b.account));
-    Ok(report)
+    runtime.block_on(work).map_err(|_| Failure::panicked())?;
+    Ok(if options.stop.load(Ordering::Relaxed) { Ended::Early } else { Ended::Whole })
 }
 
 /// Reads what is of the organisation as a whole beside the accounts; `central` and `missing` are what is known by now.
 async fn whole(
     access: &Access,
-    own: String,
+    target: &Target,
     mut central: Vec<Brought>,
     mut missing: Vec<(Purpose, Failure)>,
     options: &Options,
@@ -220,26 +239,47 @@ async fn whole(
     if central.is_empty() && missing.is_empty() {
         return None;
     }
-    let outcome = match (central.is_empty(), missing.is_empty()) {
-        (_, true) => Outcome::Complete,
-        (true, false) => Outcome::Failed,
-        (false, false) => Outcome::Partial,
-    };
     let kinds = central.iter().map(|one| one.kind).collect();
-    let name = WHOLE.to_owned();
-    Some((AccountReport { account: own, name, outcome, brought: kinds, missing }, central))
+    Some((AccountReport::new(target, kinds, missing), central))
+}
+
+/// What is under way, and whose it is.
+#[derive(Default)]
+struct Tasks {
+    set: JoinSet<()>,
+    whose: HashMap<tokio::task::Id, Target>,
+}
+
+impl Tasks {
+    fn spawn(&mut self, target: Target, work: impl Future<Output = ()> + Send + 'static) {
+        let id = self.set.spawn(work).id();
+        self.whose.insert(id, target);
+    }
+
+    /// Waits for all of it. A task that panicked told nothing of its account: it is named here.
+    async fn all(&mut self, send: &mpsc::Sender<Message>) {
+        while let Some(ended) = self.set.join_next_with_id().await {
+            let panicked = ended.err().filter(tokio::task::JoinError::is_panic);
+            let Some(target) = panicked.and_then(|error| self.whose.remove(&error.id())) else { continue };
+            let row = AccountReport::shut(&target, Failure::panicked());
+            let message = if target.name == WHOLE { Message::Central(row, Vec::new()) } else { Message::Done(row) };
+            // Nobody listens only where the caller is gone.
+            let _ = send.send(message).await;
+        }
+    }
 }
 
 /// Reads the accounts, some at once, until there are none left or the run is to end.
 async fn accounts(options: Options, scope: Scope, send: mpsc::Sender<Message>) {
-    let Scope { access, own, partition, targets, central, missing } = scope;
+    let Scope { access, own, partition, targets, read, central, missing } = scope;
     let gate = Arc::new(Semaphore::new(options.at_once.max(1)));
-    let options = Arc::new(options);
-    let mut tasks = JoinSet::new();
+    let (options, read) = (Arc::new(options), Arc::new(read));
+    let mut tasks = Tasks::default();
     {
+        let target = Target { account: own, name: WHOLE.to_owned(), own: true };
         let (access, send, options) = (access.clone(), send.clone(), Arc::clone(&options));
-        tasks.spawn(async move {
-            if let Some((row, documents)) = whole(&access, own, central, missing, &options).await {
+        tasks.spawn(target.clone(), async move {
+            if let Some((row, documents)) = whole(&access, &target, central, missing, &options).await {
                 let _ = send.send(Message::Central(row, documents)).await;
             }
         });
@@ -248,25 +288,25 @@ async fn accounts(options: Options, scope: Scope, send: mpsc::Sender<Message>) {
         let Some(Ok(permit)) = unless_stopped(&options.stop, Arc::clone(&gate).acquire_owned()).await else { break };
         let role = options.role_name.as_ref().filter(|_| !target.own);
         let role = role.map(|name| format!("arn:{partition}:iam::{}:role/{name}", target.account));
-        let (access, send, options) = (access.clone(), send.clone(), Arc::clone(&options));
-        tasks.spawn(async move {
+        let (access, send) = (access.clone(), send.clone());
+        let (options, read) = (Arc::clone(&options), Arc::clone(&read));
+        tasks.spawn(target.clone(), async move {
             let entered = match &role {
                 Some(role) => access.assume(&target.account, role, options.external_id.as_deref()).await,
                 None => Ok(access),
             };
             let row = match entered {
-                Ok(access) => Reading::new(&access, &target, &options).all(&options, &send).await,
-                Err(failure) => shut(&target, failure),
+                Ok(access) => Reading::new(&access, &target, &options).all(&options, &read, &send).await,
+                Err(failure) => AccountReport::shut(&target, failure),
             };
             // Nobody listens only where the caller is gone.
             let _ = send.send(Message::Done(row)).await;
             drop(permit);
         });
     }
-    let all = async { while tasks.join_next().await.is_some() {} };
-    if unless_stopped(&options.stop, all).await.is_none() {
+    if unless_stopped(&options.stop, tasks.all(&send)).await.is_none() {
         // What is being read is half an account: it counts for nothing.
-        tasks.abort_all();
+        tasks.set.abort_all();
     }
 }
 
@@ -287,7 +327,7 @@ pub fn plan(options: &Options) -> Result<Plan, Failure> {
         .map(|call| {
             let times = match call.purpose {
                 Purpose::Session if call.operation == "AssumeRole" => members,
-                Purpose::Session | Purpose::Organization => 1,
+                Purpose::Session | Purpose::Accounts => 1,
                 _ if !wanted(call) => 0,
                 purpose if purpose.is_central() => 1,
                 _ => accounts.len(),
@@ -297,4 +337,35 @@ pub fn plan(options: &Options) -> Result<Plan, Failure> {
         .filter(|(_, times)| *times > 0)
         .collect();
     Ok(Plan { accounts, calls })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_whose_work_panics_is_named() {
+        let (send, mut receive) = mpsc::channel(WAITING);
+        runtime().unwrap().block_on(async {
+            let target =
+                |account: &str, name: &str| Target { account: account.to_owned(), name: name.to_owned(), own: true };
+            let mut tasks = Tasks::default();
+            tasks.spawn(target("111111111111", "one"), async {});
+            tasks.spawn(target("222222222222", "two"), async { panic!("as it should in this test") });
+            tasks.spawn(target("333333333333", WHOLE), async { panic!("as it should in this test") });
+            tasks.all(&send).await;
+        });
+        drop(send);
+        let mut told: Vec<String> = Vec::new();
+        while let Ok(message) = receive.try_recv() {
+            let (of, row) = match message {
+                Message::Central(row, _) => ("whole", row),
+                Message::Done(row) => ("account", row),
+                other => panic!("{other:?}"),
+            };
+            told.push(format!("{of} {} {} {}", row.account, row.outcome.as_str(), row.missing[0].1.kind.as_str()));
+        }
+        told.sort();
+        assert_eq!(told, ["account 222222222222 failed program", "whole 333333333333 failed program"]);
+    }
 }

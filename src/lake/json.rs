@@ -2,14 +2,18 @@
 //! itself, and keeps duplicate keys. `serde_json` does none of these three; the splitter and the duplicate rule
 //! need them.
 
+mod escape;
 mod runs;
+mod syntax;
 
 use std::borrow::Cow;
 
 use wide::u8x16;
 
+use escape::unescape;
 pub(crate) use runs::Run;
 use runs::{Runs, START};
+pub(crate) use syntax::{Syntax, SyntaxKind};
 
 /// Nesting allowed inside a record. CloudTrail records nest about ten deep; the bound keeps the stack small.
 const MAX_DEPTH: usize = 128;
@@ -37,37 +41,6 @@ struct Node {
     start: u32,
     end: u32,
     next: u32,
-}
-
-/// Why a text does not parse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SyntaxKind {
-    /// The text ends inside the value.
-    End,
-    /// Not JSON.
-    Bad,
-    /// Nested deeper than [`MAX_DEPTH`].
-    Deep,
-    /// Longer than the limit given.
-    Long,
-}
-
-/// A place at which a text stops being JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Syntax {
-    pub at: usize,
-    pub kind: SyntaxKind,
-}
-
-impl Syntax {
-    pub(crate) fn reason(self) -> String {
-        match self.kind {
-            SyntaxKind::End => "truncated: the text ends inside the record".to_owned(),
-            SyntaxKind::Bad => format!("not JSON: unexpected text at byte {} of the record", self.at),
-            SyntaxKind::Deep => format!("nested deeper than {MAX_DEPTH} levels"),
-            SyntaxKind::Long => "longer than the limit for one record".to_owned(),
-        }
-    }
 }
 
 /// The nodes of one parsed value; reused from record to record.
@@ -619,43 +592,6 @@ impl<'t> Iterator for Members<'t> {
         let key = self.children.next()?.text()?;
         Some((key, self.children.next()?))
     }
-}
-
-fn unescape(inner: &str) -> String {
-    let mut out = String::with_capacity(inner.len());
-    let mut rest = inner;
-    while let Some(at) = rest.find('\\') {
-        out.push_str(rest.get(..at).unwrap_or(""));
-        let after = rest.get(at + 1..).unwrap_or("");
-        let mut skip = 1;
-        match after.bytes().next() {
-            Some(b'n') => out.push('\n'),
-            Some(b't') => out.push('\t'),
-            Some(b'r') => out.push('\r'),
-            Some(b'b') => out.push('\u{8}'),
-            Some(b'f') => out.push('\u{c}'),
-            Some(b'u') => {
-                let unit = |text: &str| u32::from_str_radix(text, 16).ok();
-                let high = after.get(1..5).and_then(unit).unwrap_or(0xfffd);
-                skip = 5;
-                let low = after.get(5..7).filter(|p| *p == "\\u").and_then(|_| after.get(7..11)).and_then(unit);
-                match low {
-                    Some(low) if (0xd800..0xdc00).contains(&high) && (0xdc00..0xe000).contains(&low) => {
-                        skip = 11;
-                        let code = 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
-                        out.push(char::from_u32(code).unwrap_or('\u{fffd}'));
-                    }
-                    // A lone surrogate is JSON but no text.
-                    _ => out.push(char::from_u32(high).unwrap_or('\u{fffd}')),
-                }
-            }
-            Some(other) => out.push(char::from(other)),
-            None => skip = 0,
-        }
-        rest = after.get(skip..).unwrap_or("");
-    }
-    out.push_str(rest);
-    out
 }
 
 #[cfg(test)]

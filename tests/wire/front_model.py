@@ -107,7 +107,7 @@ def parse(operation, request, uri_params, body):
         return parsed
     problems = []
     if protocol == "json" or (protocol == "rest-json" and body):
-        unknown_members(json.loads(body or b"{}"), operation.input_shape, "", problems)
+        wire_problems(json.loads(body or b"{}"), operation.input_shape, "", problems)
     elif protocol == "query":
         members = {shape.serialization.get("name", name) for name, shape in operation.input_shape.members.items()}
         problems += [f"unknown parameter {key}" for key in request.values
@@ -126,23 +126,6 @@ def problems_of(value, shape):
     return problems
 
 
-def unknown_members(value, shape, where, problems):
-    """JSON members that the model does not have (botocore's validator looks only for the known ones)."""
-    if shape.type_name == "structure" and isinstance(value, dict) and not getattr(shape, "is_document_type", False):
-        known = {member.serialization.get("name", name): member for name, member in shape.members.items()}
-        for name, inner in value.items():
-            if name not in known:
-                problems.append(f"unknown member {where}.{name}")
-            else:
-                unknown_members(inner, known[name], f"{where}.{name}", problems)
-    elif shape.type_name == "list" and isinstance(value, list):
-        for inner in value:
-            unknown_members(inner, shape.member, where + "[]", problems)
-    elif shape.type_name == "map" and isinstance(value, dict):
-        for inner in value.values():
-            unknown_members(inner, shape.value, where + "{}", problems)
-
-
 # What a JSON scalar of each kind of shape looks like on the wire. boto3 takes a number for text and text for a time;
 # the Rust SDK does not, and AWS does not send them.
 SCALARS = {"string": str, "boolean": bool, "integer": int, "long": int, "double": (int, float), "float": (int, float),
@@ -150,7 +133,7 @@ SCALARS = {"string": str, "boolean": bool, "integer": int, "long": int, "double"
 
 
 def wire_problems(value, shape, where, problems):
-    """Where a JSON body of an upstream has other types or members than the model."""
+    """Where a JSON body has other types or members than the model; botocore's validator looks only for the known ones."""
     kind = shape.type_name
     if value is None:
         return

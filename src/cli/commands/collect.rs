@@ -1,6 +1,6 @@
 //! `jitscan collect`: state from live AWS into the store.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::cli::args::CollectArgs;
 use crate::cli::context::{CommandError, Context};
 use crate::cli::documents::DocumentKind;
+use crate::cli::escape::terminal;
 use crate::cli::exit::Status;
 use crate::cli::output::Meta;
 use crate::compare::assessment::Gap;
-use crate::fetch::{self, AccountReport, Brought, Event, Failure, FailureKind, Known, Log, Outcome, Purpose};
-use crate::lake::{Incoming, IngestOptions, NewDocument, Object, Writer};
+use crate::fetch::{self, AccountReport, Brought, Ended, Event, Failure, FailureKind, Known, Log, Outcome, Purpose};
+use crate::lake::{Incoming, IngestOptions, NewDocument, Object, Writer, path_text};
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 use crate::model::time::Timestamp;
 
@@ -40,7 +41,7 @@ pub fn columns() -> Vec<Column> {
     vec![
         Column::new("account", Text, "the account"),
         Column::new("name", Text, "its name in the organisation"),
-        Column::new("outcome", Text, "complete, partial (see missing), failed, or kept (read before an interruption)"),
+        Column::new("outcome", Text, "complete, partial (see missing) or failed"),
         Column::new("collected", List, "parts that were read and are in the store"),
         Column::new("missing", List, "parts that were not read, and why"),
     ]
@@ -110,7 +111,9 @@ fn asked(args: &CollectArgs) -> String {
     let parts: Vec<&str> = parts(args).into_iter().map(Purpose::as_str).collect();
     let role = args.role_name.as_deref().unwrap_or("-");
     let endpoint = args.endpoint_url.as_deref().unwrap_or("-");
-    format!("{} {role} {endpoint} {}", parts.join(","), args.profile.as_deref().unwrap_or("-"))
+    let profile = args.profile.as_deref().unwrap_or("-");
+    let events = format!("{} {}", args.since, if args.slim { "slim" } else { "full" });
+    format!("{} {role} {endpoint} {profile} {events}", parts.join(","))
 }
 
 /// Runs `collect`.
@@ -131,12 +134,12 @@ pub fn run(context: &Context<'_>, args: &CollectArgs) -> Result<Status, CommandE
     if !done.is_empty() {
         context.note(&format!("going on where a run ended early: {} accounts are done", done.len()));
     }
-    let report =
+    let ended =
         fetch::collect(&options(context, args, done, known), &mut |event| keeper.take(event)).map_err(failed)?;
     if let Some(error) = keeper.error.take() {
         return Err(error);
     }
-    keeper.finish(&report)
+    keeper.finish(ended)
 }
 
 /// Log objects that are read together: bytes, and how many.
@@ -168,6 +171,11 @@ struct Keeper<'a> {
     rows: Vec<AccountReport>,
     /// Entries within documents that could not be understood.
     defects: usize,
+    /// Documents that could not be read at all, by account and kind, and why.
+    unreadable: BTreeMap<(String, &'static str), String>,
+    /// Logs that were not read in full; those of which nothing was.
+    incomplete: bool,
+    lost: Vec<Gap>,
     error: Option<CommandError>,
 }
 
@@ -193,6 +201,9 @@ impl<'a> Keeper<'a> {
             count: 0,
             rows: Vec::new(),
             defects: 0,
+            unreadable: BTreeMap::new(),
+            incomplete: false,
+            lost: Vec::new(),
             error: None,
         })
     }
@@ -206,10 +217,10 @@ impl<'a> Keeper<'a> {
                 self.total = total;
                 Ok(())
             }
-            Event::Central(row, documents) => {
+            Event::Central(mut row, documents) => self.documents(&documents).map(|()| {
+                self.withdraw(&mut row, "");
                 self.rows.push(row);
-                self.documents(&documents)
-            }
+            }),
             Event::State(documents) => self.documents(&documents),
             Event::Log(account, log) => self.log(account, &log),
             Event::Account(row) => self.account(row),
@@ -221,18 +232,29 @@ impl<'a> Keeper<'a> {
         }
     }
 
-    /// Documents that belong together: all of them, or none.
+    /// Documents that belong together: all of them, or none. One that cannot be read is set aside, and told with its
+    /// account.
     fn documents(&mut self, documents: &[Brought]) -> Result<(), CommandError> {
         let mut sources = Vec::with_capacity(documents.len());
+        let mut readable = Vec::with_capacity(documents.len());
         for document in documents {
             let source = document.account.as_ref().map_or_else(|| "collect".to_owned(), |id| format!("collect {id}"));
             let unknown = || CommandError::Failed(format!("no reader for documents of kind {}", document.kind));
             let kind = DocumentKind::parse(document.kind).ok_or_else(unknown)?;
-            self.defects += kind.read(&document.bytes, &source, document.captured_at)?.defects.len();
-            sources.push(source);
+            match kind.read(&document.bytes, &source, document.captured_at) {
+                Ok(parsed) => {
+                    self.defects += parsed.defects.len();
+                    sources.push(source);
+                    readable.push(document);
+                }
+                Err(error) => {
+                    let account = document.account.clone().unwrap_or_default();
+                    self.unreadable.insert((account, document.kind), error.to_string());
+                }
+            }
         }
-        let new: Vec<NewDocument<'_>> = documents
-            .iter()
+        let new: Vec<NewDocument<'_>> = readable
+            .into_iter()
             .zip(&sources)
             .map(|(document, source)| NewDocument {
                 kind: document.kind,
@@ -244,6 +266,13 @@ impl<'a> Keeper<'a> {
             .collect();
         self.writer.put_documents(&new, self.context.now)?;
         Ok(())
+    }
+
+    /// Takes back from a row what could not be read. `account` is empty for what is of the organisation as a whole.
+    fn withdraw(&mut self, row: &mut AccountReport, account: &str) {
+        for ((_, kind), reason) in self.unreadable.extract_if(.., |(of, _), _| of == account) {
+            row.withdraw(kind, Failure::unreadable(kind, &reason));
+        }
     }
 
     fn log(&mut self, account: String, log: &Log) -> Result<(), CommandError> {
@@ -260,10 +289,19 @@ impl<'a> Keeper<'a> {
     fn read_waiting(&mut self) -> Result<(), CommandError> {
         let waiting = self.incoming.waiting();
         for report in self.incoming.ingest(self.writer, &self.ingest)? {
+            self.incomplete |= report.is_incomplete();
             for source in &report.sources {
                 self.events.read += source.read;
                 self.events.stored += source.stored;
                 self.events.quarantined += source.quarantined;
+                for (path, reason) in &source.lost {
+                    self.context.note(&format!("lost: {}: {reason}", terminal(&path_text(path))));
+                    self.lost.push(Gap {
+                        kind: "source".to_owned(),
+                        what: format!("{} could not be read: {reason}", path_text(path)),
+                        remedy: "run it again: it is fetched anew".to_owned(),
+                    });
+                }
             }
         }
         self.events.objects += waiting as u64;
@@ -271,7 +309,9 @@ impl<'a> Keeper<'a> {
         Ok(())
     }
 
-    fn account(&mut self, row: AccountReport) -> Result<(), CommandError> {
+    fn account(&mut self, mut row: AccountReport) -> Result<(), CommandError> {
+        let account = row.account.clone();
+        self.withdraw(&mut row, &account);
         // Done is what is in the store.
         if self.waiting.contains(&row.account) {
             self.read_waiting()?;
@@ -295,14 +335,14 @@ impl<'a> Keeper<'a> {
     }
 
     /// The summary.
-    fn finish(mut self, report: &fetch::Report) -> Result<Status, CommandError> {
+    fn finish(mut self, ended: Ended) -> Result<Status, CommandError> {
         self.read_waiting()?;
         let retry = self.rows.iter().flat_map(|row| &row.missing).any(|(_, failure)| is_worth_another_try(failure));
-        if !report.interrupted && !retry {
+        if ended == Ended::Whole && !retry {
             self.writer.put_state(STATE, &serde_json::Value::Null)?;
         }
         let mut table = Table { columns: columns(), rows: Vec::new() };
-        let mut gaps = Vec::new();
+        let mut gaps = std::mem::take(&mut self.lost);
         self.rows.sort_by(|a, b| (&a.account, a.brought.first()).cmp(&(&b.account, b.brought.first())));
         for row in &self.rows {
             let missing: Vec<String> =
@@ -319,7 +359,7 @@ impl<'a> Keeper<'a> {
             ]);
         }
         let generation = self.writer.generation()?;
-        let incomplete = !gaps.is_empty() || self.defects > 0 || self.events.quarantined > 0;
+        let incomplete = !gaps.is_empty() || self.defects > 0 || self.incomplete;
         let meta =
             Meta { command: "collect".to_owned(), generation: u64::try_from(generation).ok(), gaps, ..Meta::default() };
         self.context.emit(&meta, &table)?;
@@ -335,7 +375,7 @@ impl<'a> Keeper<'a> {
         let counts =
             [Outcome::Complete, Outcome::Partial, Outcome::Failed].map(|o| format!("{} {}", of(o), o.as_str()));
         self.context.note(&counts.join(", "));
-        if report.interrupted {
+        if ended == Ended::Early {
             self.context.note("interrupted: what is in the store is complete; run the same command again to go on");
             return Ok(Status::Failed);
         }
@@ -355,7 +395,9 @@ fn gap(account: &str, purpose: Purpose, failure: &Failure) -> Gap {
     let remedy = match failure.kind {
         FailureKind::Denied => format!("allow {} (see `jitscan permissions`)", failure.action),
         FailureKind::Credentials => "renew the credentials, and run it again: it goes on".to_owned(),
-        _ => "run it again: it goes on".to_owned(),
+        FailureKind::Absent => "nothing can be read of what is not there".to_owned(),
+        FailureKind::Program => "report it: jitscan is at fault".to_owned(),
+        FailureKind::Throttled | FailureKind::Service | FailureKind::Network => "run it again: it goes on".to_owned(),
     };
     Gap { kind: "account".to_owned(), what: format!("{account}: {}: {failure}", purpose.as_str()), remedy }
 }

@@ -207,7 +207,10 @@ fn where_nothing_can_begin_nothing_is_made() {
     // No credentials at all, and nobody there.
     let mut command = place.command("collect --endpoint-url http://127.0.0.1:9 --max-attempts 1".split_whitespace());
     let run: Run = command.env("AWS_EC2_METADATA_DISABLED", "true").output().unwrap().into();
-    run.fails(1, "credentials");
+    run.fails(1, "the credentials do not work");
+    // With credentials, and nobody there: that is another matter.
+    let nobody = Front { url: "http://127.0.0.1:9".to_owned(), asked: Arc::default() };
+    nobody.collect(&place, "--max-attempts 1").fails(1, "GetCallerIdentity: no connection");
     for (line, said) in [
         ("collect --account 12", "names no account"),
         ("collect --only everything", "is no part of what is collected"),
@@ -218,6 +221,75 @@ fn where_nothing_can_begin_nothing_is_made() {
         assert_eq!(run.code, Some(2), "{run:?}");
         assert!(run.stderr.contains(said), "{run:?}");
     }
+}
+
+#[test]
+fn credentials_of_a_profile_and_of_its_process() {
+    let (place, front) = (Place::new(), Front::new(lone));
+    let told = format!(r#"{{"Version":1,"AccessKeyId":"AKIAIOSFODNN7EXAMPLE","SecretAccessKey":"{SECRET}"}}"#);
+    std::fs::write(place.path("told.json"), told).unwrap();
+    let process = format!(
+        "[profile audit]\nregion = eu-west-1\ncredential_process = cat {}\n",
+        place.path("told.json").display()
+    );
+    let shared = format!("[plain]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\naws_secret_access_key = {SECRET}\n");
+    std::fs::write(place.path("config"), process).unwrap();
+    std::fs::write(place.path("shared"), shared).unwrap();
+    for (profile, code, said) in [("audit", 0, "1 complete"), ("plain", 0, "1 complete"), ("none", 1, "credentials")] {
+        let line = format!("--store {profile} collect --endpoint-url {} {PARTS} --profile {profile}", front.url);
+        let mut command = place.command(line.split_whitespace());
+        command.env("AWS_CONFIG_FILE", place.path("config")).env("AWS_SHARED_CREDENTIALS_FILE", place.path("shared"));
+        let run: Run = command.env("AWS_EC2_METADATA_DISABLED", "true").output().unwrap().into();
+        assert_eq!(run.code, Some(code), "{profile}: {run:?}");
+        assert!(run.stderr.contains(said) && !run.stderr.contains(SECRET), "{profile}: {run:?}");
+    }
+}
+
+/// A lone account in a foreign organisation, whose trail it is shown; it has one of its own, which records only one region.
+fn shown_a_foreign_trail(operation: &str) -> Answer {
+    let json = |text: String| Some((200, "application/x-amz-json-1.1", text));
+    let own = format!("arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/own");
+    let trail = |arn: &str, more: &str| format!(r#"{{"TrailARN":"{arn}","HomeRegion":"us-east-1"{more}}}"#);
+    let foreign = "arn:aws:cloudtrail:us-east-1:999988887777:trail/all";
+    match operation {
+        "ListTrails" => json(format!(r#"{{"Trails":[{}]}}"#, trail(&own, ""))),
+        "DescribeTrails" => json(format!(
+            r#"{{"trailList":[{},{}]}}"#,
+            trail(&own, r#","IsMultiRegionTrail":false"#),
+            trail(foreign, r#","IsMultiRegionTrail":true,"IsOrganizationTrail":true"#)
+        )),
+        "GetTrailStatus" => json(r#"{"IsLogging":true}"#.to_owned()),
+        "GetEventSelectors" => {
+            json(r#"{"EventSelectors":[{"ReadWriteType":"All","IncludeManagementEvents":true}]}"#.to_owned())
+        }
+        "LookupEvents" => json(r#"{"Events":[]}"#.to_owned()),
+        "listRegions" => json(
+            ["us-east-1", "eu-west-1"]
+                .map(|name| format!(r#"{{"RegionName":"{name}","RegionOptStatus":"ENABLED_BY_DEFAULT"}}"#))
+                .join(","),
+        )
+        .map(|(status, kind, list)| (status, kind, format!(r#"{{"Regions":[{list}]}}"#))),
+        other => lone(other),
+    }
+}
+
+#[test]
+fn the_event_history_fills_in_where_no_trail_is_read() {
+    let lookups = |front: &Front| front.asked().iter().filter(|one| *one == "LookupEvents").count();
+    // The foreign trail's logs are not read; of two regions the own trail records one.
+    let (place, front) = (Place::new(), Front::new(shown_a_foreign_trail));
+    let run = front.collect(&place, "--only events --max-attempts 1 --since 2d");
+    assert_eq!((run.code, lookups(&front)), (Some(0), 1), "{run:?} {:?}", front.asked());
+    // A trail that does not record stands for nothing.
+    let (place, front) = (
+        Place::new(),
+        Front::new(|operation| match operation {
+            "GetTrailStatus" => Some((200, "application/x-amz-json-1.1", r#"{"IsLogging":false}"#.to_owned())),
+            other => shown_a_foreign_trail(other),
+        }),
+    );
+    let run = front.collect(&place, "--only events --max-attempts 1 --since 2d");
+    assert_eq!((run.code, lookups(&front)), (Some(0), 2), "{run:?} {:?}", front.asked());
 }
 
 #[test]
