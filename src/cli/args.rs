@@ -169,6 +169,11 @@ pub enum IngestKind {
     LastAccessed(IngestFiles),
     /// IAM Access Analyzer's analyzers and findings, as one JSON document
     AccessAnalyzer(IngestFiles),
+    /// Policies of an account's buckets, keys, secrets, queues, topics, functions, repositories and tables, as one JSON
+    /// document
+    ResourcePolicies(IngestFiles),
+    /// Public keys of CloudTrail, for `logs verify`: answers of `aws cloudtrail list-public-keys`
+    PublicKeys(IngestFiles),
 }
 
 /// Paths of logs.
@@ -258,8 +263,8 @@ pub struct CollectArgs {
     /// Only this account, or the accounts below this organisational unit or root (ou-…, r-…); repeat for more
     #[arg(long = "account", value_name = "ID", value_parser = super::span::account_or_unit)]
     pub accounts: Vec<String>,
-    /// Only these parts: organization, identity-center, iam, credential-report, account, last-accessed, trails,
-    /// access-analyzer, events
+    /// Only these parts: organization, identity-center, public-keys, iam, credential-report, account, last-accessed,
+    /// trails, access-analyzer, resource-policies, events
     #[arg(long, value_name = "PART", value_delimiter = ',', value_parser = super::span::part)]
     pub only: Vec<crate::fetch::Purpose>,
     /// All parts but these
@@ -319,6 +324,8 @@ pub struct PermissionsArgs {
 pub enum PermissionsFor {
     /// `jitscan collect`, which reads
     Collect,
+    /// `jitscan policy validate`, which asks Access Analyzer about policies
+    Validate,
 }
 
 /// Form of a policy.
@@ -378,8 +385,9 @@ pub struct VerifyArgs {
     /// Folders in the layout of CloudTrail's objects, below any folders; or files
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Saved output of `aws cloudtrail list-public-keys`, or a folder of such files; repeat for more. Each region
-    /// signs with keys of its own; a `Region` beside `PublicKeyList` ties a file to one
+    /// Saved output of `aws cloudtrail list-public-keys`, or a folder of such files; repeat for more [default: the
+    /// store's, see `collect --only public-keys`]. Each region signs with keys of its own; a `Region` beside
+    /// `PublicKeyList` ties a file to one
     #[arg(long = "public-keys", value_name = "FILE")]
     pub public_keys: Vec<PathBuf>,
     /// Only from then on: the files should reach back so far [default: from the oldest digest on]
@@ -486,6 +494,55 @@ pub enum PolicyAction {
         #[arg(long)]
         explain: bool,
     },
+    /// Ask IAM Access Analyzer about policies before they go out: whether they are well made, allow more than another one,
+    /// allow what they must not, or make a resource public. Wants credentials (see `permissions --for validate`); exits
+    /// with 3 where something should not go out like this
+    Validate(ValidateArgs),
+}
+
+/// `jitscan policy validate`.
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    /// Policy documents
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// What kind of policies they are
+    #[arg(long = "type", value_enum, default_value_t = DraftKind::Identity)]
+    pub kind: DraftKind,
+    /// Type of the resource that they are for, such as AWS::S3::Bucket
+    #[arg(long, value_name = "TYPE")]
+    pub resource_type: Option<String>,
+    /// The policy that they replace: they must not allow more
+    #[arg(long, value_name = "FILE")]
+    pub existing: Option<PathBuf>,
+    /// An action that they must not allow; repeat for more
+    #[arg(long = "deny-action", value_name = "ACTION")]
+    pub denied: Vec<String>,
+    /// They must not make their resource public
+    #[arg(long, requires = "resource_type")]
+    pub not_public: bool,
+    /// Profile of the AWS configuration files [default: the usual chain of credentials]
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Region to ask [default: the profile's, else us-east-1]
+    #[arg(long, value_name = "REGION")]
+    pub region: Option<String>,
+    /// Endpoint of every service, such as an emulator's
+    #[arg(long, value_name = "URL")]
+    pub endpoint_url: Option<String>,
+}
+
+/// Kind of a policy document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum DraftKind {
+    /// Of users, groups, roles and permission sets
+    Identity,
+    /// At resources; trust policies of roles
+    Resource,
+    /// Service control policies
+    Scp,
+    /// Resource control policies
+    Rcp,
 }
 
 /// `jitscan findings …`.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::collect::{self, CollectError, Content, Loaded};
+use crate::collect::{self, CollectError, Content, FileKind, Loaded};
+use crate::integrity::{KeysError, PublicKeys};
 use crate::lake::{DocumentMeta, Reader};
 use crate::model::defect::Parsed;
 use crate::model::snapshot::Snapshot;
@@ -32,6 +33,10 @@ pub enum DocumentKind {
     LastAccessed,
     /// Analyzers and their findings.
     AccessAnalyzer,
+    /// Policies at resources.
+    ResourcePolicies,
+    /// Public keys of CloudTrail.
+    PublicKeys,
 }
 
 impl DocumentKind {
@@ -48,6 +53,8 @@ impl DocumentKind {
             Self::Account => "account",
             Self::LastAccessed => "last-accessed",
             Self::AccessAnalyzer => "access-analyzer",
+            Self::ResourcePolicies => "resource-policies",
+            Self::PublicKeys => "public-keys",
         }
     }
 
@@ -64,6 +71,8 @@ impl DocumentKind {
             Self::Account,
             Self::LastAccessed,
             Self::AccessAnalyzer,
+            Self::ResourcePolicies,
+            Self::PublicKeys,
         ]
         .into_iter()
         .find(|kind| kind.as_str() == text)
@@ -89,6 +98,18 @@ impl DocumentKind {
             Self::Account => wrap(collect::account(bytes, file, captured_at)?, Content::Account),
             Self::LastAccessed => wrap(collect::last_accessed(bytes, file, captured_at)?, Content::LastAccessed),
             Self::AccessAnalyzer => wrap(collect::access_analyzer(bytes, file, captured_at)?, Content::AccessAnalyzer),
+            Self::ResourcePolicies => {
+                wrap(collect::resource_policies(bytes, file, captured_at)?, Content::ResourcePolicies)
+            }
+            Self::PublicKeys => {
+                let malformed = |error: KeysError| CollectError::Malformed {
+                    file: file.to_owned(),
+                    reason: error.to_string(),
+                    wanted: FileKind::PublicKeys,
+                };
+                PublicKeys::default().add(bytes).map_err(malformed)?;
+                Parsed { value: Content::PublicKeys, defects: Vec::new() }
+            }
         })
     }
 }
@@ -104,6 +125,7 @@ pub fn account_of(content: &Content) -> Option<String> {
         Content::CredentialReport(report) => Some(report.account.to_string()),
         Content::Account(details) => Some(details.account.to_string()),
         Content::AccessAnalyzer(one) => Some(one.account.to_string()),
+        Content::ResourcePolicies(one) => Some(one.account.to_string()),
         Content::LastAccessed(accounts) => match accounts.as_slice() {
             [one] => Some(one.account.to_string()),
             _ => None,
@@ -113,7 +135,7 @@ pub fn account_of(content: &Content) -> Option<String> {
             let first = accounts.next()?;
             accounts.all(|account| account == first).then(|| first.to_owned())
         }
-        Content::Organization(_) | Content::IdentityCenter(_) | Content::Roster(_) => None,
+        Content::Organization(_) | Content::IdentityCenter(_) | Content::Roster(_) | Content::PublicKeys => None,
     }
 }
 

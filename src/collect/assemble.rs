@@ -7,6 +7,7 @@ use crate::model::account::AccountDetails;
 use crate::model::arn::{AccountId, Arn};
 use crate::model::defect::{Defect, Parsed};
 use crate::model::last_accessed::{AccountLastAccessed, PrincipalLastAccessed};
+use crate::model::resource_policy::{ResourcePolicies, ResourceService};
 use crate::model::snapshot::{AccountIam, CredentialReport, IdentityCenter, Organization, RosterEntry, Snapshot};
 use crate::model::time::Timestamp;
 use crate::model::trail::TrailState;
@@ -24,6 +25,10 @@ pub enum Content {
     LastAccessed(Vec<AccountLastAccessed>),
     /// An account's analyzers and their findings.
     AccessAnalyzer(AccessAnalyzer),
+    /// Policies at an account's resources.
+    ResourcePolicies(ResourcePolicies),
+    /// Public keys of CloudTrail, which say nothing of access.
+    PublicKeys,
     /// The organisation.
     Organization(Organization),
     /// Identity Center.
@@ -48,7 +53,8 @@ pub struct Loaded {
 /// Puts documents together: for every account, and for the organisation, Identity Center and the roster, the
 /// youngest document counts, and of two equally young ones the one with the greater hash. Authorisation details of
 /// one account and time in several documents are pages of one listing and are united. Of last accessed information the
-/// youngest report on each principal counts, because reports are made and may be kept one by one.
+/// youngest report on each principal counts, because reports are made and may be kept one by one; of policies at resources
+/// the youngest of each service, because a service that may not be read is missing from a document.
 ///
 /// The snapshot's hash covers the hashes of the documents that count, not the order or the names of the files.
 /// Of trails every document counts: they say what was recorded at different times.
@@ -114,6 +120,7 @@ enum Slot {
     Account(AccountId),
     LastAccessed(AccountId),
     AccessAnalyzer(AccountId),
+    Resources(AccountId, ResourceService),
     Organization,
     IdentityCenter,
     Roster,
@@ -130,6 +137,10 @@ fn slots_of(document: &Loaded) -> Vec<(Slot, Timestamp)> {
             accounts.iter().map(|one| (Slot::LastAccessed(one.account), document.captured_at)).collect()
         }
         Content::AccessAnalyzer(one) => vec![(Slot::AccessAnalyzer(one.account), one.captured_at)],
+        Content::ResourcePolicies(one) => {
+            one.services.iter().map(|of| (Slot::Resources(one.account, of.service), one.captured_at)).collect()
+        }
+        Content::PublicKeys => Vec::new(),
         Content::Organization(organization) => vec![(Slot::Organization, organization.captured_at)],
         Content::IdentityCenter(center) => vec![(Slot::IdentityCenter, center.captured_at)],
         Content::Roster(_) => vec![(Slot::Roster, document.captured_at)],
@@ -186,6 +197,10 @@ fn fill(snapshot: &mut Snapshot, slot: Slot, content: &Content) {
         }
         (Slot::AccessAnalyzer(account), Content::AccessAnalyzer(one)) => {
             snapshot.access_analyzers.insert(account, one.clone());
+        }
+        (Slot::Resources(account, service), Content::ResourcePolicies(one)) => {
+            let of = one.services.iter().find(|of| of.service == service);
+            snapshot.resources.extend(of.map(|of| ((account, service), of.clone())));
         }
         (Slot::Organization, Content::Organization(organization)) => {
             snapshot.organization = Some(organization.clone());
@@ -305,6 +320,26 @@ mod tests {
             loaded("a", "2026-01-01", details(1, "2026-01-01")),
         ]);
         assert_eq!(snapshot.account_details.values().map(|one| one.summary["Users"]).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn of_policies_at_resources_the_youngest_of_each_service_counts() {
+        let of = |services: &str, at: &str| {
+            let text = format!(r#"{{"AccountId":"111111111111","Services":[{services}]}}"#);
+            let read = super::super::resource_policies(text.as_bytes(), "f", at.parse().unwrap()).unwrap();
+            assert!(read.defects.is_empty());
+            Content::ResourcePolicies(read.value)
+        };
+        let service = |name: &str, arn: &str| format!(r#"{{"Service":"{name}","Resources":[{{"Arn":"{arn}"}}]}}"#);
+        let (s3, sns) = (service("s3", "arn:aws:s3:::old"), service("sns", "arn:aws:sns:r:111111111111:old"));
+        let snapshot = assemble(vec![
+            // Of this one SNS was denied: what is known of it stays.
+            loaded("b", "2026-02-01", of(&service("s3", "arn:aws:s3:::new"), "2026-02-01")),
+            loaded("a", "2026-01-01", of(&format!("{s3},{sns}"), "2026-01-01")),
+        ]);
+        let arns: Vec<&str> =
+            snapshot.resources.values().flat_map(|of| of.resources.iter().map(|one| one.arn.as_str())).collect();
+        assert_eq!(arns, ["arn:aws:s3:::new", "arn:aws:sns:r:111111111111:old"]);
     }
 
     #[test]

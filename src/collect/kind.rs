@@ -31,6 +31,10 @@ pub enum FileKind {
     LastAccessed,
     /// IAM Access Analyzer's analyzers and findings.
     AccessAnalyzer,
+    /// Policies at resources.
+    ResourcePolicies,
+    /// `aws cloudtrail list-public-keys`.
+    PublicKeys,
     /// A gzip archive.
     Gzip,
     /// None of these.
@@ -52,6 +56,8 @@ impl FileKind {
             Self::Account => Some("ingest account"),
             Self::LastAccessed => Some("ingest last-accessed"),
             Self::AccessAnalyzer => Some("ingest access-analyzer"),
+            Self::ResourcePolicies => Some("ingest resource-policies"),
+            Self::PublicKeys => Some("ingest public-keys"),
             Self::CloudTrailDigest | Self::Gzip | Self::Unknown => None,
         }
     }
@@ -83,6 +89,8 @@ impl fmt::Display for FileKind {
                  principal's Arn)"
             }
             Self::AccessAnalyzer => "IAM Access Analyzer's findings (AccountId, Analyzers with their Findings)",
+            Self::ResourcePolicies => "policies at resources (AccountId, Services with their Resources)",
+            Self::PublicKeys => "public keys of CloudTrail (the output of `aws cloudtrail list-public-keys`)",
             Self::Gzip => "a gzip archive",
             Self::Unknown => "a file of a kind that jitscan does not know",
         })
@@ -90,7 +98,7 @@ impl fmt::Display for FileKind {
 }
 
 /// Marker keys of the JSON kinds; the first that occurs at the top level decides.
-const MARKERS: [(&str, FileKind); 32] = [
+const MARKERS: [(&str, FileKind); 34] = [
     ("UserDetailList", FileKind::AuthorizationDetails),
     ("RoleDetailList", FileKind::AuthorizationDetails),
     ("GroupDetailList", FileKind::AuthorizationDetails),
@@ -110,6 +118,8 @@ const MARKERS: [(&str, FileKind); 32] = [
     ("ServicesLastAccessed", FileKind::LastAccessed),
     ("JobCompletionDate", FileKind::LastAccessed),
     ("Analyzers", FileKind::AccessAnalyzer),
+    ("Services", FileKind::ResourcePolicies),
+    ("PublicKeyList", FileKind::PublicKeys),
     ("SummaryMap", FileKind::Account),
     ("PasswordPolicy", FileKind::Account),
     ("AccessKeys", FileKind::Account),
@@ -216,6 +226,8 @@ mod tests {
             (r#"{"JobStatus":"COMPLETED","ServicesLastAccessed":[]}"#, FileKind::LastAccessed),
             (r#"{"AccountId":"1","LastAccessedDetails":[]}"#, FileKind::LastAccessed),
             (r#"{"AccountId":"1","Analyzers":[]}"#, FileKind::AccessAnalyzer),
+            (r#"{"AccountId":"1","Services":[]}"#, FileKind::ResourcePolicies),
+            (r#"[{"Region":"r","PublicKeyList":[]}]"#, FileKind::PublicKeys),
             (r#"{"AccountId":"1","SummaryMap":{}}"#, FileKind::Account),
             (r#"{"MFADevices":[],"AccountId":"1"}"#, FileKind::Account),
             (r#"{"trailList":[]}"#, FileKind::Trails),

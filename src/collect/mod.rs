@@ -15,6 +15,7 @@ mod identity_center;
 mod kind;
 mod last_accessed;
 mod organization;
+mod resource_policies;
 mod roster;
 mod table;
 mod text;
@@ -31,6 +32,7 @@ pub use identity_center::identity_center;
 pub use kind::{FileKind, kind_of};
 pub use last_accessed::last_accessed;
 pub use organization::organization;
+pub use resource_policies::resource_policies;
 pub use roster::roster;
 pub use trails::trails;
 

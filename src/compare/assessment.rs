@@ -35,6 +35,25 @@ impl Verdict {
     }
 }
 
+/// A resource that, as IAM Access Analyzer says, others than its owner may use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SharedAccess {
+    /// Who owns it.
+    pub account: AccountId,
+    /// Its ARN.
+    pub resource: String,
+    /// Its type, such as `AWS::S3::Bucket`.
+    pub resource_type: String,
+    /// Somebody outside the analyzer's zone of trust may, not somebody within.
+    pub external: bool,
+    /// Everybody may.
+    pub public: bool,
+    /// The policy as it was collected says otherwise of some of it.
+    pub disputed: bool,
+    /// Who may do what under which condition, and what the collected policy says of it.
+    pub notes: Vec<String>,
+}
+
 /// What kind of principal it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -372,6 +391,8 @@ pub struct Assessment {
     pub principals: Vec<PrincipalFacts>,
     /// Credentials by (account, user, kind).
     pub credentials: Vec<CredentialFacts>,
+    /// Resources that analyzers found to be open to others, by resource.
+    pub shared: Vec<SharedAccess>,
     /// People of the roster who have left by then, with their last day.
     pub ended: BTreeMap<String, Day>,
     /// Coverage by (account, region).

@@ -5,6 +5,7 @@ pub mod accessed;
 pub mod analyzed;
 pub mod assessment;
 mod coverage;
+mod external;
 pub mod holders;
 pub mod logged;
 pub mod observe;
@@ -175,6 +176,7 @@ pub fn assess(inputs: &Inputs<'_>) -> Assessment {
         accounts: inputs.snapshot.accounts.keys().copied().collect(),
         principals,
         credentials: credentials(inputs.snapshot, inputs.people, &shared.analyzers),
+        shared: external::shared(inputs.snapshot, inputs.catalog),
         ended: ended(inputs),
         coverage,
         gaps: gaps.into_iter().collect(),

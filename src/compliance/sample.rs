@@ -101,6 +101,7 @@ pub(crate) fn of(principals: Vec<PrincipalFacts>, credentials: Vec<CredentialFac
         accounts: vec![ACCOUNT.parse().unwrap()],
         principals,
         credentials,
+        shared: Vec::new(),
         ended: std::collections::BTreeMap::new(),
         coverage: vec![],
         gaps: vec![],

@@ -109,7 +109,8 @@ impl<'s> Inquiry<'_, 's> {
     }
 
     fn request(&self, caller: Arc<Caller>, mut context: Context, question: &Question) -> Request {
-        let owner = question.owner.or_else(|| question.target.account()).or(caller.account);
+        let said = question.owner.or_else(|| self.roster.resource_owner(&question.target));
+        let owner = said.or_else(|| question.target.account()).or(caller.account);
         if let (Some(organization), Some(owner)) = (self.organization, owner)
             && question.target.as_str() != "*"
             && let Some(paths) = paths(organization, owner)
@@ -117,7 +118,7 @@ impl<'s> Inquiry<'_, 's> {
             context.set_default("aws:ResourceOrgID", Slot::one(organization.id.as_str()));
             context.set_default("aws:ResourceOrgPaths", Slot::one(paths));
         }
-        Request::new(caller, question.action.clone(), question.target.clone(), question.owner, context)
+        Request::new(caller, question.action.clone(), question.target.clone(), said, context)
     }
 
     fn know_account(&self, account: AccountId, context: &mut Context) {
@@ -156,19 +157,20 @@ impl<'s> Inquiry<'_, 's> {
     }
 
     fn resource_side(&self, request: &Request, question: &Question) -> Policies {
+        let collected = || self.roster.resource_policy(&request.resource);
         let resource = question.resource.clone().unwrap_or_else(|| match request.rule() {
             ResourceRule::Trust => match self.roster.trust(request.resource.as_str()) {
                 Some(trust) => ResourcePolicy::Is(Arc::clone(trust)),
                 None => ResourcePolicy::NotCollected,
             },
-            ResourceRule::Key => ResourcePolicy::NotCollected,
+            ResourceRule::Key => collected().unwrap_or(ResourcePolicy::NotCollected),
             ResourceRule::Ordinary if request.resource.as_str() == "*" => ResourcePolicy::Absent,
             ResourceRule::Ordinary
                 if request.is_within_account() && !exempt::has_resource_policies(request.action.prefix()) =>
             {
                 ResourcePolicy::Absent
             }
-            ResourceRule::Ordinary => ResourcePolicy::NotCollected,
+            ResourceRule::Ordinary => collected().unwrap_or(ResourcePolicy::NotCollected),
         });
         let rcps = request.resource_account.and_then(|owner| self.roster.rcps(owner));
         let rcps = rcps.map(|control| Arc::clone(&control.levels)).unwrap_or_default();

@@ -22,6 +22,7 @@ pub mod layers;
 pub mod principal;
 pub mod reach;
 pub mod request;
+mod resources;
 pub mod scope;
 pub mod standing;
 mod truth;

@@ -17,8 +17,10 @@ use crate::model::time::Timestamp;
 use crate::policy::{DocumentKind, PolicyError};
 
 use super::compile::{CompiledStatement, Compiler};
+use super::evaluate::ResourcePolicy;
 use super::layers::{Layer, PolicySet};
-use super::request::SERVICE_LINKED;
+use super::request::{SERVICE_LINKED, Target};
+use super::resources::Resources;
 
 /// Path of the roles that Identity Center makes.
 const IDENTITY_CENTER: &str = "/aws-reserved/sso.amazonaws.com/";
@@ -148,10 +150,11 @@ pub struct Roster<'s> {
     scps: BTreeMap<AccountId, Arc<Control>>,
     trusts: BTreeMap<&'s str, Arc<PolicySet>>,
     roles: BTreeMap<&'s str, &'s Role>,
+    resources: Resources<'s>,
 }
 
 /// Compiles and takes notes.
-struct Compilation<'s, 'c> {
+pub(super) struct Compilation<'s, 'c> {
     compiler: &'c Compiler<'c>,
     notes: Mutex<Notes>,
     organization: Option<&'s Organization>,
@@ -170,7 +173,7 @@ impl<'s> Compilation<'s, '_> {
     }
 
     /// Compiles and reports; none where the document is no policy.
-    fn compile(&self, name: &str, text: &str, kind: DocumentKind) -> Option<Statements> {
+    pub(super) fn compile(&self, name: &str, text: &str, kind: DocumentKind) -> Option<Statements> {
         match self.compiler.document(text, kind) {
             Ok(statements) => {
                 for statement in statements.iter().filter(|statement| !statement.unmatched.is_empty()) {
@@ -418,12 +421,13 @@ impl<'s> Roster<'s> {
         let trusts = all_roles()
             .map(|role| (role.holder.arn.as_str(), Arc::new(trust(&context, role, &mut unreadable_trusts))))
             .collect();
+        let resources = Resources::of(snapshot, &context);
         let Notes { mut defects, mut unmatched } = context.notes.into_inner().unwrap_or_else(PoisonError::into_inner);
         defects.sort();
         defects.dedup();
         unmatched.sort();
         unmatched.dedup();
-        Self { principals, versions, unmatched, defects, unreadable_trusts, rcps, scps, trusts, roles }
+        Self { principals, versions, unmatched, defects, unreadable_trusts, rcps, scps, trusts, roles, resources }
     }
 
     /// The principals of that ARN: usually one, more where it was deleted and made again between snapshots' pages.
@@ -455,6 +459,18 @@ impl<'s> Roster<'s> {
     #[must_use]
     pub fn trust(&self, role: &str) -> Option<&Arc<PolicySet>> {
         self.trusts.get(role)
+    }
+
+    /// The policy at what is asked for; none where it was not collected.
+    #[must_use]
+    pub fn resource_policy(&self, target: &Target) -> Option<ResourcePolicy> {
+        self.resources.policy(target)
+    }
+
+    /// The account that owns what is asked for, where it was collected.
+    #[must_use]
+    pub fn resource_owner(&self, target: &Target) -> Option<AccountId> {
+        self.resources.owner(target)
     }
 
     /// A role by its ARN.

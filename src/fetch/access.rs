@@ -234,6 +234,13 @@ clients! {
     cloudtrail: aws_sdk_cloudtrail;
     account: aws_sdk_account;
     access_analyzer: aws_sdk_accessanalyzer;
+    dynamodb: aws_sdk_dynamodb;
+    ecr: aws_sdk_ecr;
+    kms: aws_sdk_kms;
+    lambda: aws_sdk_lambda;
+    secrets_manager: aws_sdk_secretsmanager;
+    sns: aws_sdk_sns;
+    sqs: aws_sdk_sqs;
 }
 
 impl Access {
@@ -296,6 +303,20 @@ macro_rules! pages {
     };
     (marked: $access:expr, $call:expr, $request:expr, $items:ident) => {
         pages!(@ $access, $call, $request, $items, set_marker, page => page.marker().filter(|_| page.is_truncated()))
+    };
+    // S3, Lambda, KMS and DynamoDB each have words of their own.
+    (continued: $access:expr, $call:expr, $request:expr, $items:ident) => {
+        pages!(@ $access, $call, $request, $items, set_continuation_token, page => page.continuation_token())
+    };
+    (next_marked: $access:expr, $call:expr, $request:expr, $items:ident) => {
+        pages!(@ $access, $call, $request, $items, set_marker, page => page.next_marker())
+    };
+    (truncated: $access:expr, $call:expr, $request:expr, $items:ident) => {
+        pages!(@ $access, $call, $request, $items, set_marker, page => page.next_marker().filter(|_| page.truncated()))
+    };
+    (tables: $access:expr, $call:expr, $request:expr, $items:ident) => {
+        pages!(@ $access, $call, $request, $items, set_exclusive_start_table_name,
+            page => page.last_evaluated_table_name())
     };
     (@ $access:expr, $call:expr, $request:expr, $items:ident, $set:ident, $page:ident => $token:expr) => {{
         let (mut all, mut pages) = (Vec::new(), $crate::fetch::access::Pages::default());

@@ -11,29 +11,23 @@ use super::failure::{Failure, FailureKind};
 use super::regions;
 use super::shape::{list, maybe, object, text, time};
 
-/// Regions, and findings of one analyzer, that are asked about at once; the pace is kept by `Access`.
+/// Findings of one analyzer that are asked about at once; the pace is kept by `Access`.
 const AT_ONCE: usize = 8;
 
 /// Reads all analyzers with what they found and what is not resolved.
 pub(super) async fn findings(access: &Access, account: &str) -> Result<Value, Failure> {
     let regions = regions::regions(access).await?;
     let read = regions.iter().map(|region| of_region(access.at(region)));
-    let found: Vec<Result<Vec<Value>, Failure>> = in_order(read.collect(), AT_ONCE).await?;
-    // Regions that an organisation policy closes hold nothing back, unless it closes all.
-    let all = found.iter().all(Result::is_err);
-    let open = found.into_iter().filter(|found| all || found.is_ok());
-    let found = open.collect::<Result<Vec<Vec<Value>>, Failure>>()?;
+    let found: Vec<Vec<Value>> = regions::open(read.collect()).await?;
     Ok(object([("AccountId", text(account)), ("Analyzers", Some(Value::Array(found.into_iter().flatten().collect())))]))
 }
 
-/// The analyzers of a region; the inner failure is that an organisation policy closes it.
-async fn of_region(access: Access) -> Result<Result<Vec<Value>, Failure>, Failure> {
+async fn of_region(access: Access) -> Result<Vec<Value>, Failure> {
     let client = access.access_analyzer();
     let analyzers = match analyzers(&access).await {
         Ok(analyzers) => analyzers,
         // Not every region has the service.
-        Err(failure) if failure.kind == FailureKind::Absent || failure.is_nowhere() => return Ok(Ok(Vec::new())),
-        Err(failure) if failure.is_closed() => return Ok(Err(failure)),
+        Err(failure) if failure.kind == FailureKind::Absent => return Ok(Vec::new()),
         Err(failure) => return Err(failure),
     };
     let mut out = Vec::new();
@@ -60,7 +54,7 @@ async fn of_region(access: Access) -> Result<Result<Vec<Value>, Failure>, Failur
             ("Findings", Some(Value::Array(findings))),
         ]));
     }
-    Ok(Ok(out))
+    Ok(out)
 }
 
 async fn analyzers(access: &Access) -> Result<Vec<types::AnalyzerSummary>, Failure> {

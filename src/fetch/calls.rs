@@ -26,21 +26,29 @@ pub enum Purpose {
     Trails,
     /// What Access Analyzer found.
     Analyzer,
+    /// Policies of buckets, keys, secrets, queues, topics, functions, repositories and tables.
+    Resources,
+    /// The public keys that CloudTrail's digests are signed with.
+    PublicKeys,
     /// CloudTrail's events, from the buckets of trails or from the event history.
     Events,
+    /// What Access Analyzer says of a policy that is given to it; no part of collecting.
+    Validation,
 }
 
 impl Purpose {
     /// What may be chosen, in the order in which it is collected.
-    pub const CHOICES: [Self; 9] = [
+    pub const CHOICES: [Self; 11] = [
         Self::Organization,
         Self::IdentityCenter,
+        Self::PublicKeys,
         Self::Iam,
         Self::Credentials,
         Self::Account,
         Self::LastAccessed,
         Self::Trails,
         Self::Analyzer,
+        Self::Resources,
         Self::Events,
     ];
 
@@ -58,7 +66,10 @@ impl Purpose {
             Self::LastAccessed => "last-accessed",
             Self::Trails => "trails",
             Self::Analyzer => "access-analyzer",
+            Self::Resources => "resource-policies",
+            Self::PublicKeys => "public-keys",
             Self::Events => "events",
+            Self::Validation => "validation",
         }
     }
 
@@ -71,7 +82,7 @@ impl Purpose {
     /// Whether it is for the organisation as a whole: its management account or a delegated administrator answers.
     #[must_use]
     pub const fn is_central(self) -> bool {
-        matches!(self, Self::Accounts | Self::Organization | Self::IdentityCenter)
+        matches!(self, Self::Accounts | Self::Organization | Self::IdentityCenter | Self::PublicKeys | Self::Validation)
     }
 }
 
@@ -153,6 +164,28 @@ calls! {
     GET_ANALYZER: "AccessAnalyzer" "GetAnalyzer" "access-analyzer:GetAnalyzer" Analyzer;
     LIST_FINDINGS: "AccessAnalyzer" "ListFindingsV2" "access-analyzer:ListFindings" Analyzer;
     GET_FINDING: "AccessAnalyzer" "GetFindingV2" "access-analyzer:GetFinding" Analyzer;
+    LIST_PUBLIC_KEYS: "CloudTrail" "ListPublicKeys" "cloudtrail:ListPublicKeys" PublicKeys;
+    LIST_TABLES: "DynamoDB" "ListTables" "dynamodb:ListTables" Resources;
+    GET_TABLE_POLICY: "DynamoDB" "GetResourcePolicy" "dynamodb:GetResourcePolicy" Resources;
+    DESCRIBE_REPOSITORIES: "ECR" "DescribeRepositories" "ecr:DescribeRepositories" Resources;
+    GET_REPOSITORY_POLICY: "ECR" "GetRepositoryPolicy" "ecr:GetRepositoryPolicy" Resources;
+    LIST_KEYS: "KMS" "ListKeys" "kms:ListKeys" Resources;
+    GET_KEY_POLICY: "KMS" "GetKeyPolicy" "kms:GetKeyPolicy" Resources;
+    LIST_FUNCTIONS: "Lambda" "ListFunctions" "lambda:ListFunctions" Resources;
+    GET_FUNCTION_POLICY: "Lambda" "GetPolicy" "lambda:GetPolicy" Resources;
+    LIST_BUCKETS: "S3" "ListBuckets" "s3:ListAllMyBuckets" Resources;
+    GET_BUCKET_POLICY: "S3" "GetBucketPolicy" "s3:GetBucketPolicy" Resources;
+    LIST_SECRETS: "Secrets Manager" "ListSecrets" "secretsmanager:ListSecrets" Resources;
+    GET_SECRET_POLICY: "Secrets Manager" "GetResourcePolicy" "secretsmanager:GetResourcePolicy" Resources;
+    LIST_TOPICS: "SNS" "ListTopics" "sns:ListTopics" Resources;
+    GET_TOPIC_ATTRIBUTES: "SNS" "GetTopicAttributes" "sns:GetTopicAttributes" Resources;
+    LIST_QUEUES: "SQS" "ListQueues" "sqs:ListQueues" Resources;
+    GET_QUEUE_ATTRIBUTES: "SQS" "GetQueueAttributes" "sqs:GetQueueAttributes" Resources;
+    VALIDATE_POLICY: "AccessAnalyzer" "ValidatePolicy" "access-analyzer:ValidatePolicy" Validation;
+    CHECK_NO_NEW_ACCESS: "AccessAnalyzer" "CheckNoNewAccess" "access-analyzer:CheckNoNewAccess" Validation;
+    CHECK_ACCESS_NOT_GRANTED: "AccessAnalyzer" "CheckAccessNotGranted"
+        "access-analyzer:CheckAccessNotGranted" Validation;
+    CHECK_NO_PUBLIC_ACCESS: "AccessAnalyzer" "CheckNoPublicAccess" "access-analyzer:CheckNoPublicAccess" Validation;
     LOOKUP_EVENTS: "CloudTrail" "LookupEvents" "cloudtrail:LookupEvents" Events;
     GET_BUCKET_LOCATION: "S3" "GetBucketLocation" "s3:GetBucketLocation" Events;
     LIST_OBJECTS: "S3" "ListObjectsV2" "s3:ListBucket" Events;
@@ -170,11 +203,14 @@ pub(super) const SHARED: &[(Purpose, &Call)] = &[
     (Purpose::Events, &GET_EVENT_SELECTORS),
     (Purpose::Events, &LIST_REGIONS),
     (Purpose::Analyzer, &LIST_REGIONS),
+    (Purpose::Resources, &LIST_REGIONS),
+    (Purpose::PublicKeys, &LIST_REGIONS),
 ];
 
 /// Least time between two calls of a kind in one account and region. Sources: "Quotas in AWS CloudTrail" (LookupEvents 2 a
 /// second in each account and region; Get, Describe and List 10); "Best practices design patterns", S3 User Guide (5,500
-/// reads a second and prefix). AWS does not publish the others' for reading; what is taken is far below where consoles
+/// reads a second and prefix); "Lambda quotas" (GetPolicy 15 a second); "Amazon SNS endpoints and quotas" (ListTopics 30 a
+/// second). AWS does not publish the others' for reading; what is taken is far below where consoles
 /// and other tools are seen to be throttled, and every throttled call slows its kind down further (`pace`).
 pub(super) fn pace(call: &Call) -> Duration {
     Duration::from_millis(match (call.service, call.operation) {
@@ -182,6 +218,8 @@ pub(super) fn pace(call: &Call) -> Duration {
         ("CloudTrail" | "Organizations" | "Account", _) => 100,
         ("SSO Admin" | "identitystore" | "AccessAnalyzer", _) => 50,
         ("IAM", _) => 30,
+        ("Lambda", _) => 70,
+        ("SNS", _) => 35,
         ("S3", _) => 0,
         _ => 20,
     })
@@ -203,6 +241,7 @@ mod tests {
             // S3" and "AWS IAM Access Analyzer".
             let operation = match call.operation {
                 "ListObjectsV2" => "ListBucket",
+                "ListBuckets" => "ListAllMyBuckets",
                 operation => operation.trim_end_matches("V2"),
             };
             assert_eq!(call.action.split_once(':').unwrap().1, operation, "{call:?}");

@@ -225,6 +225,13 @@ fn of_code(code: &str, status: u16) -> FailureKind {
         | "AWSOrganizationsNotInUseException"
         | "NoSuchBucket"
         | "PolicyNotFoundException"
+        | "NoSuchBucketPolicy"
+        | "NotFound"
+        | "NotFoundException"
+        | "RepositoryNotFoundException"
+        | "RepositoryPolicyNotFoundException"
+        | "QueueDoesNotExist"
+        | "AWS.SimpleQueueService.NonExistentQueue"
         | "ReportNotPresent"
         | "ReportExpired" => FailureKind::Absent,
         _ => of_status(status),

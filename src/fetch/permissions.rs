@@ -14,6 +14,8 @@ pub enum Role {
     Central,
     /// The role that is assumed in every other account.
     Member,
+    /// Whoever asks Access Analyzer about policies.
+    Validator,
 }
 
 /// What a policy is made for.
@@ -33,17 +35,22 @@ impl Wanted {
     /// The actions of each part that the role reads itself.
     fn actions(&self) -> BTreeMap<Purpose, BTreeSet<&'static str>> {
         let mut parts: BTreeMap<Purpose, BTreeSet<&'static str>> = BTreeMap::new();
-        for call in CALLS {
-            // Which accounts there are is always asked; who we are may always be asked.
-            let asked = self.what.contains(&call.purpose) || call.purpose == Purpose::Accounts;
-            let whose = self.role == Role::Central || !call.purpose.is_central();
-            if asked && whose && call.purpose != Purpose::Session {
-                let part = parts.entry(call.purpose).or_default();
-                part.insert(call.action);
-                part.extend(ALSO.iter().filter(|(needs, _)| *needs == *call).map(|(_, action)| *action));
-            }
+        let of_role = |purpose: Purpose| match self.role {
+            Role::Central => purpose != Purpose::Validation,
+            Role::Member => !purpose.is_central(),
+            Role::Validator => purpose == Purpose::Validation,
+        };
+        // Which accounts there are is always asked; who we are may always be asked.
+        let asked = |purpose: Purpose| {
+            let wanted = self.what.contains(&purpose) || purpose == Purpose::Accounts;
+            wanted && of_role(purpose) && purpose != Purpose::Session
+        };
+        for call in CALLS.iter().filter(|call| asked(call.purpose)) {
+            let part = parts.entry(call.purpose).or_default();
+            part.insert(call.action);
+            part.extend(ALSO.iter().filter(|(needs, _)| needs == call).map(|(_, action)| *action));
         }
-        for (purpose, call) in SHARED.iter().filter(|(purpose, _)| self.what.contains(purpose)) {
+        for (purpose, call) in SHARED.iter().filter(|(purpose, _)| asked(*purpose)) {
             parts.entry(*purpose).or_default().insert(call.action);
         }
         parts
@@ -55,7 +62,11 @@ impl Wanted {
     pub fn policy(&self) -> Value {
         let mut statements = Vec::new();
         for (part, mut actions) in self.actions() {
-            let logs = actions.extract_if(.., |action| action.starts_with("s3:") || *action == "kms:Decrypt").count();
+            let of_logs = |action: &&str| action.starts_with("s3:") || *action == "kms:Decrypt";
+            let logs = match part {
+                Purpose::Events => actions.extract_if(.., |action| of_logs(action)).count(),
+                _ => 0,
+            };
             statements.push(json!({ "Sid": sid(part), "Effect": "Allow", "Action": actions, "Resource": "*" }));
             if logs > 0 {
                 statements.extend(self.logs());
@@ -93,26 +104,52 @@ impl Wanted {
         ]
     }
 
+    /// The role's name.
+    fn name(&self) -> &str {
+        match self.role {
+            Role::Central => "jitscan-collect-central",
+            Role::Member => &self.member_role,
+            Role::Validator => "jitscan-validate",
+        }
+    }
+
+    /// The command that it is for.
+    const fn command(&self) -> &'static str {
+        match self.role {
+            Role::Central | Role::Member => "jitscan collect",
+            Role::Validator => "jitscan policy validate",
+        }
+    }
+
+    /// The name of its policy.
+    const fn policy_name(&self) -> &'static str {
+        match self.role {
+            Role::Central | Role::Member => "jitscan-collect",
+            Role::Validator => "jitscan-validate",
+        }
+    }
+
     /// Terraform of the role, with its trust.
     #[must_use]
     pub fn terraform(&self) -> String {
-        let (name, trusted, about) = match self.role {
-            Role::Central => ("jitscan-collect-central", "trusted_principal_arn", "who may start jitscan collect"),
-            Role::Member => (self.member_role.as_str(), "central_role_arn", "the role that starts jitscan collect"),
+        let (trusted, about) = match self.role {
+            Role::Central | Role::Validator => ("trusted_principal_arn", format!("who may start {}", self.command())),
+            Role::Member => ("central_role_arn", format!("the role that starts {}", self.command())),
         };
+        let (name, command) = (self.name(), self.command());
         let external = match self.role {
-            Role::Central => String::new(),
+            Role::Central | Role::Validator => String::new(),
             Role::Member => "\n\nvariable \"external_id\" {\n  type        = string\n  description = \"What jitscan collect gives as \
                              --external-id\"\n}"
                 .to_owned(),
         };
         let condition = match self.role {
-            Role::Central => "",
+            Role::Central | Role::Validator => "",
             Role::Member => "\n      Condition = { StringEquals = { \"sts:ExternalId\" = var.external_id } }",
         };
         let label = name.replace(['+', '=', ',', '.', '@', '-'], "_");
         format!(
-            r#"# Made by `jitscan permissions`: what `jitscan collect` calls, and no more.
+            r#"# Made by `jitscan permissions`: what `{command}` calls, and no more.
 
 variable "{trusted}" {{
   type        = string
@@ -121,7 +158,7 @@ variable "{trusted}" {{
 
 resource "aws_iam_role" "{label}" {{
   name                 = "{name}"
-  description          = "Read-only access for jitscan collect"
+  description          = "Read-only access for {command}"
   max_session_duration = 3600
   assume_role_policy = jsonencode({{
     Version = "2012-10-17"
@@ -134,13 +171,14 @@ resource "aws_iam_role" "{label}" {{
 }}
 
 resource "aws_iam_role_policy" "{label}" {{
-  name   = "jitscan-collect"
+  name   = "{policy_name}"
   role   = aws_iam_role.{label}.id
   policy = <<-POLICY
 {policy}
   POLICY
 }}
 "#,
+            policy_name = self.policy_name(),
             policy = indented(&self.policy(), 4)
         )
     }
@@ -148,11 +186,10 @@ resource "aws_iam_role_policy" "{label}" {{
     /// A CloudFormation template: of the member role for a StackSet, of the central one for a stack.
     #[must_use]
     pub fn cloudformation(&self) -> Value {
-        let (name, parameter, about) = match self.role {
-            Role::Central => ("jitscan-collect-central", "TrustedPrincipalArn", "ARN of who may start jitscan collect"),
-            Role::Member => {
-                (self.member_role.as_str(), "CentralRoleArn", "ARN of the role that starts jitscan collect")
-            }
+        let command = self.command();
+        let (parameter, about) = match self.role {
+            Role::Central | Role::Validator => ("TrustedPrincipalArn", format!("ARN of who may start {command}")),
+            Role::Member => ("CentralRoleArn", format!("ARN of the role that starts {command}")),
         };
         let mut parameters = json!({ parameter: { "Type": "String", "Description": about } });
         let mut trust = json!({
@@ -173,17 +210,17 @@ resource "aws_iam_role_policy" "{label}" {{
         }
         json!({
             "AWSTemplateFormatVersion": "2010-09-09",
-            "Description": "Made by `jitscan permissions`: what `jitscan collect` calls, and no more.",
+            "Description": format!("Made by `jitscan permissions`: what `{command}` calls, and no more."),
             "Parameters": parameters,
             "Resources": {
                 "Role": {
                     "Type": "AWS::IAM::Role",
                     "Properties": {
-                        "RoleName": name,
-                        "Description": "Read-only access for jitscan collect",
+                        "RoleName": self.name(),
+                        "Description": format!("Read-only access for {command}"),
                         "MaxSessionDuration": 3600,
                         "AssumeRolePolicyDocument": { "Version": "2012-10-17", "Statement": [trust] },
-                        "Policies": [{ "PolicyName": "jitscan-collect", "PolicyDocument": self.policy() }]
+                        "Policies": [{ "PolicyName": self.policy_name(), "PolicyDocument": self.policy() }]
                     }
                 }
             },
@@ -213,7 +250,8 @@ mod tests {
     use super::*;
 
     fn wanted(role: Role) -> Wanted {
-        let what = Purpose::CHOICES.into_iter().collect();
+        let mut what: BTreeSet<Purpose> = Purpose::CHOICES.into_iter().collect();
+        what.insert(Purpose::Validation);
         Wanted { role, member_role: "jitscan-collect".to_owned(), what, buckets: Vec::new() }
     }
 
@@ -225,8 +263,11 @@ mod tests {
     fn a_member_reads_its_account_and_nothing_else() {
         let (central, member) = (all(Role::Central), all(Role::Member));
         assert!(member.is_subset(&central) && member.len() < central.len());
-        let own = ["iam:", "cloudtrail:", "s3:", "kms:", "account:", "access-analyzer:"];
-        assert!(member.iter().all(|action| own.iter().any(|of| action.starts_with(of))), "{member:?}");
+        let whole = ["organizations:", "sso:", "identitystore:", "sts:"];
+        assert!(member.iter().all(|action| whole.iter().all(|of| !action.starts_with(of))), "{member:?}");
+        let validator = all(Role::Validator);
+        assert_eq!(validator.len(), 4);
+        assert!(validator.is_disjoint(&central), "{validator:?}");
         assert!(!wanted(Role::Member).policy().to_string().contains("sts:"));
     }
 
@@ -239,9 +280,9 @@ mod tests {
             .chain(also)
             .filter(|action| *action != "sts:GetCallerIdentity")
             .collect();
-        let policy = wanted(Role::Central).policy();
+        let policies = [Role::Central, Role::Validator].map(|role| wanted(role).policy());
         let mut allowed = BTreeSet::new();
-        for statement in policy["Statement"].as_array().unwrap() {
+        for statement in policies.iter().flat_map(|policy| policy["Statement"].as_array().unwrap()) {
             assert_eq!(statement["Effect"], "Allow");
             match &statement["Action"] {
                 Value::String(action) => drop(allowed.insert(action.as_str())),
@@ -272,10 +313,10 @@ mod tests {
                     assert_eq!(statement["Resource"], json!([format!("{of}/AWSLogs/*"), format!("{of}/*/AWSLogs/*")]));
                 } else if text.contains("s3:ListBucket") {
                     assert!(!statement["Condition"]["StringLike"]["s3:prefix"].is_null(), "{statement}");
-                } else if text.contains("kms:") {
+                } else if text.contains("kms:Decrypt") {
                     assert!(!statement["Condition"].is_null(), "{statement}");
                 } else {
-                    assert!(!text.contains("s3:Get") || text.contains("GetBucketLocation"), "{statement}");
+                    assert!(!text.contains("s3:GetObject") && !text.contains("kms:Decrypt"), "{statement}");
                 }
             }
         }
@@ -283,7 +324,7 @@ mod tests {
 
     #[test]
     fn the_forms_hold_the_policy() {
-        for role in [Role::Central, Role::Member] {
+        for role in [Role::Central, Role::Member, Role::Validator] {
             let wanted = wanted(role);
             let terraform = wanted.terraform();
             let (_, text) = terraform.split_once("<<-POLICY").unwrap();

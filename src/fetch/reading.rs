@@ -11,7 +11,7 @@ use super::calls::Purpose;
 use super::failure::{Failure, FailureKind};
 use super::run::{AccountReport, Brought, Message, Options};
 use super::scope::Target;
-use super::{account, analyzer, events, iam, last_accessed, trails};
+use super::{account, analyzer, events, iam, last_accessed, resources, trails};
 
 /// What is read of one account, and what is not.
 pub(super) struct Reading<'a> {
@@ -47,10 +47,18 @@ impl<'a> Reading<'a> {
         mut self,
         options: &Options,
         read: &BTreeSet<String>,
+        partition: &str,
         send: &Sender<Message>,
     ) -> AccountReport {
         self.identities().await;
         self.the_rest().await;
+        if self.wants(Purpose::Resources) {
+            let (document, failures) = resources::policies(self.access, &self.target.account, partition).await;
+            if let Some(document) = document {
+                self.keep(Purpose::Resources, Ok(document));
+            }
+            self.missing.extend(failures.into_iter().map(|failure| (Purpose::Resources, failure)));
+        }
         // Nobody listens only where the run ends.
         let _ = send.send(Message::State(std::mem::take(&mut self.found))).await;
         if let Some(wanted) = options.events.as_ref().filter(|_| self.wants(Purpose::Events)) {

@@ -16,9 +16,9 @@ use super::access::{Access, Start};
 use super::calls::{self, CALLS, Call, Purpose, SHARED};
 use super::events::{Log, Wanted};
 use super::failure::{Failure, FailureKind};
-use super::identity_center;
 use super::reading::{Reading, brought};
 use super::scope::{Scope, Target};
+use super::{identity_center, public_keys};
 
 /// How often the wish to stop is looked at.
 const STOP_LOOK: Duration = Duration::from_millis(50);
@@ -176,7 +176,7 @@ pub struct Plan {
     pub calls: Vec<(&'static Call, usize)>,
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|error| {
         Failure::new(&calls::GET_CALLER_IDENTITY, FailureKind::Program, "", &format!("no threads: {error}"))
     })
@@ -236,6 +236,13 @@ async fn whole(
             Err(failure) => missing.push((Purpose::IdentityCenter, failure)),
         }
     }
+    if options.what.contains(&Purpose::PublicKeys) {
+        let begun = (options.clock)();
+        match public_keys::public_keys(access, begun).await {
+            Ok(document) => central.push(brought(Purpose::PublicKeys, None, &document, begun)),
+            Err(failure) => missing.push((Purpose::PublicKeys, failure)),
+        }
+    }
     if central.is_empty() && missing.is_empty() {
         return None;
     }
@@ -289,14 +296,14 @@ async fn accounts(options: Options, scope: Scope, send: mpsc::Sender<Message>) {
         let role = options.role_name.as_ref().filter(|_| !target.own);
         let role = role.map(|name| format!("arn:{partition}:iam::{}:role/{name}", target.account));
         let (access, send) = (access.clone(), send.clone());
-        let (options, read) = (Arc::clone(&options), Arc::clone(&read));
+        let (options, read, partition) = (Arc::clone(&options), Arc::clone(&read), partition.clone());
         tasks.spawn(target.clone(), async move {
             let entered = match &role {
                 Some(role) => access.assume(&target.account, role, options.external_id.as_deref()).await,
                 None => Ok(access),
             };
             let row = match entered {
-                Ok(access) => Reading::new(&access, &target, &options).all(&options, &read, &send).await,
+                Ok(access) => Reading::new(&access, &target, &options).all(&options, &read, &partition, &send).await,
                 Err(failure) => AccountReport::shut(&target, failure),
             };
             // Nobody listens only where the caller is gone.

@@ -6,6 +6,7 @@
 mod credentials;
 mod lifecycle;
 mod principals;
+mod sharing;
 
 pub use lifecycle::{FindingLog, apply as apply_lifecycle};
 
@@ -34,6 +35,9 @@ pub fn find(assessment: &Assessment) -> Vec<Finding> {
     }
     for credential in &assessment.credentials {
         credentials::find(credential, &mut findings);
+    }
+    for shared in &assessment.shared {
+        sharing::find(shared, &mut findings);
     }
     sort(&mut findings);
     findings

@@ -49,6 +49,7 @@ fn assessment(principals: Vec<PrincipalFacts>, credentials: Vec<CredentialFacts>
         accounts: Vec::new(),
         principals,
         credentials,
+        shared: Vec::new(),
         ended: std::collections::BTreeMap::new(),
         coverage: Vec::new(),
         gaps: Vec::new(),

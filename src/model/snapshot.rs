@@ -9,6 +9,7 @@ use super::account::AccountDetails;
 use super::arn::{AccountId, Arn};
 use super::defect::Defect;
 use super::last_accessed::PrincipalLastAccessed;
+use super::resource_policy::{ResourceService, ServiceResources};
 use super::time::Timestamp;
 use super::trail::TrailState;
 
@@ -305,6 +306,8 @@ pub struct Snapshot {
     pub last_accessed: BTreeMap<Arn, PrincipalLastAccessed>,
     /// Analyzers and their findings by the account that has them.
     pub access_analyzers: BTreeMap<AccountId, AccessAnalyzer>,
+    /// Resources with their policies, by account and service.
+    pub resources: BTreeMap<(AccountId, ResourceService), ServiceResources>,
     /// The organisation, where collected.
     pub organization: Option<Organization>,
     /// Identity Center, where collected.

@@ -59,6 +59,7 @@ pub fn nothing_collected(as_of: Timestamp) -> Assessment {
         accounts: vec![],
         principals: vec![],
         credentials: vec![],
+        shared: Vec::new(),
         ended: std::collections::BTreeMap::new(),
         coverage: vec![],
         gaps: vec![],

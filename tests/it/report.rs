@@ -19,6 +19,7 @@ fn nothing_collected() -> Assessment {
         accounts: vec![],
         principals: vec![],
         credentials: vec![],
+        shared: Vec::new(),
         ended: std::collections::BTreeMap::new(),
         coverage: vec![],
         gaps: vec![],

@@ -15,6 +15,7 @@ use crate::cli::output::Meta;
 use crate::compare::assessment::Gap;
 use crate::lake::{IngestOptions, Progress, PutDocument, Writer, ingest_cloudtrail, path_text};
 use crate::model::defect::Defect;
+use crate::model::resource_policy::{PolicyState, ServiceResources};
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 use crate::model::time::Timestamp;
 
@@ -34,6 +35,8 @@ pub fn run(context: &Context<'_>, kind: &IngestKind) -> Result<Status, CommandEr
         IngestKind::Account(args) => documents(context, DocumentKind::Account, args),
         IngestKind::LastAccessed(args) => documents(context, DocumentKind::LastAccessed, args),
         IngestKind::AccessAnalyzer(args) => documents(context, DocumentKind::AccessAnalyzer, args),
+        IngestKind::ResourcePolicies(args) => documents(context, DocumentKind::ResourcePolicies, args),
+        IngestKind::PublicKeys(args) => documents(context, DocumentKind::PublicKeys, args),
     }
 }
 
@@ -237,7 +240,13 @@ fn sizes(content: &crate::collect::Content) -> [usize; 4] {
             [center.users.len(), groups.len(), center.permission_sets.len(), 0]
         }
         Content::Roster(people) => [people.len(), 0, 0, 0],
-        Content::Trails(_) => [0; 4],
+        Content::Trails(_) | Content::PublicKeys => [0; 4],
+        Content::ResourcePolicies(one) => {
+            let of = |of: &ServiceResources| {
+                of.resources.iter().filter(|one| matches!(one.policy, PolicyState::Text(_))).count()
+            };
+            [0, 0, 0, one.services.iter().map(of).sum()]
+        }
         // As its summary counts them.
         Content::Account(details) => ["Users", "Groups", "Roles", "Policies"]
             .map(|name| details.summary.get(name).and_then(|count| usize::try_from(*count).ok()).unwrap_or(0)),

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::args::{LogsAction, VerifyArgs};
 use crate::cli::context::{CommandError, Context};
+use crate::cli::documents::DocumentKind;
 use crate::cli::exit::Status as Exit;
 use crate::cli::output::Meta;
 use crate::compare::assessment::Gap;
 use crate::integrity::{ChainSummary, MAX_KEYS_BYTES, Options, PublicKeys, Report, Row, VerifyError, Weight, verify};
+use crate::lake::Reader;
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 
 /// What `--help` says after the options.
@@ -84,7 +86,10 @@ pub fn run(context: &Context<'_>, action: &LogsAction) -> Result<Exit, CommandEr
     {
         return Err(CommandError::Usage(format!("--from {from} is not before --to {to}")));
     }
-    let keys = read_keys(&args.public_keys)?;
+    let keys = match args.public_keys.as_slice() {
+        [] => stored_keys(context)?,
+        paths => read_keys(paths)?,
+    };
     let report = verify(&args.paths, &keys, &options).map_err(|VerifyError::Path { path, source }| {
         CommandError::File { path: path.display().to_string(), source }
     })?;
@@ -105,6 +110,20 @@ pub fn run(context: &Context<'_>, action: &LogsAction) -> Result<Exit, CommandEr
         status = status.and(Exit::Incomplete);
     }
     Ok(status)
+}
+
+/// The keys that `collect` or `ingest public-keys` put into the store, where there is one.
+fn stored_keys(context: &Context<'_>) -> Result<PublicKeys, CommandError> {
+    let mut keys = PublicKeys::default();
+    if !context.global.store.exists() {
+        return Ok(keys);
+    }
+    let reader = Reader::open(&context.global.store)?;
+    for meta in reader.documents()?.iter().filter(|meta| meta.kind == DocumentKind::PublicKeys.as_str()) {
+        let bytes = reader.document_bytes(meta)?;
+        keys.add(&bytes).map_err(|error| CommandError::Failed(format!("{}: {error}", meta.source)))?;
+    }
+    Ok(keys)
 }
 
 /// Reads files of keys; of a folder, every `.json` in it.
@@ -166,7 +185,11 @@ fn gaps(report: &Report, args: &VerifyArgs, no_keys: bool) -> Vec<Gap> {
         let what = format!("no digest files below {}", paths.join(", "));
         gap("incomplete", what, "download the CloudTrail-Digest folders of the bucket, too");
     } else if no_keys {
-        gap("incomplete", "no public keys were given".to_owned(), "`aws cloudtrail list-public-keys`, in each region");
+        gap(
+            "incomplete",
+            "no public keys were given, and the store has none".to_owned(),
+            "`jitscan collect --only public-keys`, or `aws cloudtrail list-public-keys` in each region",
+        );
     }
     if report.other_kinds > 0 {
         let what = format!(

@@ -17,6 +17,7 @@ pub mod report;
 pub mod scan;
 pub mod schema;
 pub mod usage;
+pub mod validate;
 pub mod who_can;
 
 use crate::catalog::Glob;

@@ -11,17 +11,17 @@ use crate::fetch::permissions::{Role, Wanted};
 /// # Errors
 /// When stdout cannot be written.
 pub fn run(context: &Context<'_>, args: &PermissionsArgs) -> Result<Status, CommandError> {
-    let PermissionsFor::Collect = args.purpose;
     let wanted = Wanted {
-        role: match args.role {
-            PermissionsRole::Central => Role::Central,
-            PermissionsRole::Member => Role::Member,
+        role: match (args.purpose, args.role) {
+            (PermissionsFor::Validate, _) => Role::Validator,
+            (PermissionsFor::Collect, PermissionsRole::Central) => Role::Central,
+            (PermissionsFor::Collect, PermissionsRole::Member) => Role::Member,
         },
         member_role: args.role_name.clone(),
-        what: if args.only.is_empty() {
-            Purpose::CHOICES.into_iter().collect()
-        } else {
-            args.only.iter().copied().collect()
+        what: match args.purpose {
+            PermissionsFor::Validate => [Purpose::Validation].into(),
+            PermissionsFor::Collect if args.only.is_empty() => Purpose::CHOICES.into_iter().collect(),
+            PermissionsFor::Collect => args.only.iter().copied().collect(),
         },
         buckets: args.buckets.clone(),
     };

@@ -50,7 +50,10 @@ pub fn columns(explain: bool) -> Vec<Column> {
 /// # Errors
 /// When the file cannot be read or stdout cannot be written.
 pub fn run(context: &Context<'_>, action: &PolicyAction) -> Result<Status, CommandError> {
-    let PolicyAction::Test { file, explain } = action;
+    let (file, explain) = match action {
+        PolicyAction::Test { file, explain } => (file, explain),
+        PolicyAction::Validate(args) => return super::validate::run(context, args),
+    };
     let meta = Meta {
         command: "policy test".to_owned(),
         catalogue: Some(Catalog::get().version().to_owned()),

@@ -1,7 +1,8 @@
 //! `jitscan schema`: the fields of every command's machine output.
 
 use crate::cli::commands::{
-    can, catalog, collect, coverage, entitlements, findings, ingest, lake, logs, policy, query, report, usage, who_can,
+    can, catalog, collect, coverage, entitlements, findings, ingest, lake, logs, policy, query, report, usage,
+    validate, who_can,
 };
 use crate::cli::context::{CommandError, Context};
 use crate::cli::exit::Status;
@@ -14,7 +15,10 @@ pub fn all() -> Vec<(String, Vec<Column>)> {
     let fixed = [
         ("ingest cloudtrail", ingest::log_columns()),
         ("ingest iam, credential-report, roster, organization, identity-center", ingest::document_columns()),
-        ("ingest trails, account, last-accessed, access-analyzer", ingest::document_columns()),
+        (
+            "ingest trails, account, last-accessed, access-analyzer, resource-policies, public-keys",
+            ingest::document_columns(),
+        ),
         ("collect", collect::columns()),
         ("collect --dry-run", collect::plan_columns()),
         ("lake documents", lake::document_columns()),
@@ -29,6 +33,7 @@ pub fn all() -> Vec<(String, Vec<Column>)> {
         ("usage", usage::columns()),
         ("can", can::columns()),
         ("who-can", who_can::columns()),
+        ("policy validate", validate::columns()),
         ("policy test (from statements on with --explain)", policy::columns(true)),
         ("catalog action", catalog::action_columns()),
         ("catalog event, events", catalog::event_columns()),

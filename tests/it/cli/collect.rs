@@ -314,8 +314,8 @@ fn a_dry_run_reads_no_account() {
 #[test]
 fn permissions_are_real_actions_that_read() {
     let place = Place::new();
-    for role in ["central", "member"] {
-        let run = place.line(&format!("permissions --role {role}"));
+    for role in ["--role central", "--role member", "--for validate"] {
+        let run = place.line(&format!("permissions {role}"));
         assert_eq!(run.code, Some(0), "{run:?}");
         let policy: Value = serde_json::from_str(&run.stdout).unwrap();
         for statement in policy["Statement"].as_array().unwrap() {
@@ -332,11 +332,76 @@ fn permissions_are_real_actions_that_read() {
                 assert!(other || ["list", "read"].contains(&level.as_str()), "{action}: {level}");
             }
         }
-        let run = place.line(&format!("permissions --role {role} --as terraform"));
+        let run = place.line(&format!("permissions {role} --as terraform"));
         assert!(run.code == Some(0) && run.stdout.contains("resource \"aws_iam_role\""), "{run:?}");
-        let run = place.line(&format!("permissions --role {role} --as cloudformation"));
+        let run = place.line(&format!("permissions {role} --as cloudformation"));
         let template: Value = serde_json::from_str(&run.stdout).unwrap();
         assert_eq!(template["Resources"]["Role"]["Properties"]["Policies"][0]["PolicyDocument"], policy);
+    }
+}
+
+/// Access Analyzer as it answers about a policy that is open to everybody.
+fn analyzer(operation: &str) -> Answer {
+    let json = |text: &str| Some((200, "application/json", text.to_owned()));
+    match operation.split('?').next().unwrap() {
+        "policy/validation" => json(
+            r#"{"findings":[{"findingDetails":"Too open","findingType":"SECURITY_WARNING","issueCode":"OPEN",
+            "learnMoreLink":"x","locations":[{"path":[{"value":"Statement"},{"index":0},{"value":"Action"}],
+            "span":{"start":{"line":1,"column":4,"offset":4},"end":{"line":1,"column":5,"offset":5}}}]}]}"#,
+        ),
+        "policy/check-no-new-access" => json(r#"{"result":"PASS","message":"nothing new"}"#),
+        "policy/check-access-not-granted" => {
+            json(r#"{"result":"FAIL","message":"it does","reasons":[{"description":"grants it","statementIndex":0}]}"#)
+        }
+        "policy/check-no-public-access" => {
+            Some((403, "application/json", r#"{"__type":"AccessDeniedException","message":"no"}"#.to_owned()))
+        }
+        other => panic!("nobody should ask for {other}"),
+    }
+}
+
+#[test]
+fn access_analyzer_is_asked_about_policies() {
+    let (place, front) = (Place::new(), Front::new(analyzer));
+    std::fs::write(place.path("p.json"), r#"{"Statement":[]}"#).unwrap();
+    let ask = |line: &str| {
+        let line = format!("policy validate p.json --endpoint-url {} --format ndjson {line}", front.url);
+        let mut command = place.command(line.split_whitespace());
+        command.env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE").env("AWS_SECRET_ACCESS_KEY", SECRET);
+        Run::from(command.env("AWS_EC2_METADATA_DISABLED", "true").output().unwrap())
+    };
+    let shown = |run: &Run| -> Vec<String> {
+        let one = |row: &Value| {
+            let of = |name: &str| row[name].as_str().unwrap().to_owned();
+            format!("{} {} {} {} {}", of("check"), of("result"), of("code"), of("message"), of("place"))
+        };
+        run.rows().iter().map(one).collect()
+    };
+    let warned = "ValidatePolicy SECURITY_WARNING OPEN Too open Statement[0].Action 1:5".to_owned();
+    let run = ask("");
+    assert_eq!((run.code, shown(&run)), (Some(3), vec![warned.clone()]), "{run:?}");
+    let fields: Vec<Value> = place
+        .rows("schema")
+        .into_iter()
+        .filter(|row| row["command"] == "policy validate")
+        .map(|row| row["field"].clone())
+        .collect();
+    assert_eq!(run.rows()[0].as_object().unwrap().keys().cloned().map(Value::from).collect::<Vec<_>>(), fields);
+    let run = ask(
+        "--existing p.json --deny-action iam:PassRole --not-public --type resource --resource-type AWS::S3::Bucket",
+    );
+    let all = vec![
+        warned,
+        "CheckNoNewAccess PASS  nothing new ".to_owned(),
+        "CheckAccessNotGranted FAIL  grants it Statement[0]".to_owned(),
+    ];
+    assert_eq!((run.code, shown(&run)), (Some(4), all), "{run:?}");
+    assert!(run.stderr.contains("it needs access-analyzer:CheckNoPublicAccess"), "{run:?}");
+    assert!(!place.path("jitscan-store").exists());
+    for (line, said) in
+        [("--type scp --existing p.json", "identity and resource policies only"), ("--not-public", "--resource-type")]
+    {
+        assert_eq!((ask(line).code, ask(line).stderr.contains(said)), (Some(2), true), "{line}");
     }
 }
 

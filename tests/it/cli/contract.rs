@@ -52,6 +52,7 @@ fn fields_are_those_of_the_schema_in_every_format() {
     fs::write(place.path("account.json"), r#"{"AccountId":"111122223333","SummaryMap":{"Users":1}}"#).unwrap();
     fs::write(place.path("accessed.json"), r#"{"AccountId":"111122223333","LastAccessedDetails":[]}"#).unwrap();
     fs::write(place.path("analyzers.json"), r#"{"AccountId":"111122223333","Analyzers":[]}"#).unwrap();
+    fs::write(place.path("resources.json"), r#"{"AccountId":"111122223333","Services":[]}"#).unwrap();
     let corpus = crate::integrity::generate::Corpus::small();
     corpus.download(&place.path("chains"), crate::integrity::generate::Sidecars::Newest);
     fs::write(place.path("keys.json"), corpus.keys.to_string()).unwrap();
@@ -59,7 +60,7 @@ fn fields_are_those_of_the_schema_in_every_format() {
     assert!(demo.stdout.starts_with(&format!("{}\n", schema["scan, findings, demo"].join(","))));
     let at = AT;
     let documents = "ingest iam, credential-report, roster, organization, identity-center";
-    let more = "ingest trails, account, last-accessed, access-analyzer";
+    let more = "ingest trails, account, last-accessed, access-analyzer, resource-policies, public-keys";
     let mut cases: Vec<(String, String)> = [
         ("ingest cloudtrail", "ingest cloudtrail logs --store new".to_owned()),
         (documents, "ingest iam details.json --store new".to_owned()),
@@ -71,6 +72,8 @@ fn fields_are_those_of_the_schema_in_every_format() {
         (more, "ingest account account.json --store new".to_owned()),
         (more, "ingest last-accessed accessed.json --store new".to_owned()),
         (more, "ingest access-analyzer analyzers.json --store new".to_owned()),
+        (more, "ingest resource-policies resources.json --store new".to_owned()),
+        (more, "ingest public-keys keys.json --store new".to_owned()),
         ("lake check", "lake check".to_owned()),
         ("lake documents", "lake documents".to_owned()),
         ("lake compact", "lake compact".to_owned()),
@@ -99,7 +102,7 @@ fn fields_are_those_of_the_schema_in_every_format() {
     );
     let mut described: BTreeSet<&String> = cases.iter().map(|(command, _)| command).collect();
     // They ask AWS: their fields are looked at in `cli::collect`.
-    described.extend(schema.keys().filter(|command| command.starts_with("collect")));
+    described.extend(schema.keys().filter(|c| c.starts_with("collect") || *c == "policy validate"));
     assert_eq!(described, schema.keys().collect(), "every command of the schema is tried, and every command is in it");
     for (command, line) in &cases {
         let want = &schema[command];

@@ -212,3 +212,72 @@ fn cases_are_tested_a_line_each() {
     assert_eq!(run.rows()[0]["decision"], "Undecided");
     assert!(run.stderr.contains("broken.jsonl:1: identity_policies[0] at Statement[0].Effect"), "{run:?}");
 }
+
+#[test]
+fn collected_policies_at_resources_decide() {
+    let place = store();
+    let arn = |rest: &str| format!("arn:aws:{rest}");
+    let key = format!("kms:eu-west-1:{ACCOUNT}:key/");
+    let at = |principal: Value, action: &str| {
+        document(&json!([{"Effect": "Allow", "Principal": principal, "Action": action, "Resource": "*"}])).to_string()
+    };
+    let bob = json!({"AWS": format!("arn:aws:iam::{ACCOUNT}:user/bob")});
+    let deploy = json!({"AWS": format!("arn:aws:iam::{ACCOUNT}:role/deploy")});
+    let closed = document(&json!([{"Effect": "Deny", "Principal": "*", "Action": "s3:*",
+        "Resource": ["arn:aws:s3:::blue-data", "arn:aws:s3:::blue-data/*"]}]));
+    let services = |services: Value, account: &str| json!({"AccountId": account, "Services": services}).to_string();
+    let own = services(
+        json!([
+            {"Service": "s3", "Resources": [
+                {"Arn": "arn:aws:s3:::blue-data", "Region": "eu-west-1", "Policy": closed.to_string()}]},
+            {"Service": "kms", "Regions": ["eu-west-1"], "Resources": [
+                {"Arn": arn(&format!("{key}for-deploy")), "Policy": at(deploy.clone(), "kms:Decrypt")},
+                {"Arn": arn(&format!("{key}closed")), "Denied": true}]},
+            {"Service": "sqs", "Regions": ["eu-west-1"], "Resources": [
+                {"Arn": arn(&format!("sqs:eu-west-1:{ACCOUNT}:open")), "Policy": at(bob, "sqs:SendMessage")},
+                {"Arn": arn(&format!("sqs:eu-west-1:{ACCOUNT}:plain"))}]},
+            {"Service": "secretsmanager", "Regions": ["eu-west-1"], "Resources": [
+                {"Arn": arn(&format!("secretsmanager:eu-west-1:{ACCOUNT}:secret:x-AbCdEf")), "Policy": "{no json"}]},
+        ]),
+        ACCOUNT,
+    );
+    let other = services(
+        json!([{"Service": "sqs", "Regions": [], "Resources": [
+            {"Arn": "arn:aws:sqs:eu-west-1:999988887777:shared", "Policy": at(deploy, "sqs:*")},
+            {"Arn": "arn:aws:sqs:eu-west-1:999988887777:private"}]}]),
+        "999988887777",
+    );
+    let read =
+        "can ann s3:GetObject arn:aws:s3:::blue-data/x --context aws:MultiFactorAuthPresent=true --no-other-context";
+    let answer = |line: &str| ask(&place, &format!("{line} --format ndjson")).rows()[0]["decision"].clone();
+    assert_eq!(answer(read), "Allowed", "as far as identity policies go: what the bucket says is a caveat");
+    for (name, text) in [("own.json", own), ("other.json", other)] {
+        fs::write(place.path(name), text).unwrap();
+        let run = place.line(&format!("ingest resource-policies {name} --captured-at 2026-10-31 --quiet"));
+        assert_eq!(run.code, Some(0), "{run:?}");
+    }
+    let queue = format!("arn:aws:sqs:eu-west-1:{ACCOUNT}:");
+    let secret = format!("arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:x-AbCdEf");
+    let none = "--no-other-context";
+    for (line, want) in [
+        (read.to_owned(), "ExplicitlyDenied"),
+        (format!("can deploy kms:Decrypt arn:aws:{key}for-deploy {none}"), "Allowed"),
+        // The key policy gives the account nothing: IAM policies do not count.
+        (format!("can admin kms:Decrypt arn:aws:{key}for-deploy {none}"), "ImplicitlyDenied"),
+        (format!("can admin kms:Decrypt arn:aws:{key}closed {none}"), "Undecided"),
+        (format!("can admin kms:Decrypt arn:aws:{key}another {none}"), "Undecided"),
+        (format!("can admin sqs:SendMessage {queue}plain {none}"), "Allowed"),
+        (format!("can ann sqs:SendMessage {queue}plain {none}"), "ImplicitlyDenied"),
+        (format!("can ann sqs:SendMessage {queue}unknown {none}"), "ImplicitlyDenied"),
+        (format!("can admin secretsmanager:GetSecretValue {secret} {none}"), "Undecided"),
+        (format!("can deploy sqs:SendMessage arn:aws:sqs:eu-west-1:999988887777:shared {none}"), "Allowed"),
+        (format!("can deploy sqs:SendMessage arn:aws:sqs:eu-west-1:999988887777:private {none}"), "ImplicitlyDenied"),
+        (format!("can deploy sqs:SendMessage {queue}plain --no-resource-policy {none}"), "Allowed"),
+    ] {
+        assert_eq!(answer(&line), want, "{line}");
+    }
+    let who = ask(&place, &format!("who-can kms:Decrypt arn:aws:{key}for-deploy --no-other-context --format ndjson"));
+    let themselves: Vec<Value> =
+        who.rows().into_iter().filter(|row| row["hops"] == 0).map(|row| row["principal"].clone()).collect();
+    assert_eq!(themselves, [format!("arn:aws:iam::{ACCOUNT}:role/deploy")], "{who:?}");
+}

@@ -37,6 +37,11 @@ fn exit_codes_and_which_of_them_wins() {
     assert_eq!(statuses(&rows), want.into());
     assert!(!place.path("jitscan-store").exists(), "no store is made");
 
+    // The keys that the store has serve as well.
+    assert_eq!(place.line("ingest public-keys keys.json --quiet").code, Some(0));
+    let run = place.line("logs verify tree --format ndjson");
+    assert_eq!((run.code, statuses(&run.rows())), (Some(0), [("chain valid".to_owned(), 5)].into()), "{run:?}");
+
     let log = &corpus.made(0)[2].logs[0];
     fs::write(root.join(log), gz("{}")).unwrap();
     let run = place.line(&format!("{verify} --format json"));
