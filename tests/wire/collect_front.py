@@ -11,8 +11,12 @@ import urllib.request
 import collect_world
 from collect_check import Failed, check
 
-PUBLIC_KEY = {"Value": "MIIBCgKCAQEA", "Fingerprint": "8eba5db5bea9b640d1c96a77256fe7f2",
-              "ValidityStartTime": "2026-01-01T00:00:00Z", "ValidityEndTime": "2026-12-31T00:00:00Z"}
+# An account-wide list of each service, in pages as `resources` wants them.
+LISTS = {"s3": ("list_buckets", "Buckets", {"MaxBuckets": 1000}),
+         "sqs": ("list_queues", "QueueUrls", {"MaxResults": 1000}), "sns": ("list_topics", "Topics", {}),
+         "lambda": ("list_functions", "Functions", {}), "dynamodb": ("list_tables", "TableNames", {}),
+         "kms": ("list_keys", "Keys", {}),
+         "secretsmanager": ("list_secrets", "SecretList", {}), "ecr": ("describe_repositories", "repositories", {})}
 
 
 def refused(code, function, **params):
@@ -34,7 +38,8 @@ def front_itself(lab):
     world = lab.world("front", build=False)
     world.size = collect_world.SMALL
     world.build()
-    counts = [part(world) for part in (signing, iam, trails, analyzer, lists, protocols, faults)]
+    counts = [part(world) for part in (signing, iam, trails, analyzer, lists, resources, public_keys,
+                                             protocols, faults)]
     return f"{sum(counts)} checks with boto3"
 
 
@@ -127,7 +132,7 @@ def trails(world):
     client = world.servers.client("cloudtrail", creds=session(world, account))
     made = collect_world.events(account, 130, seed=3, regions=("us-east-1",))
     world.servers.control("fixtures", {"events": {account: {"us-east-1": made + [
-        dict(made[0], managementEvent=False, eventID="data")]}}, "public_keys": {"us-east-1": [PUBLIC_KEY]}})
+        dict(made[0], managementEvent=False, eventID="data")]}}})
     found = pages(client, "lookup_events", "Events")
     check([len(page) for page in found] == [50, 50, 30], f"pages of {[len(page) for page in found]}")
     flat = [event for page in found for event in page]
@@ -145,8 +150,7 @@ def trails(world):
     refused("InvalidLookupAttributesException", client.lookup_events, LookupAttributes=two)
     token = client.lookup_events()["NextToken"]
     refused("InvalidNextTokenException", client.lookup_events, NextToken=token, MaxResults=10)
-    check(client.list_public_keys()["PublicKeyList"][0]["Fingerprint"] == PUBLIC_KEY["Fingerprint"], "ListPublicKeys")
-    return 9
+    return 8
 
 
 def analyzer(world):
@@ -190,6 +194,76 @@ def lists(world):
     told = pages(sso, "list_accounts_for_provisioned_permission_set", "AccountIds", InstanceArn=world.instance,
                  PermissionSetArn=arn)
     check(account in [one for page in told for one in page], "ListAccountsForProvisionedPermissionSet")
+    return 4
+
+
+# ---------------------------------------------------------------- policies at resources, public keys
+
+def resources(world):
+    """What a careless collector loses: the pages, BucketRegion and the queues beyond, a bucket asked elsewhere."""
+    account, creds = world.members[0], session(world, world.members[0])
+
+    def client(service, region="us-east-1", of=world.caller):
+        return world.servers.client(service, region=region, creds=of)
+
+    for service, (operation, member, params) in LISTS.items():
+        whole = [one for page in pages(client(service), operation, member, **params) for one in page]
+        check(len(whole) >= 5, f"{service}: {len(whole)} resources")
+        world.servers.control("fixtures", {"settings": {"page_size": {"*": 2}, "empty_pages": True}})
+        found = pages(client(service), operation, member, **params)
+        world.servers.control("fixtures", {"settings": {"page_size": {}, "empty_pages": False}})
+        check([one for page in found for one in page] == whole and [len(page) for page in found][:2] == [0, 2],
+              f"{service} in pages of {[len(page) for page in found]}")
+    s3, sqs = client("s3"), client("sqs")
+    check("BucketRegion" not in s3.list_buckets()["Buckets"][0], "BucketRegion without a parameter")
+    check({one["BucketRegion"] for one in s3.list_buckets(MaxBuckets=99)["Buckets"]} == {"us-east-1", "eu-west-1"},
+          "BucketRegion")
+    world.servers.control("fixtures", {"settings": {"page_size": {"*": 2}}})
+    check("NextToken" not in sqs.list_queues(), "ListQueues in pages though without MaxResults")
+    world.servers.control("fixtures", {"settings": {"page_size": {}}})
+    since = world.servers.mark("elsewhere")
+    s3.get_bucket_policy(Bucket=f"data-eu-west-1-0-{world.management}")
+    told = [call["status"] for call in world.servers.calls(since, operation="GetBucketPolicy")]
+    check(told == [301, 200], f"a bucket asked in another region: {told}")  # botocore goes where it is sent
+    url = sqs.list_queues()["QueueUrls"][0]
+    check(url == f"https://sqs.us-east-1.amazonaws.com/{world.management}/queue-0", f"queue URL {url}")
+    check(set(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy", "QueueArn"])["Attributes"])
+          == {"Policy", "QueueArn"}, "attributes of a queue")
+    arn = f"arn:aws:lambda:eu-west-1:{account}:function:function-0"
+    check("StatementId" not in client("lambda", "eu-west-1", creds).get_policy(FunctionName=arn)["Policy"], "GetPolicy")
+    names = {name: [f"{name}-1"] for name in LISTS if name != "lambda"}
+    world.servers.control("fixtures", {"ghosts": {account: {"us-east-1": names}}})
+    for service in names:
+        operation, member, params = LISTS[service]
+        told = str(pages(client(service, of=creds), operation, member, **params))
+        check(f"{service}-1" in told, f"{service}: no ghost in {told}")
+    world.servers.control("fixtures", {"ghosts": {account: {}}})
+    gone = f"arn:aws:dynamodb:us-east-1:{account}:table/"
+    for service, code, call, params in (
+            ("s3", "NoSuchBucket", "get_bucket_policy", {"Bucket": "s3-1"}),
+            ("s3", "NoSuchBucketPolicy", "get_bucket_policy", {"Bucket": f"data-us-east-1-1-{account}"}),
+            ("dynamodb", "ResourceNotFoundException", "get_resource_policy", {"ResourceArn": gone + "dynamodb-1"}),
+            ("dynamodb", "PolicyNotFoundException", "get_resource_policy", {"ResourceArn": gone + "table_1.x-y"}),
+            ("ecr", "RepositoryNotFoundException", "get_repository_policy", {"repositoryName": "ecr-1"}),
+            ("ecr", "RepositoryPolicyNotFoundException", "get_repository_policy", {"repositoryName": "team/image-1"}),
+            ("lambda", "ResourceNotFoundException", "get_policy", {"FunctionName": "function-1"}),
+            ("kms", "NotFoundException", "get_key_policy", {"KeyId": "kms-1"}),
+            ("sns", "NotFound", "get_topic_attributes", {"TopicArn": f"arn:aws:sns:us-east-1:{account}:sns-1"}),
+            ("sqs", "AWS.SimpleQueueService.NonExistentQueue", "get_queue_attributes", {"QueueUrl": url + "-1"}),
+            ("secretsmanager", "ResourceNotFoundException", "get_resource_policy", {"SecretId": "secretsmanager-1"})):
+        refused(code, getattr(client(service, of=creds), call), **params)
+    return 2 * len(LISTS) + 7 + len(names) + 11
+
+
+def public_keys(world):
+    client = world.servers.client("cloudtrail", creds=world.caller)
+    made = [key["Fingerprint"] for key in world.public_keys["us-east-1"]]
+    now = time.time()
+    for params, wanted in (({}, made[:1]), ({"StartTime": now - 5 * 365 * 86400}, made[:3]),
+                           ({"StartTime": now - 600 * 86400, "EndTime": now - 500 * 86400}, made[1:2])):
+        told = [key["Fingerprint"] for key in client.list_public_keys(**params)["PublicKeyList"]]
+        check(told == wanted, f"ListPublicKeys {params}: {told}, not {wanted}")
+    refused("InvalidTimeRangeException", client.list_public_keys, StartTime=now, EndTime=now - 1)
     return 4
 
 
@@ -242,12 +316,16 @@ def faults(world):
     from botocore.exceptions import ClientError, HTTPClientError
     servers = world.servers
     calls = {"iam": "list_users", "cloudtrail": "describe_trails", "organizations": "list_roots",
-             "account": "list_regions", "s3": "list_buckets", "accessanalyzer": "list_analyzers"}
+             "account": "list_regions", "s3": "list_buckets", "accessanalyzer": "list_analyzers",
+             "kms": "list_keys", "lambda": "list_functions", "sns": "list_topics", "sqs": "list_queues"}
     codes = {"throttle": {"iam": "Throttling", "cloudtrail": "ThrottlingException", "s3": "SlowDown",
                           "organizations": "TooManyRequestsException", "account": "TooManyRequestsException",
-                          "accessanalyzer": "ThrottlingException"},
-             "expired_token": {"iam": "ExpiredToken", "s3": "ExpiredToken", None: "ExpiredTokenException"},
-             "access_denied": {"iam": "AccessDenied", "s3": "AccessDenied", None: "AccessDeniedException"},
+                          "lambda": "TooManyRequestsException", "sns": "Throttling", "sqs": "RequestThrottled",
+                          None: "ThrottlingException"},
+             "expired_token": {"iam": "ExpiredToken", "s3": "ExpiredToken", "sns": "ExpiredToken",
+                               "sqs": "ExpiredToken", None: "ExpiredTokenException"},
+             "access_denied": {"iam": "AccessDenied", "s3": "AccessDenied", "sns": "AuthorizationError",
+                               "sqs": "AccessDenied", None: "AccessDeniedException"},
              "http500": {"s3": "InternalError", None: "InternalFailure"}}
     count = 0
     for kind, by_service in codes.items():

@@ -9,17 +9,12 @@ class Direct:
     """Clients that ask moto and ministack themselves."""
 
     def __init__(self, servers):
-        self.servers, self.creds, self.raw = servers, {}, {}
+        self.servers, self.raw = servers, {}
 
     def client(self, service, account, region="us-east-1"):
-        servers = self.servers
         if service in ("iam", "sts"):
-            return servers.client(service, account, region, url=servers.ministack.url)
-        moto = f"http://127.0.0.1:{servers.moto_port}"
-        if account not in self.creds:  # moto finds the account by the key of an AssumeRole into it
-            self.creds[account] = servers.client("sts", account, url=moto).assume_role(
-                RoleArn=f"arn:aws:iam::{account}:role/reader", RoleSessionName="reader")["Credentials"]
-        return servers.client(service, account, region, creds=self.creds[account], url=moto)
+            return self.servers.client(service, account, region, url=self.servers.ministack.url)
+        return self.servers.moto_client(service, account, region)
 
     def all(self, client, operation, member, **params):
         """All items of a list; by hand where botocore has no paginator."""

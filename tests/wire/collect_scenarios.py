@@ -8,10 +8,13 @@ import re
 import signal
 import subprocess
 import time
+from urllib.parse import quote
 
 import collect_check as forms
 import collect_front
+import collect_policy
 import collect_read as read
+import collect_resource_policies as policies
 import collect_world
 from collect_check import READS, Failed, check, differences, same
 from front_model import action_of
@@ -28,11 +31,13 @@ FEEDS = [
     ("sso-admin", r"", {"identity-center"}),
     ("identitystore", r"", {"identity-center"}),
     ("cloudtrail", r"LookupEvents", set()),
+    ("cloudtrail", r"ListPublicKeys", {"public-keys"}),
     ("cloudtrail", r"", {"trails"}),
-    ("account", r"", {"trails", "access-analyzer", "resources", "account"}),
+    ("account", r"", {"trails", "access-analyzer", "resource-policies", "account", "public-keys"}),
     ("accessanalyzer", r"", {"access-analyzer"}),
-    ("s3", r"(ListObjectsV2|GetObject)$", set()),
-    ("", r"", {"resources"}),
+    ("s3", r"(ListBuckets|GetBucketPolicy)$", {"resource-policies"}),
+    ("s3", r"", set()),  # where the logs are, and the logs
+    ("", r"", {"resource-policies"}),
 ]
 # Documents that are worthless in part: a policy, an account or an assignment that is missing changes decisions.
 WHOLE = {"iam", "organization", "identity-center", "credential-report"}
@@ -95,6 +100,7 @@ def field_by_field(lab):
     fields = forms.center_fields(raw["identity-center/_"])
     compare(direct.center(world), fields, "identity-center (servers)")
     compare(*read.written_center(fields, world), "identity-center (as built)")
+    problems.extend(policies.wrong(world, direct, raw))
     try:
         contents(world, run)
     except Failed as failure:
@@ -105,7 +111,8 @@ def field_by_field(lab):
     missing = [name for kind in direct.raw for name in forms.left_out(direct.raw[kind], raw[f"{kind}/_"])]
     return (f"{len(accounts)} accounts, {counts['users']} users, {counts['roles']} roles, "
             f"{counts['policies']} policies, {len(fields['sets'])} permission sets, {len(fields['assignments'])} "
-            f"assignments, all fields equal; {figures}; not kept by jitscan: {', '.join(missing) or 'nothing'}")
+            f"assignments, {policies.counted(world)}, all fields equal; {figures}; not kept by jitscan: "
+            + (", ".join(missing) or "nothing"))
 
 
 def drop_managed(fields):
@@ -162,6 +169,42 @@ def paging(lab):
     return figures + f"{len(whole)} documents equal"
 
 
+@scenario
+def resource_policies(lab):
+    """The documents on the small world, how they were asked for, and resources that go between list and question."""
+    run, whole = lab.baseline("small")
+    world = lab.world("small")
+    problems = policies.wrong(world, read.Direct(world.servers), run.raw) + policies.ill_asked(world, run.calls)
+    gone = {service: ["gone-1", "gone-2"] for service in policies.GOES}
+    world.servers.control("fixtures", {"ghosts": {world.management: {region: gone for region in policies.REGIONS}}})
+    try:
+        later = lab.run(world, "resources-gone").expect(0)
+    finally:
+        world.servers.control("fixtures", {"ghosts": {world.management: {}}})
+    problems += differences(whole, later.documents(), "with resources that go: ")
+    asked = {call["service"] for call in later.calls if "gone-" in json.dumps(call["params"])}
+    problems += [f"the {service} that goes was not asked for" for service in sorted(set(gone) - asked)]
+    # A policy may close itself to us; that costs this resource alone.
+    arns = {service: min(world.resources[world.management][service]) for service in ("kms", "s3", "sns")}
+    world.servers.faults(*[
+        {"kind": "access_denied", "operation": policies.ASKS[service], "account": world.management, "contains":
+         quote(arn, safe="") if service == "sns" else arn.split(":")[-1].removeprefix("key/")}
+        for service, arn in arns.items()])
+    closed = lab.run(world, "resources-closed").expect(4)
+    world.servers.faults()
+    kept, name = closed.documents(), f"resource-policies/{world.management}"
+    problems += differences(dict(whole, **{name: policies.closed(whole[name], arns.values())}), kept, "closed: ")
+    problems += [f"no word of {arn}" for arn in arns.values() if arn not in closed.said()]
+    check(not problems, "\n".join(problems[:60]))
+    return (f"{policies.counted(world)}; equal, also without those that go, of {len(gone)} services, and with "
+            f"{len(arns)} that are closed")
+
+
+@scenario
+def policy_validate(lab):
+    return collect_policy.policy_validate(lab)
+
+
 # ---------------------------------------------------------------- c
 
 @scenario
@@ -212,6 +255,8 @@ def denied_one(lab, world, service, operation, whole):
             if found is None or found == expected:
                 continue
             check(kind not in WHOLE, f"{name}: {document} is half: {differences(expected, found)[:4]}")
+            if kind == "resource-policies" and service in policies.LISTS:
+                same(policies.without(expected, service, operation), found, f"{name}: {document}")
             continue
         check(found is not None, f"{name}: {document} is missing though it needs no {action}")
         same(expected, found, f"{name}: {document}")
@@ -434,7 +479,8 @@ def dry_run(lab):
     check(not run.documents(), f"--dry-run wrote {sorted(run.documents())[:5]}")
     named = {operation for _, operation in base.operations()}
     missing = sorted(operation for operation in named if operation not in run.said())
-    check("GetAccountAuthorizationDetails" not in missing, f"--dry-run does not name the calls; not {missing}")
+    for wanted in ("GetAccountAuthorizationDetails", *policies.OPERATIONS):
+        check(wanted not in missing, f"--dry-run does not name the calls; not {missing}")
     return f"{len(run.calls)} calls; names {len(named) - len(missing)} of {len(named)} operations; not {missing[:8]}"
 
 

@@ -54,7 +54,7 @@ class Servers:
         self.log.write_text("")
         self.ministack = wire.Server(account, "root-test", ROOT_SECRET)
         self.moto = self.front = None
-        self.clients, self.lock = {}, threading.Lock()
+        self.clients, self.moto_creds, self.session, self.lock = {}, {}, None, threading.Lock()
 
     def start(self):
         # All from this thread: a child's death signal is bound to the thread that made it.
@@ -104,7 +104,8 @@ class Servers:
         key = (service, region, creds["AccessKeyId"], url)
         with self.lock:
             if key not in self.clients:
-                self.clients[key] = boto3.session.Session().client(
+                self.session = self.session or boto3.session.Session()  # it keeps the models, which take long to read
+                self.clients[key] = self.session.client(
                     service, endpoint_url=url or self.url, region_name=region,
                     aws_access_key_id=creds["AccessKeyId"], aws_secret_access_key=creds["SecretAccessKey"],
                     aws_session_token=creds.get("SessionToken"),
@@ -113,6 +114,14 @@ class Servers:
                                   request_checksum_calculation="when_required", inject_host_prefix=False,
                                   response_checksum_validation="when_required", ignore_configured_endpoint_urls=True))
             return self.clients[key]
+
+    def moto_client(self, service, account, region="us-east-1"):
+        """A client of moto itself, past the front; moto finds the account by the key of an AssumeRole into it."""
+        url = f"http://127.0.0.1:{self.moto_port}"
+        if account not in self.moto_creds:
+            self.moto_creds[account] = self.client("sts", account, url=url).assume_role(
+                RoleArn=f"arn:aws:iam::{account}:role/reader", RoleSessionName="reader")["Credentials"]
+        return self.client(service, account, region, creds=self.moto_creds[account], url=url)
 
     def control(self, name, data=None, method=None):
         request = urllib.request.Request(

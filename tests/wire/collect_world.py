@@ -1,7 +1,7 @@
 """Worlds for collect.py: built with boto3 through the front, and written down as they were built.
 
 `World.iam[account]`, `.organization`, `.center` hold what the servers must tell later, in the forms of
-collect_check.py.
+collect_check.py; `.resources[account]` and `.public_keys` in those of collect_resources.py.
 """
 
 import concurrent.futures
@@ -12,6 +12,8 @@ import random
 import time
 import zlib
 from dataclasses import dataclass
+
+import collect_resources
 
 ROLE = "jitscan-collect"
 EXTERNAL_ID = "collect-7"
@@ -82,7 +84,7 @@ class World:
     def __init__(self, servers, size):
         self.servers, self.size, self.management = servers, size, servers.account
         self.random = random.Random(7)
-        self.iam, self.members, self.keys, self.trail_arns = {}, [], [], {}
+        self.iam, self.members, self.keys, self.trail_arns, self.buckets = {}, [], [], {}, {}
         self.organization = {"units": {}, "accounts": {}, "policies": {}}
         self.center = {"sets": {}, "assignments": set(), "memberships": set(), "users": {}, "groups": {}}
 
@@ -101,6 +103,8 @@ class World:
         self.build_center()
         self.build_trails()
         self.build_fixtures()
+        collect_resources.build(self)
+        collect_resources.build_keys(self)
         self.seconds = time.monotonic() - started
         return self
 
@@ -349,7 +353,7 @@ class World:
             else:
                 trail.put_event_selectors(TrailName=arn, AdvancedEventSelectors=[
                     {"Name": "management ü", "FieldSelectors": [{"Field": "eventCategory", "Equals": ["Management"]}]}])
-            self.trail_arns[account] = arn
+            self.trail_arns[account], self.buckets[account] = arn, bucket
             put_logs(self.client("s3", account), bucket, account,
                      events(account, self.size.events, seed=index, regions=("us-east-1",)))
 

@@ -5,7 +5,8 @@ usage: front.py --moto HOST:PORT --ministack HOST:PORT --root-secret SECRET --lo
 Prints its URL when it listens. The service is the signing name of the credential scope, the operation comes out of the
 protocol; every request is checked against AWS's service model and its SigV4 signature. iam and sts go to ministack as
 they were signed, the rest to moto under a key that moto takes for the caller's account; what neither has is served here
-(front_served.py). List answers are cut to AWS's page sizes on the way back. Whatever is left is a 501, never silence.
+(front_served.py, front_resources.py). List answers are cut to AWS's page sizes on the way back. Whatever is left is a
+501, never silence.
 
 Control, unsigned: POST/GET/DELETE /__front/faults, POST /__front/fixtures, GET /__front/log[?since=N],
 GET /__front/secrets (what must not be seen in any output), GET /__front/accounts,
@@ -32,9 +33,10 @@ import boto3
 from botocore.config import Config
 
 import front_model as model
+import front_resources as resources
 from front_accounts import Accounts
 from front_faults import Faults, fault_answer
-from front_model import BadAnswer, NotServed, Refused
+from front_model import BadAnswer, NotServed, Passed, Refused
 from front_served import PAGES, SERVED, Fixtures, observe, paged
 
 UPSTREAM_TIMEOUT_S = 60
@@ -66,11 +68,7 @@ def corrected(call, data):
             and not data.get("AdvancedEventSelectors"):  # a trail that was given none has this one
         data["EventSelectors"] = [{"ReadWriteType": "All", "IncludeManagementEvents": True, "DataResources": [],
                                    "ExcludeManagementEventSources": []}]
-    return data
-
-
-class Passed(Exception):
-    """An upstream's own error answer."""
+    return resources.corrected(call, data)
 
 
 class Front:
@@ -104,7 +102,8 @@ class Front:
         yield  # the operation is known: the faults may come in here
         call["params"] = params = model.parse(call.operation, request, uri_params, body)
         self.accounts.check(call, method, target, headers, body)
-        call.send_on = lambda: self.forward(call, method, target, headers, body)
+        resources.at_home(self, call, params)
+        call.headers, call.send_on = headers, lambda: self.forward(call, method, target, headers, body)
         served = SERVED.get((call["service"], call["operation"]))
         if served:
             yield model.answer(call.operation, served(self, call, params))
@@ -114,6 +113,7 @@ class Front:
             status, answer_headers, answer_body = call.send_on()
             if status < 300:
                 observe(self, call, params, answer_body)
+                resources.learn_bucket(self, call, params)
             yield status, answer_headers, answer_body
 
     @staticmethod
@@ -125,9 +125,12 @@ class Front:
         """All of the upstream's list, cut to the page that AWS would give."""
         spec = model.pagination(call["service"])[call["operation"]]
         member = spec["result_key"]
+        if call["service"] in resources.SERVICES:
+            return model.answer(call.operation, resources.listed(self, call, params))
         if call["service"] == "iam":  # signed: sent as it is; ministack gives everything
             result = model.result_of(call.operation, 200, {}, call.upstream())
             return model.answer(call.operation, paged(self, "iam", call["operation"], params, result, [member]))
+        # JSON, as moto has it: of Identity Center's lists it leaves out members that the model requires.
         asked = {key: value for key, value in json.loads(body or b"{}").items() if key not in PAGE_PARAMETERS}
         items, answer_headers = [], {}
         while True:
@@ -261,7 +264,8 @@ class Handler(BaseHTTPRequestHandler):
             if refused.fields.get("invalid"):
                 note["invalid"] = True
             service = call["service"] if call else "sts"
-            answer = model.error(service, refused.code, refused.message, refused.status)
+            answer = model.error(service, refused.code, refused.message, refused.status,
+                                 refused.fields.get("headers"))
         except NotServed as missing:
             note.update(error=str(missing), unserved=True)
             answer = model.error(call["service"], "NotImplemented", f"front: {missing}", 501)

@@ -17,6 +17,8 @@ from front_model import action_of, error, service_model
 
 KINDS = ("throttle", "http500", "html", "expired_token", "access_denied", "truncated", "hang", "reset", "delay")
 FIELDS = {"kind", "service", "operation", "account", "key", "contains", "after", "times", "per", "seconds", "status"}
+# They say 403 in JSON too, where the others say 400.
+FORBIDDEN = ("account", "accessanalyzer", "lambda", "sqs")
 PAGE = (b"<!DOCTYPE html><html><head><title>Bad Gateway</title></head><body><h1>Bad Gateway</h1>"
         b"<p>The proxy server received an invalid response.</p></body></html>")
 
@@ -71,10 +73,13 @@ def fault_answer(rule, call):
     if kind == "throttle":
         if service == "s3":
             return error(service, "SlowDown", "Please reduce your request rate.", 503)
+        if service == "sqs":
+            return error(service, "RequestThrottled", "Rate exceeded", 403)
         if xml:
             return error(service, "Throttling", "Rate exceeded", 400)
-        if service in ("organizations", "account"):
-            return error(service, "TooManyRequestsException", "Too many requests", 429 if service == "account" else 400)
+        if service in ("organizations", "account", "lambda"):
+            return error(service, "TooManyRequestsException", "Too many requests",
+                         400 if service == "organizations" else 429)
         return error(service, "ThrottlingException", "Rate exceeded", 429 if service == "accessanalyzer" else 400)
     if kind == "http500":
         return error(service, "InternalError" if service == "s3" else "InternalFailure",
@@ -84,12 +89,14 @@ def fault_answer(rule, call):
     if kind == "expired_token":
         code = "ExpiredToken" if xml else "ExpiredTokenException"
         return error(service, code, "The security token included in the request is expired",
-                     403 if xml and service != "s3" or service in ("account", "accessanalyzer") else 400)
+                     403 if xml and service != "s3" or service in FORBIDDEN else 400)
     if kind == "access_denied":
         if service == "s3":  # S3 does not say for what
             return error(service, "AccessDenied", "Access Denied", 403)
-        message = (f"User: {call['arn']} is not authorized to perform: {action_of(service, operation)} "
-                   "on resource: * because no identity-based policy allows the action")
-        return error(service, "AccessDenied" if xml else "AccessDeniedException", message,
-                     403 if xml or service in ("account", "accessanalyzer") else 400)
+        action = action_of(service, operation)
+        action = {"sns": action.replace("sns:", "SNS:"), "sqs": action.lower()}.get(service, action)
+        message = (f"User: {call['arn']} is not authorized to perform: {action} on resource: * because no "
+                   f"identity-based policy allows the {action} action")
+        code = "AuthorizationError" if service == "sns" else "AccessDenied" if xml else "AccessDeniedException"
+        return error(service, code, message, 403 if xml or service in FORBIDDEN else 400)
     return None

@@ -31,6 +31,10 @@ class Refused(Exception):
         self.code, self.message, self.status, self.fields = code, message, status, fields
 
 
+class Passed(Exception):
+    """An upstream's own error answer: status, headers, body."""
+
+
 class NotServed(Exception):
     """Neither served here nor known upstream: answered with 501, never silently."""
 
@@ -196,13 +200,15 @@ def answer(operation, result, request_id=None):
     return made["status_code"], dict(made["headers"]), body.encode() if isinstance(body, str) else body
 
 
-def error(service, code, message, status=400):
-    """(status, headers, body) of an error in the protocol of the service."""
-    request_id = str(uuid.uuid4())
+def error(service, code, message, status=400, headers=None):
+    """(status, headers, body) of an error in the protocol of the service, with further headers."""
+    request_id, query_code = str(uuid.uuid4()), None
     try:
-        protocol = service_model(service).protocol
+        protocol, metadata = service_model(service).protocol, service_model(service).metadata
+        if metadata.get("awsQueryCompatible") is not None:  # SQS: the code of its old protocol stands in a header
+            query_code = code.removesuffix("Exception")
     except NotServed:
-        protocol = "json"
+        protocol, metadata = "json", {}
     if protocol in XML_PROTOCOLS:
         kind = "Sender" if status < 500 else "Receiver"
         inner = f"<Code>{code}</Code><Message>{xml_text(message)}</Message>"
@@ -212,9 +218,11 @@ def error(service, code, message, status=400):
             space = service_model(service).metadata.get("xmlNamespace", "")
             body = (f'<ErrorResponse xmlns="{space}"><Error><Type>{kind}</Type>{inner}</Error>'
                     f"<RequestId>{request_id}</RequestId></ErrorResponse>")
-        return status, {"Content-Type": "text/xml", "x-amzn-RequestId": request_id}, body.encode()
-    headers = {"Content-Type": "application/json" if protocol == "rest-json" else "application/x-amz-json-1.1",
-               "x-amzn-RequestId": request_id, "x-amzn-ErrorType": code}
+        return status, {"Content-Type": "text/xml", "x-amzn-RequestId": request_id, **(headers or {})}, body.encode()
+    kind = "json" if protocol == "rest-json" else f"x-amz-json-{metadata.get('jsonVersion', '1.1')}"
+    query_error = f"{query_code};{'Sender' if status < 500 else 'Receiver'}"
+    headers = {"Content-Type": f"application/{kind}", "x-amzn-RequestId": request_id, "x-amzn-ErrorType": code,
+               **({"x-amzn-query-error": query_error} if query_code else {}), **(headers or {})}
     member = "message" if protocol == "rest-json" else "Message"
     body = {member: message} if protocol == "rest-json" else {"__type": code, member: message}
     return status, headers, json.dumps(body).encode()

@@ -17,7 +17,9 @@ from front_model import Refused, pagination, result_of, when
 
 # (page size when the caller asks for none, largest): the services' documented quotas
 PAGES = {"iam": (100, 1000), "organizations": (20, 20), "sso-admin": (100, 100), "identitystore": (100, 100),
-         "cloudtrail": (50, 50), "account": (50, 50), "accessanalyzer": (100, 100)}
+         "cloudtrail": (50, 50), "account": (50, 50), "accessanalyzer": (100, 100), "s3": (10000, 10000),
+         "kms": (100, 1000), "secretsmanager": (100, 100), "sqs": (1000, 1000), "sns": (100, 100), "lambda": (50, 50),
+         "ecr": (100, 1000), "dynamodb": (100, 100)}
 REGIONS = [("us-east-1", "ENABLED_BY_DEFAULT"), ("eu-west-1", "ENABLED_BY_DEFAULT"), ("eu-south-2", "DISABLED")]
 DEFAULT_USE = [("s3", "Amazon S3", "2026-10-01T08:00:00+00:00"), ("iam", "AWS Identity and Access Management", None)]
 SERVED = {}
@@ -35,11 +37,11 @@ class Fixtures:
     """What was loaded by POST /__front/fixtures; see the keys below. `settings`: page_size {service: n} (a smaller page
     than AWS's), empty_pages (the first page of every list is empty, with a token, as AWS allows itself)."""
     KEYS = {"regions", "events", "event_files", "public_keys", "last_accessed", "analyzers", "findings", "checks",
-            "provisioned", "outdated", "settings"}
+            "provisioned", "outdated", "ghosts", "settings"}
 
     def __init__(self):
         self.data, self.lock, self.files = {key: {} for key in self.KEYS}, threading.Lock(), {}
-        self.boundaries, self.jobs, self.reports, self.set_boundaries = {}, {}, {}, {}
+        self.boundaries, self.jobs, self.reports, self.set_boundaries, self.bucket_regions = {}, {}, {}, {}, {}
 
     def load(self, given):
         if set(given) - self.KEYS:
@@ -90,7 +92,10 @@ def slice_page(front, service, operation, params, items, keys):
                 raise ValueError
         except (ValueError, IndexError):
             code = {"iam": "ValidationError", "cloudtrail": "InvalidNextTokenException",
-                    "organizations": "InvalidInputException"}.get(service, "ValidationException")
+                    "organizations": "InvalidInputException", "kms": "InvalidMarkerException",
+                    "secretsmanager": "InvalidNextTokenException", "s3": "InvalidArgument", "sns": "InvalidParameter",
+                    "lambda": "InvalidParameterValueException", "ecr": "InvalidParameterException",
+                    "sqs": "InvalidAddress"}.get(service, "ValidationException")
             raise Refused(code, f"Invalid value for {token_key}") from None
     elif front.fixtures.data["settings"].get("empty_pages") and items:
         return [], page_token(0, salt)
@@ -105,9 +110,11 @@ def paged(front, service, operation, params, result, members, **keys):
     page, token = slice_page(front, service, operation, params, items, keys)
     for member in members:
         result[member] = [item for name, item in page if name == member]
-    if service == "iam":
-        result["IsTruncated"] = token is not None
-    token_out = "Marker" if service == "iam" else pagination(service)[operation]["output_token"]
+    spec = pagination(service).get(operation, {})
+    flag = "IsTruncated" if service == "iam" else spec.get("more_results")
+    if flag:
+        result[flag] = token is not None
+    token_out = "Marker" if service == "iam" else spec["output_token"]
     result.pop(token_out, None)
     if token:
         result[token_out] = token
@@ -285,10 +292,16 @@ def lookup_events(front, call, params):
 
 @serves("cloudtrail", "ListPublicKeys")
 def list_public_keys(front, call, params):
-    keys = front.fixtures.data["public_keys"].get(call["region"], [])
+    """The keys that were good at some time in the range; without times the range is this instant."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    start, end = (when(params[name]) if params.get(name) else now for name in ("StartTime", "EndTime"))
+    if start > end:
+        raise Refused("InvalidTimeRangeException", "The start time is after the end time.")
     made = [dict(key, Value=base64.b64decode(key["Value"]), ValidityStartTime=when(key["ValidityStartTime"]),
-                 ValidityEndTime=when(key["ValidityEndTime"])) for key in keys]
-    return {"PublicKeyList": made}
+                 ValidityEndTime=when(key["ValidityEndTime"]))
+            for key in front.fixtures.data["public_keys"].get(call["region"], [])]
+    told = [key for key in made if key["ValidityStartTime"] <= end and key["ValidityEndTime"] >= start]
+    return paged(front, "cloudtrail", call["operation"], params, {"PublicKeyList": told}, ["PublicKeyList"])
 
 
 @serves("account", "ListRegions")
@@ -366,28 +379,38 @@ def get_finding(front, call, params):
     raise Refused("ResourceNotFoundException", f"Finding {params['id']} not found", 404)
 
 
+def within(given, found):
+    """Whether everything of `given` is so in `found`, which may say more; lists must be of one length."""
+    if isinstance(given, dict):
+        return isinstance(found, dict) and all(within(inner, found.get(key)) for key, inner in given.items())
+    if isinstance(given, list):
+        return isinstance(found, list) and len(given) == len(found) and all(map(within, given, found))
+    return given == found
+
+
 @serves("accessanalyzer", "ValidatePolicy", "CheckNoNewAccess", "CheckAccessNotGranted", "CheckNoPublicAccess")
 def check_policy(front, call, params):
-    """The answer of `checks` {operation: [{contains: text of the policy, answer: {...}}]}, the first that applies."""
+    """The answer of `checks` {operation: [{contains: text of the policy, given: parameters, answer: {...}}]}, the first
+    that applies. What the model cannot say of the parameters is refused here: one Access of at most a hundred actions,
+    a resource type for resource policies alone."""
     name = call["operation"]
     text = params.get("policyDocument") or params.get("newPolicyDocument") or ""
+    access = params.get("access") or []
+    if len(access) > 1 or any(len(one.get("actions") or ()) > 100 for one in access):
+        raise Refused("ValidationException", "access: too many", invalid=True)
+    if params.get("validatePolicyResourceType") and params["policyType"] != "RESOURCE_POLICY":
+        raise Refused("ValidationException", "validatePolicyResourceType without RESOURCE_POLICY", invalid=True)
     try:
         json.loads(text)
     except ValueError:
         if name != "ValidatePolicy":
             raise Refused("ValidationException", "The policy is no JSON.") from None
-    for rule in front.fixtures.data["checks"].get(name, ()):
-        if rule.get("contains", "") in text:
-            return paged_validation(front, call, params, with_times(rule["answer"]))
-    if name == "ValidatePolicy":
-        return paged_validation(front, call, params, {"findings": []})
-    return {"result": "PASS", "message": "The policy document does not grant new access.", "reasons": []}
-
-
-def paged_validation(front, call, params, result):
-    if call["operation"] != "ValidatePolicy":
-        return result
-    return paged(front, "accessanalyzer", "ValidatePolicy", params, dict(result), ["findings"])
+    usual = {"findings": []} if name == "ValidatePolicy" else {
+        "result": "PASS", "message": "The policy document does not grant new access.", "reasons": []}
+    rules = [rule["answer"] for rule in front.fixtures.data["checks"].get(name, ())
+             if rule.get("contains", "") in text and within(rule.get("given", {}), params)]
+    result = with_times(dict(rules[0] if rules else usual))
+    return paged(front, "accessanalyzer", name, params, result, ["findings"]) if name == "ValidatePolicy" else result
 
 
 # ---------------------------------------------------------------- what is learnt from calls that were sent on

@@ -8,7 +8,7 @@ use crate::cli::context::{CommandError, Context};
 use crate::cli::exit::Status;
 use crate::cli::output::Meta;
 use crate::compare::assessment::Gap;
-use crate::fetch::{self, Draft, PolicyKind, Start, Validated};
+use crate::fetch::{self, Draft, FailureKind, PolicyKind, Start, Validated};
 use crate::model::table::{Column, ColumnKind, Table};
 
 /// Columns.
@@ -77,7 +77,11 @@ pub fn run(context: &Context<'_>, args: &ValidateArgs) -> Result<Status, Command
             ]);
         }
         for failure in failures {
-            let remedy = format!("allow {} (see `jitscan permissions --for validate`)", failure.action);
+            let remedy = match failure.kind {
+                FailureKind::Denied => format!("allow {} (see `jitscan permissions --for validate`)", failure.action),
+                FailureKind::Credentials => "renew the credentials".to_owned(),
+                _ => "run it again".to_owned(),
+            };
             gaps.push(Gap { kind: "account".to_owned(), what: format!("{name}: {failure}"), remedy });
         }
     }
