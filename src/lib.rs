@@ -18,5 +18,6 @@ pub mod lake;
 pub mod model;
 pub mod policy;
 pub mod query;
+pub mod recommend;
 pub mod report;
 pub mod usage;

@@ -107,6 +107,10 @@ pub enum Command {
         #[command(subcommand)]
         action: PolicyAction,
     },
+    /// Say what to do about standing access: keep, shrink, convert to just-in-time, remove, or decide later, with what that
+    /// removes of exposure and what people would feel of it
+    #[command(after_long_help = super::commands::recommend::HELP)]
+    Recommend(RecommendArgs),
     /// Look at the findings of the last scan
     Findings {
         /// What to do with them.
@@ -543,6 +547,42 @@ pub enum DraftKind {
     Scp,
     /// Resource control policies
     Rcp,
+}
+
+/// `jitscan recommend`.
+#[derive(Debug, Args)]
+pub struct RecommendArgs {
+    /// Requests that one person is willing to make, such as 2/week or 5/month: the conversions that remove the most exposure
+    /// within it are chosen [default: each conversion up to 2/week]
+    #[arg(long, value_name = "N/SPAN", value_parser = super::span::budget)]
+    pub friction_budget: Option<u64>,
+    /// Only principals whose ARN or name contains this
+    #[arg(long, value_name = "TEXT")]
+    pub principal: Option<String>,
+    /// Only this person
+    #[arg(long, value_name = "ID")]
+    pub person: Option<String>,
+    /// Only this advice; repeat for more
+    #[arg(long, value_name = "ADVICE", value_enum)]
+    pub advice: Vec<AdviceArg>,
+    /// The trade-off instead: by budget, how many requests and how much exposure is removed
+    #[arg(long)]
+    pub curve: bool,
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum AdviceArg {
+    /// Take it away
+    Remove,
+    /// Make it just-in-time
+    ConvertToJit,
+    /// Keep what is used of it
+    Shrink,
+    /// The evidence does not carry a decision
+    DecideLater,
+    /// Leave it as it is
+    KeepStanding,
 }
 
 /// `jitscan findings …`.

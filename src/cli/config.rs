@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::recommend::times::WorkingHours;
+
 /// The configuration file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,6 +22,75 @@ pub struct Config {
     /// record does not matter; otherwise any trail of an account may have written the logs in hand.
     #[serde(default)]
     pub trails_in_hand: Vec<String>,
+    /// Which accounts are production and which are not: patterns over their ids and names. Without them their names
+    /// decide.
+    #[serde(default)]
+    pub environments: EnvironmentPatterns,
+    /// When people work, for the share of requests outside of it.
+    #[serde(default)]
+    pub working_hours: Hours,
+}
+
+/// Patterns (`*`, `?`) over account ids and names.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnvironmentPatterns {
+    /// Production; it goes first.
+    #[serde(default)]
+    pub production: Vec<String>,
+    /// Everything else that is known.
+    #[serde(default)]
+    pub non_production: Vec<String>,
+}
+
+/// Working hours, Monday to Friday.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, try_from = "RawHours")]
+pub struct Hours {
+    /// First hour, 0 to 23.
+    pub from: u8,
+    /// The hour after the last, up to 24.
+    pub to: u8,
+    /// Minutes by which the clock is ahead of UTC.
+    pub offset_minutes: i32,
+}
+
+impl Default for Hours {
+    fn default() -> Self {
+        let WorkingHours { from, to, offset_minutes } = WorkingHours::default();
+        Self { from, to, offset_minutes }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawHours {
+    from: u8,
+    to: u8,
+    offset_minutes: i32,
+}
+
+impl Default for RawHours {
+    fn default() -> Self {
+        let Hours { from, to, offset_minutes } = Hours::default();
+        Self { from, to, offset_minutes }
+    }
+}
+
+impl TryFrom<RawHours> for Hours {
+    type Error = String;
+
+    fn try_from(RawHours { from, to, offset_minutes }: RawHours) -> Result<Self, String> {
+        if from >= to || to > 24 {
+            return Err(format!(
+                "working hours from {from} to {to}: expected hours from 0 to 24, the first before the last"
+            ));
+        }
+        if offset_minutes.abs() > 14 * 60 {
+            return Err(format!("offset_minutes {offset_minutes}: expected at most 14 hours"));
+        }
+        Ok(Self { from, to, offset_minutes })
+    }
 }
 
 /// A configuration that cannot be used.
@@ -76,6 +147,13 @@ mod tests {
     fn reads_settings_and_refuses_others() {
         let config = parse("break_glass = [\"arn:aws:iam::*:role/break-glass\"]\nregions = [\"us-east-1\"]\n").unwrap();
         assert_eq!((config.break_glass.len(), config.regions.len()), (1, 1));
+        let config =
+            parse("[environments]\nproduction = [\"shop-*\"]\n[working_hours]\nfrom = 9\noffset_minutes = 60\n")
+                .unwrap();
+        assert_eq!(config.environments.production, ["shop-*"]);
+        assert_eq!((config.working_hours.from, config.working_hours.to), (9, 18));
+        let error = parse("[working_hours]\nfrom = 20\n").unwrap_err();
+        assert!(error.contains("working hours from 20 to 18"), "{error}");
         let error = parse("\nbreakglass = []\n").unwrap_err();
         assert!(error.contains("line 2: unknown field `breakglass`"), "{error}");
         assert!(parse("regions = 3").is_err());

@@ -8,12 +8,12 @@ use crate::compare::{Inputs, Settings};
 use crate::entitlements::{self, Entitlements};
 use crate::lake::Reader;
 use crate::model::snapshot::Snapshot;
-use crate::model::time::{MICROS_PER_HOUR, Timestamp, Window};
-use crate::usage::activity::{Activity, Join};
+use crate::model::time::{Day, MICROS_PER_HOUR, Timestamp, Window};
+use crate::usage::activity::{Activity, Join, TimeKey};
 use crate::usage::chain::{Logs, hidden};
 use crate::usage::changes::PolicyChanges;
 use crate::usage::coverage::{AROUND_DAYS, Coverage, SETTLING_HOURS};
-use crate::usage::fold::{FactSource, IssuedCredential, SessionId, ShapeFact, ShapeKey};
+use crate::usage::fold::{FactSource, IssuedCredential, SessionId, ShapeFact, ShapeKey, Slots};
 use crate::usage::identity::{Actor, Resolver};
 use crate::usage::people::People;
 use crate::usage::regions;
@@ -172,6 +172,21 @@ impl World {
             generation,
             gaps,
         })
+    }
+
+    /// Who used what when in a window that may reach further back than the world's.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn times(
+        &self,
+        reader: &Reader,
+        window: Window,
+    ) -> Result<BTreeMap<TimeKey, BTreeMap<Day, Slots>>, CommandError> {
+        let (sessions, collected) = (reader.sessions()?, self.coverage.accounts().map(str::to_owned).collect());
+        let mut join = Join::new(&sessions, &self.actors, &collected, self.catalog).with_times();
+        reader.each_usage(window, &mut |row| join.add(row))?;
+        Ok(join.finish().times)
     }
 
     /// The comparison's inputs.

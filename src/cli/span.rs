@@ -53,6 +53,28 @@ pub fn parse(text: &str) -> Result<Span, String> {
     }
 }
 
+/// Reads `2/week`, `5/month` or `1/day` as requests a week, in hundredths.
+///
+/// # Errors
+/// Says what was expected.
+pub fn budget(text: &str) -> Result<u64, String> {
+    let bad = || format!("`{text}` is no budget of requests; expected a number and a span, such as 2/week or 5/month");
+    let (number, span) = text.split_once('/').ok_or_else(bad)?;
+    let days = match span.trim() {
+        "day" | "d" => 1,
+        "week" | "w" => 7,
+        "month" | "m" => 30,
+        _ => return Err(bad()),
+    };
+    let (whole, part) = number.trim().split_once('.').unwrap_or((number.trim(), ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || whole.len() > 4 || part.len() > 2 || !digits(whole) || !digits(part) {
+        return Err(bad());
+    }
+    let hundredths: u64 = format!("{whole}{part:0<2}").parse().map_err(|_| bad())?;
+    Ok(hundredths * 7 / days)
+}
+
 /// Most threads: more than any machine has cores. A typing error must not start a hundred million of them.
 const MAX_THREADS: usize = 1024;
 
@@ -142,6 +164,18 @@ pub fn severity(text: &str) -> Result<Severity, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn budgets_are_requests_a_week() {
+        for (text, want) in
+            [("2/week", 200), ("0.5/week", 50), ("1/day", 700), ("5/month", 116), ("0/week", 0), ("2.25/w", 225)]
+        {
+            assert_eq!(budget(text), Ok(want), "{text}");
+        }
+        for text in ["2", "/week", "two/week", "2/year", "-1/week", "2.123/week", "99999/week", "1e3/week"] {
+            assert!(budget(text).unwrap_err().contains("expected"), "{text}");
+        }
+    }
 
     #[test]
     fn spans() {

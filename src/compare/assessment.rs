@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::entitlements::AccessClass;
 use crate::model::arn::AccountId;
 use crate::model::time::{Day, Timestamp, Window};
 
@@ -139,6 +140,8 @@ pub struct ServiceUse {
     pub service: String,
     /// Counts within the service.
     pub counts: VerdictCounts,
+    /// The same by kind of access; kinds of which it holds nothing are left out.
+    pub classes: Vec<(AccessClass, VerdictCounts)>,
     /// Unused actions that manage privileges or escalate them (from the PRIV set), sorted.
     pub unused_privileged: Vec<String>,
     /// Unused actions (of any confidence) by access level.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{AccessLevel, ActionId, ActionSet, Catalog};
-use crate::entitlements::{self, AdminPath, PrincipalEntitlements, Privileges};
+use crate::entitlements::{self, AccessClass, AccessClasses, AdminPath, PrincipalEntitlements, Privileges};
 use crate::model::time::{Day, Timestamp};
 
 use super::Shared;
@@ -223,6 +223,7 @@ fn services(
         let mut levels = LevelCounts::default();
         let mut unused_privileged = Vec::new();
         let in_service = range.clone();
+        let classes = classes(catalog, totals, &granted.granted, &range);
         for id in range.map(ActionId).filter(|id| idle.contains(*id)) {
             let Some(action) = catalog.action(id) else { continue };
             match action.access() {
@@ -239,6 +240,7 @@ fn services(
         found.push(ServiceUse {
             service: service.to_owned(),
             counts,
+            classes,
             unused_privileged,
             unused_levels: levels,
             last_used: last.get(service).copied(),
@@ -258,6 +260,34 @@ fn services(
         });
     }
     found
+}
+
+/// The verdicts within a service by kind of access.
+fn classes(
+    catalog: &Catalog,
+    totals: &Totals,
+    granted: &ActionSet,
+    range: &std::ops::Range<u32>,
+) -> Vec<(AccessClass, VerdictCounts)> {
+    let all = AccessClasses::get();
+    let mut found: BTreeMap<AccessClass, VerdictCounts> = BTreeMap::new();
+    for id in range.clone().map(ActionId) {
+        if !granted.contains(id) && !totals.beyond.contains(id) {
+            continue;
+        }
+        let counts = found.entry(all.of(catalog, id)).or_default();
+        for (set, number) in [
+            (granted, &mut counts.granted),
+            (&totals.used, &mut counts.used),
+            (&totals.unused, &mut counts.unused),
+            (&totals.unused_low, &mut counts.unused_low_confidence),
+            (&totals.unobservable, &mut counts.unobservable),
+            (&totals.beyond, &mut counts.used_not_granted),
+        ] {
+            *number += u64::from(set.contains(id));
+        }
+    }
+    found.into_iter().collect()
 }
 
 fn people(own: &OwnActivity<'_>, privileged: &BTreeMap<&str, BTreeSet<Day>>) -> Vec<PersonUse> {

@@ -122,6 +122,7 @@ pub(crate) fn assessment() -> Assessment {
         unused_levels: LevelCounts::default(),
         service: "iam".into(),
         counts: VerdictCounts { granted: 170, used: 3, unused: 167, ..VerdictCounts::default() },
+        classes: Vec::new(),
         unused_privileged: vec!["iam:CreateAccessKey".into(), "iam:PutUserPolicy".into()],
         last_used: None,
         unused_parts: Vec::new(),

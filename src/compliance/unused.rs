@@ -142,6 +142,7 @@ mod tests {
             unused_levels: LevelCounts::default(),
             service: "iam".into(),
             counts: facts.counts,
+            classes: Vec::new(),
             unused_privileged: (0..privileged).map(|n| format!("iam:P{n}")).collect(),
             last_used: None,
             unused_parts: Vec::new(),

@@ -10,6 +10,7 @@
 //! Not considered here: resource policies, resource control policies, session policies, and endpoint policies.
 //! Source: IAM User Guide, "Policy evaluation logic".
 
+mod class;
 mod facts;
 mod layers;
 mod privilege;
@@ -31,6 +32,7 @@ use crate::model::time::Timestamp;
 pub use crate::decide::reach::Reach;
 pub use crate::decide::scope::Scope;
 pub use crate::decide::{Layer, PrincipalKind, Provenance, UnmatchedPattern};
+pub use class::{AccessClass, AccessClasses};
 pub use privilege::{
     AdminPath, AdminRule, Breadth, PrivilegeRule, Privileges, administrator_equivalent, privileged, privileged_actions,
 };

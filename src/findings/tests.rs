@@ -178,6 +178,7 @@ fn unused_on_part_of_the_resources() {
         role.services = vec![ServiceUse {
             service: "s3".into(),
             counts: VerdictCounts { granted: 1, used: 1, ..VerdictCounts::default() },
+            classes: Vec::new(),
             unused_privileged: Vec::new(),
             unused_levels: LevelCounts::default(),
             last_used: None,
@@ -197,6 +198,7 @@ fn unused_permissions_by_service_and_risk() {
     let service = |name: &str, privileged: &[&str], levels: LevelCounts| ServiceUse {
         service: name.into(),
         counts: VerdictCounts { granted: 5, used: 1, unused: 4, ..VerdictCounts::default() },
+        classes: Vec::new(),
         unused_privileged: privileged.iter().map(|p| (*p).to_owned()).collect(),
         unused_levels: levels,
         last_used: None,

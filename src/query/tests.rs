@@ -453,6 +453,7 @@ fn loading_a_large_scan() {
                 .map(|service| crate::compare::assessment::ServiceUse {
                     service: format!("s{service}"),
                     counts: Default::default(),
+                    classes: Vec::new(),
                     unused_privileged: vec![],
                     last_used: None,
                     unused_parts: Vec::new(),

@@ -11,7 +11,7 @@ use crate::catalog::{ActionId, Need};
 use crate::model::event::Outcome;
 use crate::model::time::{Day, Timestamp};
 
-use super::fold::UsageFact;
+use super::fold::{Slots, UsageFact};
 
 pub use join::Join;
 
@@ -176,11 +176,24 @@ pub struct DataResource {
     pub write: bool,
 }
 
+/// Whose use of what: the person is empty for machines, and where nobody is known.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TimeKey {
+    /// Through which principal.
+    pub principal: PrincipalKey,
+    /// The person whose own act it was.
+    pub person: Arc<str>,
+    /// The IAM action.
+    pub action: ActionId,
+}
+
 /// The joined activity of a window.
 #[derive(Clone, Debug, Default)]
 pub struct Activity {
     /// Rows by key.
     pub rows: BTreeMap<ActivityKey, ActionUse>,
+    /// Five-minute slots (UTC) in which an action was surely exercised, by day; only where that was asked for.
+    pub times: BTreeMap<TimeKey, BTreeMap<Day, Slots>>,
     /// All that each principal did.
     pub presence: BTreeMap<PrincipalKey, Presence>,
     /// Role ARN → how it was assumed.

@@ -17,6 +17,7 @@ mod lake;
 mod last_accessed;
 mod logs;
 mod process;
+mod recommend;
 mod trails;
 
 use std::ffi::OsStr;

@@ -13,6 +13,7 @@ pub mod logs;
 pub mod permissions;
 pub mod policy;
 pub mod query;
+pub mod recommend;
 pub mod report;
 pub mod scan;
 pub mod schema;

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use hashbrown::{HashMap, HashSet};
 
 use super::{ActionUse, Activity, ActivityKey, Assumed, Attempts, DataResource};
-use super::{PersonPresence, Presence, PrincipalKey};
+use super::{PersonPresence, Presence, PrincipalKey, TimeKey};
 use crate::catalog::{ActionId, CallResource, Catalog, Mapped, Need};
 use crate::model::event::{EventCategory, Identity, Outcome};
-use crate::usage::fold::{SessionId, UsageRef};
+use crate::model::time::Day;
+use crate::usage::fold::{SessionId, Slots, UsageRef};
 use crate::usage::identity::{Actor, ActorKind};
 use crate::usage::unseen::{Unseen, unseen};
 
@@ -31,6 +32,8 @@ pub struct Join<'a> {
     assumed: BTreeMap<String, Assumed>,
     /// Resource and action.
     data: HashSet<(u32, ActionId)>,
+    /// When people used what, where that is asked for.
+    times: Option<HashMap<(u32, ActionId, Day), Slots>>,
     permissionless: BTreeSet<ActionId>,
     unmapped: BTreeMap<(String, String), u64>,
 }
@@ -114,9 +117,17 @@ impl<'a> Join<'a> {
             rows: HashMap::new(),
             assumed: BTreeMap::new(),
             data: HashSet::new(),
+            times: None,
             permissionless: BTreeSet::new(),
             unmapped: BTreeMap::new(),
         }
+    }
+
+    /// Also keeps when people used what; see [`Activity::times`].
+    #[must_use]
+    pub fn with_times(mut self) -> Self {
+        self.times = Some(HashMap::new());
+        self
     }
 
     fn behind(&mut self, session: SessionId) -> Option<Behind<'a>> {
@@ -205,6 +216,12 @@ impl<'a> Join<'a> {
         let texts = &mut self.texts;
         let cell = (who, action, texts.number(resource), texts.number(row.account), texts.number(row.region));
         self.rows.entry(cell).or_default().add(row.outcome, need, row.day, &row.fact);
+        if let Some(times) = &mut self.times
+            && need == Need::Always
+            && row.outcome.supports_use()
+        {
+            times.entry((who, action, row.day)).or_default().merge(&row.fact.slots);
+        }
     }
 
     /// `AssumeRole*` and the services' own assumptions keep a role in use.
@@ -254,7 +271,7 @@ impl<'a> Join<'a> {
     /// What was joined.
     #[must_use]
     pub fn finish(self) -> Activity {
-        let Self { texts, acts, rows, data, catalog, .. } = self;
+        let Self { texts, acts, rows, data, catalog, times, .. } = self;
         // Texts are compared once, not with every row.
         let ranks = ranks(&texts.all);
         let people: Vec<_> =
@@ -287,8 +304,17 @@ impl<'a> Join<'a> {
             let write = !matches!(action.access(), List | Read);
             Some(DataResource { service: action.prefix().to_owned(), resource: texts.get(resource).to_string(), write })
         });
+        let mut timed: BTreeMap<TimeKey, BTreeMap<Day, Slots>> = BTreeMap::new();
+        for ((who, action, day), slots) in times.into_iter().flatten() {
+            let Some(Acts { who, .. }) = acts.get(who as usize) else { continue };
+            // What only the name of a session leads to is no act of anybody's.
+            let person = Arc::clone(&who.person);
+            let key = TimeKey { principal: who.principal.clone(), person, action };
+            timed.entry(key).or_default().entry(day).or_default().merge(&slots);
+        }
         Activity {
             rows: joined,
+            times: timed,
             data_seen: data_seen.collect(),
             presence: presence(&acts),
             assumed: self.assumed,

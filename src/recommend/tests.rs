@@ -1,0 +1,80 @@
+//! Choices over whole sets of rows; what single rows say is tested beside what makes them.
+
+use super::*;
+
+fn row(person: &str, capability: &str, requests: u64, score: u64) -> Recommendation {
+    let friction = Friction { requests, out_of_hours: 0, grant_minutes: 60, days: 90, at_least: false };
+    let risk = Risk { score, parts: Vec::new() };
+    Recommendation {
+        id: format!("{person}{capability}"),
+        principal: "arn:aws:iam::111122223333:role/r".to_owned(),
+        person: person.to_owned(),
+        account: "111122223333".to_owned(),
+        capability: capability.to_owned(),
+        class: AccessClass::Write,
+        services: vec!["s".to_owned()],
+        advice: Advice::ConvertToJit,
+        why: Vec::new(),
+        confidence: Confidence::High,
+        granted: 10,
+        used: 5,
+        sessions: requests,
+        active_days: requests,
+        duty_permille: 0,
+        last: None,
+        friction,
+        approver: String::new(),
+        exposure_before: standing(&risk),
+        exposure_after: 0,
+        risk,
+    }
+}
+
+fn window() -> Window {
+    Window { from: "2026-01-01".parse().unwrap(), to: "2026-04-01".parse().unwrap() }
+}
+
+#[test]
+fn a_budget_buys_the_most_for_each_person() {
+    // 90 days at 1 a week: 12 requests.
+    let mut rows =
+        vec![row("ann", "a", 10, 30), row("ann", "b", 6, 20), row("ann", "c", 6, 20), row("bob", "a", 10, 30)];
+    within(&mut rows, 100, window());
+    let advice: Vec<Advice> = rows.iter().map(|row| row.advice).collect();
+    assert_eq!(advice, [Advice::Shrink, Advice::ConvertToJit, Advice::ConvertToJit, Advice::ConvertToJit]);
+    assert!(rows[0].why.iter().any(|why| why.contains("exceed the budget")), "{:?}", rows[0].why);
+}
+
+#[test]
+fn more_friction_never_removes_less() {
+    let rows: Vec<Recommendation> = (0..20)
+        .map(|n| row(["ann", "bob", "cy"][n % 3], &n.to_string(), (n as u64 * 7) % 23, 1 + (n as u64 * 5) % 11))
+        .collect();
+    let curve = curve(&rows, window());
+    assert_eq!(curve.len(), CURVE.len());
+    for pair in curve.windows(2) {
+        assert!(pair[0].removed_permille <= pair[1].removed_permille, "{pair:?}");
+        assert!(pair[0].budget_hundredths < pair[1].budget_hundredths);
+    }
+    for point in &curve {
+        // Three people, each within the budget.
+        assert!(point.requests_hundredths <= 3 * point.budget_hundredths, "{point:?}");
+    }
+}
+
+#[test]
+fn what_is_left_is_what_is_asked_for() {
+    let mut one = row("ann", "a", 9, 10);
+    one.settle();
+    // 0.7 requests a week of an hour, at a risk of 10.
+    assert_eq!((one.exposure_before, one.exposure_after), (1680, 7));
+    one.advice = Advice::Shrink;
+    one.settle();
+    assert_eq!(one.exposure_after, 840);
+    one.advice = Advice::Remove;
+    one.settle();
+    assert_eq!((one.exposure_after, one.removed()), (0, 1680));
+    one.advice = Advice::DecideLater;
+    one.settle();
+    assert_eq!(one.removed(), 0);
+}
