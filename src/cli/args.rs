@@ -111,6 +111,9 @@ pub enum Command {
     /// removes of exposure and what people would feel of it
     #[command(after_long_help = super::commands::recommend::HELP)]
     Recommend(RecommendArgs),
+    /// Say who can become an administrator, by which known techniques of privilege escalation, and by which statements:
+    /// calls that a Deny, a boundary, a service control policy or a condition stops are no way
+    Escalations(EscalationsArgs),
     /// Look at the findings of the last scan
     Findings {
         /// What to do with them.
@@ -568,6 +571,17 @@ pub struct RecommendArgs {
     /// The trade-off instead: by budget, how many requests and how much exposure is removed
     #[arg(long)]
     pub curve: bool,
+}
+
+/// `jitscan escalations`.
+#[derive(Debug, Args)]
+pub struct EscalationsArgs {
+    /// Only principals whose ARN contains this
+    #[arg(long, value_name = "TEXT")]
+    pub principal: Option<String>,
+    /// List the techniques instead
+    #[arg(long)]
+    pub list: bool,
 }
 
 /// What to do.

@@ -22,6 +22,9 @@ pub struct Config {
     /// record does not matter; otherwise any trail of an account may have written the logs in hand.
     #[serde(default)]
     pub trails_in_hand: Vec<String>,
+    /// Files with more techniques of privilege escalation, in the form of `src/recommend/data/escalations.toml`.
+    #[serde(default)]
+    pub escalation_techniques: Vec<PathBuf>,
     /// Which accounts are production and which are not: patterns over their ids and names. Without them their names
     /// decide.
     #[serde(default)]

@@ -84,6 +84,7 @@ pub fn run(cli: &Cli, stop: Arc<AtomicBool>) -> Result<Status, CommandError> {
         Command::Can(args) => commands::can::run(&context, args),
         Command::WhoCan(args) => commands::who_can::run(&context, args),
         Command::Policy { action } => commands::policy::run(&context, action),
+        Command::Escalations(args) => commands::escalations::run(&context, args),
         Command::Recommend(args) => commands::recommend::run(&context, args),
         Command::Findings { action } => commands::findings::run(&context, action),
         Command::Catalog { action } => commands::catalog::run(&context, action),

@@ -173,7 +173,10 @@ fn of_principal(inputs: &Inputs<'_>, principal: &PrincipalFacts, times: &[Timed<
     let apart: BTreeSet<Use<'_>> = owns.values().flat_map(|own| own.uses.keys().copied()).collect();
     let accessed = accessed(inputs, principal);
     let capabilities = capabilities(principal, &place, &apart, &accessed);
-    let exposed = exposed(inputs.assessment, principal);
+    let mut exposed = exposed(inputs.assessment, principal);
+    if inputs.escalating.contains(&principal.arn) {
+        exposed.push("a way to become administrator".to_owned());
+    }
     let mut people: BTreeSet<&str> = principal.holders.iter().map(String::as_str).collect();
     people.extend(owns.keys().copied().filter(|person| !person.is_empty()));
     let alone = people.is_empty();

@@ -3,6 +3,7 @@
 
 pub mod budget;
 pub mod capability;
+pub mod escalation;
 pub mod friction;
 mod gather;
 pub mod risk;
@@ -57,6 +58,8 @@ pub struct Inputs<'a> {
     pub times: &'a BTreeMap<TimeKey, BTreeMap<Day, Slots>>,
     /// The catalogue.
     pub catalog: &'a Catalog,
+    /// ARNs of principals that surely can become administrators.
+    pub escalating: &'a BTreeSet<String>,
     /// Settings.
     pub settings: &'a Settings,
 }

@@ -6,6 +6,7 @@ pub mod collect;
 pub mod coverage;
 pub mod demo;
 pub mod entitlements;
+pub mod escalations;
 pub mod findings;
 pub mod ingest;
 pub mod lake;

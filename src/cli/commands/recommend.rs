@@ -8,10 +8,11 @@ use crate::cli::commands::open;
 use crate::cli::context::{CommandError, Context};
 use crate::cli::exit::Status;
 use crate::cli::pipeline::World;
-use crate::compare;
+use crate::compare::{self, holders::permission_set_of};
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 use crate::model::time::Window;
 use crate::recommend::capability::Environments;
+use crate::recommend::escalation;
 use crate::recommend::times::WorkingHours;
 use crate::recommend::{self, Advice, Inputs, Recommendation, Recommendations, Settings};
 
@@ -93,11 +94,15 @@ pub fn run(context: &Context<'_>, args: &RecommendArgs) -> Result<Status, Comman
     assessment.gaps.extend(world.gaps.iter().cloned());
     assessment.gaps.sort();
     let settings = settings(context, args);
+    let paths =
+        escalation::escalations(&world.snapshot, &super::escalations::techniques(context)?, world.catalog, world.as_of);
+    let escalating = paths.into_iter().filter(|path| path.sure).map(|path| path.principal).collect();
     let inputs = Inputs {
         assessment: &assessment,
         snapshot: &world.snapshot,
         times: &times,
         catalog: world.catalog,
+        escalating: &escalating,
         settings: &settings,
     };
     let all = recommend::recommend(&inputs);
@@ -191,6 +196,7 @@ fn for_people(rows: &[&Recommendation]) -> Table {
     ];
     let cells = |row: &&Recommendation| {
         let name = row.principal.rsplit(['/', ':']).next().unwrap_or_default();
+        let name = permission_set_of(name).unwrap_or(name);
         let who = if row.person.is_empty() { name.to_owned() } else { format!("{} ({name})", row.person) };
         vec![
             row.advice.as_str().replace('_', " ").into(),

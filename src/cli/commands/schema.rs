@@ -1,8 +1,8 @@
 //! `jitscan schema`: the fields of every command's machine output.
 
 use crate::cli::commands::{
-    can, catalog, collect, coverage, entitlements, findings, ingest, lake, logs, policy, query, recommend, report,
-    usage, validate, who_can,
+    can, catalog, collect, coverage, entitlements, escalations, findings, ingest, lake, logs, policy, query, recommend,
+    report, usage, validate, who_can,
 };
 use crate::cli::context::{CommandError, Context};
 use crate::cli::exit::Status;
@@ -34,6 +34,8 @@ pub fn all() -> Vec<(String, Vec<Column>)> {
         ("can", can::columns()),
         ("who-can", who_can::columns()),
         ("policy validate", validate::columns()),
+        ("escalations", escalations::columns()),
+        ("escalations --list", escalations::technique_columns()),
         ("recommend", recommend::columns()),
         ("recommend --curve", recommend::curve_columns()),
         ("policy test (from statements on with --explain)", policy::columns(true)),

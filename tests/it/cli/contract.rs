@@ -88,6 +88,8 @@ fn fields_are_those_of_the_schema_in_every_format() {
         ("can", format!("{at} can admin iam:CreateUser --no-other-context")),
         ("who-can", format!("{at} who-can iam:CreateUser --no-other-context")),
         ("policy test (from statements on with --explain)", "policy test cases.jsonl --explain".to_owned()),
+        ("escalations", format!("{at} escalations")),
+        ("escalations --list", "escalations --list".to_owned()),
         ("recommend", format!("{at} recommend")),
         ("recommend --curve", format!("{at} recommend --curve")),
         ("catalog action", "catalog action s3:Get*".to_owned()),

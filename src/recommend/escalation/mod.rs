@@ -1,0 +1,60 @@
+//! Privilege escalation: who can become an administrator, by which known techniques. Every call of a technique is decided
+//! by the policy engine, on the resources and with the conditions, boundaries and organisation policies that there are:
+//! what a Deny closes is no path, and what hangs on an unknown is marked so.
+
+mod graph;
+mod steps;
+mod technique;
+
+use serde::Serialize;
+
+use crate::catalog::Catalog;
+use crate::model::snapshot::Snapshot;
+use crate::model::time::Timestamp;
+
+pub use technique::{Technique, known, parse};
+
+/// One technique on a way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Hop {
+    /// Id of the technique.
+    pub technique: String,
+    /// What is done.
+    pub title: String,
+    /// ARN of who does it.
+    pub from: String,
+    /// ARN of what it is done to; empty where that is itself.
+    pub on: String,
+    /// What it leads to: an ARN, or the goal in words.
+    pub to: String,
+    /// Whether it surely works.
+    pub sure: bool,
+    /// The statements that allow it.
+    pub statements: Vec<String>,
+    /// What it hangs on, where it is not sure.
+    pub depends_on: Vec<String>,
+}
+
+/// A way from a principal to more power.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Path {
+    /// ARN of where it begins.
+    pub principal: String,
+    /// `administrator of ACCOUNT`, or `the organization`.
+    pub goal: String,
+    /// Whether every hop surely works.
+    pub sure: bool,
+    /// The hops.
+    pub hops: Vec<Hop>,
+}
+
+/// The shortest way of each principal that is no administrator to becoming one, and to power over the organisation; a way
+/// that surely works before one that may. Sorted by principal and goal. Two of the ways to reach an administrator may
+/// differ in nothing but their order in the table of techniques: the first counts.
+#[must_use]
+pub fn escalations(snapshot: &Snapshot, techniques: &[Technique], catalog: &Catalog, at: Timestamp) -> Vec<Path> {
+    graph::paths(snapshot, techniques, catalog, at)
+}
+
+#[cfg(test)]
+mod tests;
