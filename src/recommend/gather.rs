@@ -219,7 +219,8 @@ impl Subject<'_> {
         // Of programs everything counts: going through everything is what some are for.
         let in_burst = |slot: &Slot| self.human && own.is_some_and(|own| own.bursts.contains(slot));
         let needed: Vec<Slot> = within.iter().copied().filter(|slot| !in_burst(slot)).collect();
-        let friction = Friction::of(&needed, days, hours, counts.unobservable > 0);
+        let unseen = counts.unobservable + counts.unused_low_confidence > 0;
+        let friction = Friction::of(&needed, days, hours, unseen);
         let used_by = |person: &str| {
             let own = self.owns.get(person);
             own.is_some_and(|own| own.slots(capability.class, &capability.services).iter().any(|slot| *slot >= from))

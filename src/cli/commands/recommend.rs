@@ -9,6 +9,7 @@ use crate::cli::context::{CommandError, Context};
 use crate::cli::exit::Status;
 use crate::cli::pipeline::World;
 use crate::compare::{self, holders::permission_set_of};
+use crate::model::finding::Confidence;
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 use crate::model::time::Window;
 use crate::recommend::capability::Environments;
@@ -232,6 +233,8 @@ fn summary(all: &Recommendations) -> String {
         counts.iter().map(|(advice, n)| format!("{n} {}", advice.as_str().replace('_', " "))).collect();
     let removed = all.exposure_before.saturating_sub(all.exposure_after);
     let share = removed.saturating_mul(100) / all.exposure_before.max(1);
+    let low = all.rows.iter().filter(|row| row.confidence == Confidence::Low).map(Recommendation::removed);
+    let low = low.sum::<u64>().saturating_mul(100) / all.exposure_before.max(1);
     let converted: Vec<&Recommendation> =
         all.rows.iter().filter(|row| row.advice == Advice::ConvertToJit && row.friction.requests > 0).collect();
     let requests: u64 = converted.iter().map(|row| row.friction.per_week_hundredths()).sum();
@@ -239,7 +242,7 @@ fn summary(all: &Recommendations) -> String {
         .iter()
         .fold((0, 0), |(asked, late), row| (asked + row.friction.requests, late + row.friction.out_of_hours));
     let mut out = format!(
-        "{}\nexposure {} -> {}: {share}% removed\nfriction: {} requests a week, {late} of {asked} in the window outside \
+        "{}\nexposure {} -> {}: {share}% removed, {low}% by converting what the logs could not fully have shown\nfriction: {} requests a week, {late} of {asked} in the window outside \
          working hours",
         counts.join(", "),
         all.exposure_before,
