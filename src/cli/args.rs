@@ -569,8 +569,14 @@ pub struct RecommendArgs {
     #[arg(long, value_name = "ADVICE", value_enum)]
     pub advice: Vec<AdviceArg>,
     /// The trade-off instead: by budget, how many requests and how much exposure is removed
-    #[arg(long)]
+    #[arg(long, group = "view")]
     pub curve: bool,
+    /// Who holds both sides of a toxic combination instead
+    #[arg(long, group = "view")]
+    pub combinations: bool,
+    /// Changes that people make again and again instead: what could be a pipeline's or a runbook's
+    #[arg(long, group = "view")]
+    pub automation: bool,
 }
 
 /// `jitscan escalations`.

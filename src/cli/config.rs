@@ -25,6 +25,9 @@ pub struct Config {
     /// Files with more techniques of privilege escalation, in the form of `src/recommend/data/escalations.toml`.
     #[serde(default)]
     pub escalation_techniques: Vec<PathBuf>,
+    /// Files with more toxic combinations, in the form of `src/recommend/data/combinations.toml`.
+    #[serde(default)]
+    pub combinations: Vec<PathBuf>,
     /// Which accounts are production and which are not: patterns over their ids and names. Without them their names
     /// decide.
     #[serde(default)]

@@ -1,8 +1,10 @@
 //! From standing access to just-in-time: for every person and capability what to do about it, what that removes of
 //! exposure, and what people would feel of it, from what really happened.
 
+pub mod automation;
 pub mod budget;
 pub mod capability;
+pub mod combinations;
 pub mod escalation;
 pub mod friction;
 mod gather;

@@ -12,7 +12,9 @@ use crate::compare::{self, holders::permission_set_of};
 use crate::model::finding::Confidence;
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 use crate::model::time::Window;
+use crate::recommend::automation::{self, Routine};
 use crate::recommend::capability::Environments;
+use crate::recommend::combinations::{self, Combination, Held};
 use crate::recommend::escalation;
 use crate::recommend::times::WorkingHours;
 use crate::recommend::{self, Advice, Inputs, Recommendation, Recommendations, Settings};
@@ -80,6 +82,81 @@ pub fn curve_columns() -> Vec<Column> {
     ]
 }
 
+/// Columns of `recommend --combinations`.
+#[must_use]
+pub fn combination_columns() -> Vec<Column> {
+    use ColumnKind::{List, Text};
+    vec![
+        Column::new("combination", Text, "id of the combination"),
+        Column::new("title", Text, "what both sides make possible"),
+        Column::new("person", Text, "who holds both; empty for programs and where nobody is known"),
+        Column::new("account", Text, "where"),
+        Column::new("left", List, "actions of the one side, with the principal through which they are held"),
+        Column::new("right", List, "actions of the other side"),
+        Column::new("why", Text, "what can be done with both"),
+    ]
+}
+
+/// Columns of `recommend --automation`.
+#[must_use]
+pub fn automation_columns() -> Vec<Column> {
+    use ColumnKind::{Integer, List, Text, Time};
+    vec![
+        Column::new("person", Text, "who does it by hand"),
+        Column::new("principal", Text, "through which principal"),
+        Column::new("actions", List, "the changes of such a session"),
+        Column::new("times", Integer, "sessions with exactly these changes"),
+        Column::new("every_days", Integer, "days from one to the next, the median"),
+        Column::new("punctual_tenths", Integer, "of ten so many within two hours of the usual time of day"),
+        Column::new("weekday", Text, "the weekday of at least half of them"),
+        Column::new("first", Time, "the first"),
+        Column::new("last", Time, "the last"),
+    ]
+}
+
+/// The combinations that come with the program, and those of the configuration.
+fn known(context: &Context<'_>) -> Result<Vec<Combination>, CommandError> {
+    let mut all = combinations::known();
+    for path in &context.config.combinations {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|source| CommandError::File { path: name.clone(), source })?;
+        all.extend(combinations::parse(&text).map_err(|reason| CommandError::Failed(format!("{name}: {reason}")))?);
+    }
+    Ok(all)
+}
+
+fn combinations_table(held: &[&Held]) -> Table {
+    let row = |one: &&Held| {
+        vec![
+            one.combination.as_str().into(),
+            one.title.as_str().into(),
+            one.person.as_str().into(),
+            one.account.as_str().into(),
+            one.left.clone().into(),
+            one.right.clone().into(),
+            one.why.as_str().into(),
+        ]
+    };
+    Table { columns: combination_columns(), rows: held.iter().map(row).collect() }
+}
+
+fn automation_table(found: &[&Routine]) -> Table {
+    let row = |one: &&Routine| {
+        vec![
+            one.person.as_str().into(),
+            one.principal.as_str().into(),
+            one.actions.clone().into(),
+            one.times.into(),
+            one.every_days.into(),
+            one.punctual_tenths.into(),
+            one.weekday.as_str().into(),
+            one.first.into(),
+            one.last.into(),
+        ]
+    };
+    Table { columns: automation_columns(), rows: found.iter().map(row).collect() }
+}
+
 /// Runs it.
 ///
 /// # Errors
@@ -94,6 +171,20 @@ pub fn run(context: &Context<'_>, args: &RecommendArgs) -> Result<Status, Comman
     let mut assessment = compare::assess(&world.inputs());
     assessment.gaps.extend(world.gaps.iter().cloned());
     assessment.gaps.sort();
+    if args.combinations {
+        let held = combinations::held(&assessment, &world.entitlements, &known(context)?, world.catalog);
+        let held: Vec<&Held> =
+            held.iter().filter(|one| args.person.as_ref().is_none_or(|p| one.person == *p)).collect();
+        context.emit(&world.meta("recommend --combinations", assessment.gaps.clone()), &combinations_table(&held))?;
+        return Ok(Status::Done);
+    }
+    if args.automation {
+        let found = automation::routines(&times, window.from, world.catalog);
+        let found: Vec<&Routine> =
+            found.iter().filter(|one| args.person.as_ref().is_none_or(|p| one.person == *p)).collect();
+        context.emit(&world.meta("recommend --automation", assessment.gaps.clone()), &automation_table(&found))?;
+        return Ok(Status::Done);
+    }
     let settings = settings(context, args);
     let paths =
         escalation::escalations(&world.snapshot, &super::escalations::techniques(context)?, world.catalog, world.as_of);

@@ -38,6 +38,8 @@ pub fn all() -> Vec<(String, Vec<Column>)> {
         ("escalations --list", escalations::technique_columns()),
         ("recommend", recommend::columns()),
         ("recommend --curve", recommend::curve_columns()),
+        ("recommend --combinations", recommend::combination_columns()),
+        ("recommend --automation", recommend::automation_columns()),
         ("policy test (from statements on with --explain)", policy::columns(true)),
         ("catalog action", catalog::action_columns()),
         ("catalog event, events", catalog::event_columns()),

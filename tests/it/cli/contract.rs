@@ -92,6 +92,8 @@ fn fields_are_those_of_the_schema_in_every_format() {
         ("escalations --list", "escalations --list".to_owned()),
         ("recommend", format!("{at} recommend")),
         ("recommend --curve", format!("{at} recommend --curve")),
+        ("recommend --combinations", format!("{at} recommend --combinations")),
+        ("recommend --automation", format!("{at} recommend --automation")),
         ("catalog action", "catalog action s3:Get*".to_owned()),
         ("catalog event, events", "catalog event s3.amazonaws.com ListObjects".to_owned()),
         ("report", format!("{at} report --soc2 --output-dir out")),

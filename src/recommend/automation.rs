@@ -1,0 +1,177 @@
+//! Work that people repeat by hand: the same changes at regular times could be a pipeline's or a runbook's, and then the
+//! permission need not exist at all.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::catalog::{ActionId, Catalog};
+use crate::entitlements::{AccessClass, AccessClasses};
+use crate::model::time::{Day, Timestamp};
+use crate::usage::activity::TimeKey;
+use crate::usage::fold::Slots;
+
+use super::times::{GAP_SLOTS, Slot, slot_of, slots, start_of};
+
+/// How often the same changes have to come back: less is not a habit.
+const LEAST_TIMES: usize = 4;
+/// More different changes than this in one session are work, not a sequence.
+const MOST_ACTIONS: usize = 8;
+
+/// Changes that somebody makes again and again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Routine {
+    /// The person.
+    pub person: String,
+    /// ARN of the principal.
+    pub principal: String,
+    /// The changes, sorted.
+    pub actions: Vec<String>,
+    /// Sessions with exactly these changes.
+    pub times: u64,
+    /// Days between one and the next, the median.
+    pub every_days: u64,
+    /// Of ten sessions so many lie within two hours of the day's median time.
+    pub punctual_tenths: u64,
+    /// The weekday of most of them, and its share in tenths; empty where no weekday has half.
+    pub weekday: String,
+    /// The first and the last.
+    pub first: Timestamp,
+    /// See `first`.
+    pub last: Timestamp,
+}
+
+/// The routines of people from some time on, the most frequent first.
+#[must_use]
+pub fn routines(times: &BTreeMap<TimeKey, BTreeMap<Day, Slots>>, from: Timestamp, catalog: &Catalog) -> Vec<Routine> {
+    let (classes, from) = (AccessClasses::get(), slot_of(from));
+    let mut changes: BTreeMap<(&str, &str), BTreeMap<Slot, BTreeSet<ActionId>>> = BTreeMap::new();
+    for (key, days) in times {
+        let changes_things = matches!(classes.of(catalog, key.action), AccessClass::Write | AccessClass::Permissions);
+        // Becoming a role is how work begins, not what is done.
+        let entry = catalog.action(key.action).is_some_and(|action| action.prefix() == "sts");
+        if key.person.is_empty() || !changes_things || entry {
+            continue;
+        }
+        let of = changes.entry((&key.person, &key.principal.arn)).or_default();
+        for slot in slots(days).into_iter().filter(|slot| *slot >= from) {
+            of.entry(slot).or_default().insert(key.action);
+        }
+    }
+    let mut out = Vec::new();
+    for ((person, principal), slots) in changes {
+        let mut by_actions: BTreeMap<BTreeSet<ActionId>, Vec<Slot>> = BTreeMap::new();
+        for (first, actions) in sessions(&slots) {
+            by_actions.entry(actions).or_default().push(first);
+        }
+        for (actions, starts) in by_actions {
+            if starts.len() >= LEAST_TIMES && actions.len() <= MOST_ACTIONS {
+                out.extend(routine(person, principal, &actions, &starts, catalog));
+            }
+        }
+    }
+    out.sort_by(|a, b| {
+        let key = |one: &Routine| (one.person.clone(), one.principal.clone(), one.actions.clone());
+        b.times.cmp(&a.times).then_with(|| key(a).cmp(&key(b)))
+    });
+    out
+}
+
+/// Sessions of changes: where each begins, and all that was changed in it.
+fn sessions(slots: &BTreeMap<Slot, BTreeSet<ActionId>>) -> Vec<(Slot, BTreeSet<ActionId>)> {
+    let mut out: Vec<(Slot, BTreeSet<ActionId>)> = Vec::new();
+    let mut last = Slot::MIN;
+    for (slot, actions) in slots {
+        match out.last_mut() {
+            Some((_, open)) if slot - last < GAP_SLOTS => open.extend(actions),
+            _ => out.push((*slot, actions.clone())),
+        }
+        last = *slot;
+    }
+    out
+}
+
+const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+const SLOTS_A_DAY: i64 = 288;
+const TWO_HOURS: i64 = 24;
+
+fn routine(
+    person: &str,
+    principal: &str,
+    actions: &BTreeSet<ActionId>,
+    starts: &[Slot],
+    catalog: &Catalog,
+) -> Option<Routine> {
+    let (first, last) = (*starts.first()?, *starts.last()?);
+    let mut gaps: Vec<i64> = starts.iter().zip(starts.iter().skip(1)).map(|(a, b)| (b - a) / SLOTS_A_DAY).collect();
+    let mut of_day: Vec<i64> = starts.iter().map(|slot| slot.rem_euclid(SLOTS_A_DAY)).collect();
+    let usual = median(&mut of_day)?;
+    let punctual = of_day.iter().filter(|at| (*at - usual).abs() <= TWO_HOURS).count();
+    let mut weekdays = [0usize; 7];
+    for slot in starts {
+        // 1970-01-01 was a Thursday.
+        let day = (slot.div_euclid(SLOTS_A_DAY) + 3).rem_euclid(7);
+        if let Some(count) = usize::try_from(day).ok().and_then(|day| weekdays.get_mut(day)) {
+            *count += 1;
+        }
+    }
+    let most = weekdays.iter().zip(WEEKDAYS).max_by_key(|(count, _)| **count);
+    let weekday = most.filter(|(count, _)| **count * 2 >= starts.len()).map(|(_, name)| name.to_owned());
+    Some(Routine {
+        person: person.to_owned(),
+        principal: principal.to_owned(),
+        actions: actions.iter().filter_map(|id| catalog.action(*id)).map(|action| action.full_name()).collect(),
+        times: starts.len() as u64,
+        every_days: u64::try_from(median(&mut gaps)?).unwrap_or(0),
+        punctual_tenths: (punctual * 10 / starts.len()) as u64,
+        weekday: weekday.unwrap_or_default(),
+        first: start_of(first),
+        last: start_of(last),
+    })
+}
+
+fn median(values: &mut [i64]) -> Option<i64> {
+    values.sort_unstable();
+    values.get(values.len() / 2).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::usage::activity::PrincipalKey;
+
+    fn times(calls: &[(&str, &str)]) -> BTreeMap<TimeKey, BTreeMap<Day, Slots>> {
+        let mut out: BTreeMap<TimeKey, BTreeMap<Day, Slots>> = BTreeMap::new();
+        for (action, at) in calls {
+            let at: Timestamp = at.parse().unwrap();
+            let action = Catalog::get().find(action).unwrap();
+            let principal = PrincipalKey { arn: "arn:aws:iam::1:role/r".into(), id: "".into() };
+            let key = TimeKey { principal, person: "ann".into(), action };
+            out.entry(key).or_default().entry(at.day()).or_default().insert(at.slot());
+        }
+        out
+    }
+
+    #[test]
+    fn the_same_changes_every_monday_are_a_routine() {
+        let mut calls = Vec::new();
+        let days = ["2026-03-02", "2026-03-09", "2026-03-16", "2026-03-23"];
+        let at: Vec<(String, String)> =
+            days.iter().map(|d| (format!("{d}T09:00:00Z"), format!("{d}T09:20:00Z"))).collect();
+        for (one, two) in &at {
+            calls.push(("rds:CreateDBSnapshot", one.as_str()));
+            calls.push(("rds:ModifyDBInstance", two.as_str()));
+            // Looking is no change.
+            calls.push(("rds:DescribeDBInstances", one.as_str()));
+        }
+        // Another session of that person's.
+        calls.push(("rds:DeleteDBInstance", "2026-03-11T09:00:00Z"));
+        let found = routines(&times(&calls), "2026-01-01".parse().unwrap(), Catalog::get());
+        assert_eq!(found.len(), 1, "{found:?}");
+        let one = &found[0];
+        assert_eq!(one.actions, ["rds:CreateDBSnapshot", "rds:ModifyDBInstance"]);
+        assert_eq!((one.times, one.every_days, one.punctual_tenths, one.weekday.as_str()), (4, 7, 10, "Monday"));
+        // Three times are no habit.
+        assert!(routines(&times(&calls), "2026-03-05".parse().unwrap(), Catalog::get()).is_empty());
+    }
+}
