@@ -103,7 +103,7 @@ pub struct Finding {
     pub kind: String,
     /// Severity.
     pub severity: Severity,
-    /// ARN of the principal.
+    /// ARN of the principal, or of the resource that others may use.
     pub principal: String,
     /// The person behind it; empty where none or not known.
     pub person: String,

@@ -56,7 +56,7 @@ pub struct Held {
 /// A principal, and what it is granted.
 type Through<'a> = (&'a str, &'a ActionSet);
 
-/// The combinations that come with the program.
+/// The combinations that come with the program. That they can be read is what a test asserts.
 #[must_use]
 pub fn known() -> Vec<Combination> {
     parse(DATA).unwrap_or_default()

@@ -263,6 +263,7 @@ impl Subject<'_> {
             advice,
             why,
             confidence,
+            break_glass: self.principal.break_glass,
             granted: counts.granted,
             used: counts.used,
             sessions,

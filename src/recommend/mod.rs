@@ -89,6 +89,9 @@ pub struct Recommendation {
     pub why: Vec<String>,
     /// How sure it is.
     pub confidence: Confidence,
+    /// Break-glass: no budget makes it ask.
+    #[serde(skip)]
+    pub break_glass: bool,
     /// Actions that are granted, and of these used by somebody through the principal.
     pub granted: u64,
     /// See `granted`.
@@ -166,6 +169,43 @@ pub struct Recommendations {
     pub curve: Vec<Point>,
 }
 
+/// What people would have to do for everything that is converted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Load {
+    /// Requests a week, in hundredths.
+    pub per_week_hundredths: u64,
+    /// Requests in the window.
+    pub requests: u64,
+    /// Of these, outside working hours.
+    pub out_of_hours: u64,
+    /// Requests a week that each approver would see, in hundredths.
+    pub approvers: BTreeMap<String, u64>,
+}
+
+impl Recommendations {
+    /// What people would have to do.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        let mut load = Load::default();
+        for row in self.rows.iter().filter(|row| row.advice == Advice::ConvertToJit && row.friction.requests > 0) {
+            let per_week = row.friction.per_week_hundredths();
+            load.per_week_hundredths += per_week;
+            load.requests += row.friction.requests;
+            load.out_of_hours += row.friction.out_of_hours;
+            if !row.approver.is_empty() {
+                *load.approvers.entry(row.approver.clone()).or_default() += per_week;
+            }
+        }
+        load
+    }
+
+    /// Exposure that is removed by advice of low confidence: the logs could not fully have shown a use.
+    #[must_use]
+    pub fn removed_without_sight(&self) -> u64 {
+        self.rows.iter().filter(|row| row.confidence == Confidence::Low).map(Recommendation::removed).sum()
+    }
+}
+
 /// Budgets, in hundredths of a request a week, at which the trade-off is shown.
 const CURVE: [u64; 8] = [0, 25, 50, 100, 200, 300, 500, 1000];
 
@@ -194,7 +234,7 @@ pub fn recommend(inputs: &Inputs<'_>) -> Recommendations {
 fn conversions(rows: &[Recommendation]) -> BTreeMap<&str, Vec<usize>> {
     let mut found: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (at, row) in rows.iter().enumerate() {
-        let held = !row.person.is_empty() && row.class != AccessClass::Read && row.sessions > 0;
+        let held = !row.person.is_empty() && !row.break_glass && row.class != AccessClass::Read && row.sessions > 0;
         if held && matches!(row.advice, Advice::ConvertToJit | Advice::Shrink | Advice::KeepStanding) {
             found.entry(&row.person).or_default().push(at);
         }

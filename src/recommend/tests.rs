@@ -16,6 +16,7 @@ fn row(person: &str, capability: &str, requests: u64, score: u64) -> Recommendat
         advice: Advice::ConvertToJit,
         why: Vec::new(),
         confidence: Confidence::High,
+        break_glass: false,
         granted: 10,
         used: 5,
         sessions: requests,
@@ -42,6 +43,9 @@ fn a_budget_buys_the_most_for_each_person() {
     within(&mut rows, 100, window());
     let advice: Vec<Advice> = rows.iter().map(|row| row.advice).collect();
     assert_eq!(advice, [Advice::Shrink, Advice::ConvertToJit, Advice::ConvertToJit, Advice::ConvertToJit]);
+    let mut kept = vec![Recommendation { break_glass: true, advice: Advice::KeepStanding, ..row("ann", "a", 1, 30) }];
+    within(&mut kept, 1000, window());
+    assert_eq!(kept[0].advice, Advice::KeepStanding, "break-glass is converted by no budget");
     assert!(rows[0].why.iter().any(|why| why.contains("exceed the budget")), "{:?}", rows[0].why);
 }
 
@@ -77,4 +81,19 @@ fn what_is_left_is_what_is_asked_for() {
     one.advice = Advice::DecideLater;
     one.settle();
     assert_eq!(one.removed(), 0);
+}
+
+#[test]
+fn the_load_is_that_of_conversions() {
+    let mut rows = vec![row("ann", "a", 90, 10), row("bob", "b", 45, 10), row("cy", "c", 9, 10)];
+    rows[0].approver = "dan".to_owned();
+    rows[1].approver = "dan".to_owned();
+    rows[2].advice = Advice::KeepStanding;
+    rows[1].confidence = Confidence::Low;
+    rows.iter_mut().for_each(Recommendation::settle);
+    let lost = rows[1].removed();
+    let all = Recommendations { rows, ..Recommendations::default() };
+    let load = all.load();
+    assert_eq!((load.requests, load.per_week_hundredths, load.approvers["dan"]), (135, 1050, 1050));
+    assert_eq!(all.removed_without_sight(), lost);
 }

@@ -89,9 +89,9 @@ fn options(context: &Context<'_>, args: &CollectArgs, done: BTreeSet<String>, kn
     fetch::Options {
         events: what.contains(&Purpose::Events).then(|| fetch::Wanted { since, known: Arc::new(known) }),
         start: fetch::Start {
-            profile: args.profile.clone(),
-            region: args.region.clone(),
-            endpoint_url: args.endpoint_url.clone(),
+            profile: args.aws.profile.clone(),
+            region: args.aws.region.clone(),
+            endpoint_url: args.aws.endpoint_url.clone(),
             attempts: args.max_attempts,
             attempt_timeout: Duration::from_secs(args.timeout),
         },
@@ -110,8 +110,8 @@ fn options(context: &Context<'_>, args: &CollectArgs, done: BTreeSet<String>, kn
 fn asked(args: &CollectArgs) -> String {
     let parts: Vec<&str> = parts(args).into_iter().map(Purpose::as_str).collect();
     let role = args.role_name.as_deref().unwrap_or("-");
-    let endpoint = args.endpoint_url.as_deref().unwrap_or("-");
-    let profile = args.profile.as_deref().unwrap_or("-");
+    let endpoint = args.aws.endpoint_url.as_deref().unwrap_or("-");
+    let profile = args.aws.profile.as_deref().unwrap_or("-");
     let events = format!("{} {}", args.since, if args.slim { "slim" } else { "full" });
     format!("{} {role} {endpoint} {profile} {events}", parts.join(","))
 }

@@ -21,7 +21,7 @@ pub fn columns() -> Vec<Column> {
         Column::new("id", Text, "stable across scans"),
         Column::new("kind", Text, "what kind of finding"),
         Column::new("severity", Text, "info, low, medium, high or critical"),
-        Column::new("principal", Text, "ARN of the principal"),
+        Column::new("principal", Text, "ARN of the principal, or of the resource that others may use"),
         Column::new("person", Text, "the person, where it is about one"),
         Column::new("account", Text, "the account"),
         Column::new("title", Text, "what it says"),

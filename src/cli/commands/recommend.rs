@@ -9,7 +9,6 @@ use crate::cli::context::{CommandError, Context};
 use crate::cli::exit::Status;
 use crate::cli::pipeline::World;
 use crate::compare::{self, holders::permission_set_of};
-use crate::model::finding::Confidence;
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 use crate::model::time::Window;
 use crate::recommend::automation::{self, Routine};
@@ -322,26 +321,22 @@ fn summary(all: &Recommendations) -> String {
     }
     let counts: Vec<String> =
         counts.iter().map(|(advice, n)| format!("{n} {}", advice.as_str().replace('_', " "))).collect();
-    let removed = all.exposure_before.saturating_sub(all.exposure_after);
-    let share = removed.saturating_mul(100) / all.exposure_before.max(1);
-    let low = all.rows.iter().filter(|row| row.confidence == Confidence::Low).map(Recommendation::removed);
-    let low = low.sum::<u64>().saturating_mul(100) / all.exposure_before.max(1);
-    let converted: Vec<&Recommendation> =
-        all.rows.iter().filter(|row| row.advice == Advice::ConvertToJit && row.friction.requests > 0).collect();
-    let requests: u64 = converted.iter().map(|row| row.friction.per_week_hundredths()).sum();
-    let (asked, late): (u64, u64) = converted
-        .iter()
-        .fold((0, 0), |(asked, late), row| (asked + row.friction.requests, late + row.friction.out_of_hours));
+    let share = |removed: u64| removed.saturating_mul(100) / all.exposure_before.max(1);
+    let load = all.load();
     let mut out = format!(
-        "{}\nexposure {} -> {}: {share}% removed, {low}% by converting what the logs could not fully have shown\nfriction: {} requests a week, {late} of {asked} in the window outside \
-         working hours",
+        "{}\nexposure {} -> {}: {}% removed, {}% by converting what the logs could not fully have shown\nfriction: {} \
+         requests a week, {} of {} in the window outside working hours",
         counts.join(", "),
         all.exposure_before,
         all.exposure_after,
-        decimal(requests),
+        share(all.exposure_before.saturating_sub(all.exposure_after)),
+        share(all.removed_without_sight()),
+        decimal(load.per_week_hundredths),
+        load.out_of_hours,
+        load.requests,
     );
-    if let Some((approver, most)) = busiest(&converted) {
-        out.push_str(&format!("; most for one approver: {} a week ({approver})", decimal(most)));
+    if let Some((approver, most)) = load.approvers.iter().max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0))) {
+        out.push_str(&format!("; most for one approver: {} a week ({approver})", decimal(*most)));
     }
     if all.forecast.proposals > 0 {
         let forecast = all.forecast;
@@ -354,13 +349,4 @@ fn summary(all: &Recommendations) -> String {
         ));
     }
     out
-}
-
-/// Who would have to approve the most, in hundredths of a request a week.
-fn busiest<'a>(converted: &[&'a Recommendation]) -> Option<(&'a str, u64)> {
-    let mut load: BTreeMap<&str, u64> = BTreeMap::new();
-    for row in converted.iter().filter(|row| !row.approver.is_empty()) {
-        *load.entry(&row.approver).or_default() += row.friction.per_week_hundredths();
-    }
-    load.into_iter().max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(a.0)))
 }

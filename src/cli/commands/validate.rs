@@ -54,9 +54,9 @@ pub fn run(context: &Context<'_>, args: &ValidateArgs) -> Result<Status, Command
         });
     }
     let start = Start {
-        profile: args.profile.clone(),
-        region: args.region.clone(),
-        endpoint_url: args.endpoint_url.clone(),
+        profile: args.aws.profile.clone(),
+        region: args.aws.region.clone(),
+        endpoint_url: args.aws.endpoint_url.clone(),
         attempts: ATTEMPTS,
         attempt_timeout: TIMEOUT,
     };
