@@ -56,6 +56,10 @@ pub struct Global {
     /// Exit with 4 where the logs have gaps in the window, too
     #[arg(long, global = true)]
     pub strict: bool,
+    /// Put stable pseudonyms in place of people's names in everything that is told. FILE holds the key that makes them; it is
+    /// made where there is none, and whoever destroys it leaves nobody who could say whose they were
+    #[arg(long, global = true, value_name = "FILE")]
+    pub pseudonymise: Option<PathBuf>,
     /// No progress and no notes on stderr
     #[arg(long, short, global = true)]
     pub quiet: bool,
@@ -432,6 +436,21 @@ pub struct RecommendArgs {
     /// Changes that people make again and again instead: what could be a pipeline's or a runbook's
     #[arg(long, group = "view")]
     pub automation: bool,
+    /// When each kind of access is used over the week instead, by all of its holders together
+    #[arg(long, group = "view")]
+    pub weeks: bool,
+    /// Where the numbers of one recommendation come from instead: sessions, requests, arithmetic, statements and events
+    #[arg(long, group = "view", value_name = "ID")]
+    pub explain: Option<String>,
+    /// What somebody with this person's sign-in could reach and do instead: now, and after what is advised
+    #[arg(long, group = "view", value_name = "PERSON")]
+    pub phished: Option<String>,
+    /// The narrowed policies instead: what would be left standing of each principal's
+    #[arg(long, group = "view")]
+    pub policies: bool,
+    /// Also write a page with plots to this file
+    #[arg(long, value_name = "FILE", conflicts_with = "view")]
+    pub html: Option<PathBuf>,
 }
 
 /// `jitscan escalations`.

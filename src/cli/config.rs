@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::model::time::Timestamp;
 use crate::recommend::times::WorkingHours;
 
 /// The configuration file.
@@ -32,6 +33,13 @@ pub struct Config {
     /// decide.
     #[serde(default)]
     pub environments: EnvironmentPatterns,
+    /// Patterns (`*`, `?`) over names and ARNs of resources that hold what is worth stealing. Without them usual words in
+    /// their names decide.
+    #[serde(default)]
+    pub sensitive_resources: Vec<String>,
+    /// Use that does not count as need: of an incident, say.
+    #[serde(default)]
+    pub disregard: Vec<Disregard>,
     /// When people work, for the share of requests outside of it.
     #[serde(default)]
     pub working_hours: Hours,
@@ -47,6 +55,21 @@ pub struct EnvironmentPatterns {
     /// Everything else that is known.
     #[serde(default)]
     pub non_production: Vec<String>,
+}
+
+/// A span of time in which what somebody did is no need.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Disregard {
+    /// Pattern (`*`, `?`) over the person, the principal's ARN, and its name.
+    pub who: String,
+    /// From when, RFC 3339.
+    pub from: Timestamp,
+    /// Until when, itself not included.
+    pub to: Timestamp,
+    /// Why; for people who read the file.
+    #[serde(default)]
+    pub why: String,
 }
 
 /// Working hours, Monday to Friday.

@@ -1,5 +1,6 @@
 //! One value that carries what commands ask of the outside: the clock, the settings, stdout and stderr.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -13,6 +14,7 @@ use super::args::Global;
 use super::config::{Config, ConfigError};
 use super::exit::Status;
 use super::output::{self, Meta};
+use super::pseudonyms::Pseudonyms;
 
 /// Why a command could not do what was asked.
 #[derive(Debug, Error)]
@@ -68,6 +70,8 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// Set by SIGINT and SIGTERM.
     pub stop: Arc<AtomicBool>,
+    /// What stands in place of people's names; none where they stay.
+    pub names: Option<Arc<Pseudonyms>>,
 }
 
 impl std::fmt::Debug for Context<'_> {
@@ -112,7 +116,10 @@ impl Context<'_> {
         let stdout = io::stdout();
         let width = self.width();
         let mut out = io::BufWriter::new(stdout.lock());
-        output::write(&mut out, format, meta, table, width)?;
+        match &self.names {
+            Some(names) => output::write(&mut out, format, &names.meta(meta), &names.table(table), width)?,
+            None => output::write(&mut out, format, meta, table, width)?,
+        }
         out.flush()?;
         Ok(())
     }
@@ -123,15 +130,21 @@ impl Context<'_> {
     /// When stdout cannot be written.
     pub fn emit_text(&self, text: &str) -> Result<(), CommandError> {
         let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes())?;
+        out.write_all(self.unnamed(text).as_bytes())?;
         out.flush()?;
         Ok(())
+    }
+
+    /// A text without people's names, where that is asked for.
+    #[must_use]
+    pub fn unnamed<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.names.as_ref().map_or(Cow::Borrowed(text), |names| names.text(text))
     }
 
     /// Says something to the person at the terminal. Failing to say it is no failure.
     pub fn note(&self, text: &str) {
         if !self.global.quiet {
-            let _ = writeln!(io::stderr(), "{}", super::escape::terminal_lines(text));
+            let _ = writeln!(io::stderr(), "{}", super::escape::terminal_lines(&self.unnamed(text)));
         }
     }
 

@@ -10,8 +10,10 @@ pub mod exit;
 pub mod heatmap;
 pub mod output;
 pub mod pipeline;
+pub mod pseudonyms;
 pub mod span;
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,6 +26,7 @@ use crate::model::time::Timestamp;
 use args::{Cli, Command};
 use context::{CommandError, Context};
 use exit::Status;
+use pseudonyms::Pseudonyms;
 
 /// Parses the command line, runs the command and gives the exit code.
 #[must_use]
@@ -48,26 +51,33 @@ pub fn main() -> ExitCode {
         let _ = signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop));
         let _ = signal_hook::flag::register(signal, Arc::clone(&stop));
     }
-    match run(&cli, stop) {
+    let mut names = None;
+    match run(&cli, stop, &mut names) {
         Ok(status) => status.into(),
         Err(error) => {
             let status = error.status();
             if status != Status::Done {
-                let _ = writeln!(io::stderr(), "jitscan: {}", escape::terminal_lines(&error.to_string()));
+                let text = error.to_string();
+                let text = names.as_ref().map_or_else(|| Cow::Borrowed(text.as_str()), |names| names.text(&text));
+                let _ = writeln!(io::stderr(), "jitscan: {}", escape::terminal_lines(&text));
             }
             status.into()
         }
     }
 }
 
-/// Runs a parsed command line.
+/// Runs a parsed command line. `names` is set to what stands in place of people's names, where that is asked for.
 ///
 /// # Errors
 /// Whatever the command fails with.
-pub fn run(cli: &Cli, stop: Arc<AtomicBool>) -> Result<Status, CommandError> {
+pub fn run(cli: &Cli, stop: Arc<AtomicBool>, names: &mut Option<Arc<Pseudonyms>>) -> Result<Status, CommandError> {
     let config = config::load(cli.global.config.as_deref())?;
     let now = Timestamp::from_micros(jiff::Timestamp::now().as_microsecond());
-    let context = Context { global: &cli.global, config, now, stop };
+    if let Some(key) = &cli.global.pseudonymise {
+        let as_of = cli.global.as_of.unwrap_or(now);
+        *names = Some(Arc::new(Pseudonyms::of_store(&cli.global.store, key, as_of)?));
+    }
+    let context = Context { global: &cli.global, config, now, stop, names: names.clone() };
     // One pool for everything, so that --threads governs all of it. A second initialisation (tests) is harmless.
     let _ = rayon::ThreadPoolBuilder::new().num_threads(context.threads()).build_global();
     match &cli.command {

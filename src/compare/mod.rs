@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
-use crate::catalog::{Catalog, Glob};
+use crate::catalog::{ActionSet, Catalog, Glob};
 use crate::entitlements::{Entitlements, PrincipalEntitlements, PrincipalKind, Privileges, Reach, who_may_assume};
 use crate::model::snapshot::{RosterKind, Snapshot};
 use crate::model::time::{Day, Timestamp};
@@ -194,7 +194,7 @@ fn accounts(inputs: &Inputs<'_>) -> BTreeSet<String> {
 pub fn entitlement_rows(
     inputs: &Inputs<'_>,
     wanted: impl Fn(&str) -> bool + Sync,
-    actions: Option<&crate::catalog::ActionSet>,
+    actions: Option<&ActionSet>,
 ) -> Vec<EntitlementRow> {
     let classes = Classes::of(inputs.catalog);
     let recording = Recording::of(inputs.trails, inputs.coverage, inputs.catalog, &classes, &accounts(inputs));
@@ -206,6 +206,46 @@ pub fn entitlement_rows(
         .zip(&shared.own)
         .filter(|(granted, _)| wanted(granted.arn.as_str()))
         .flat_map_iter(|(granted, own)| rows::of(&shared, granted, own, actions))
+        .collect()
+}
+
+/// The verdicts on all of a principal's actions, over all of its entitlements: the best counts.
+#[derive(Clone, Debug)]
+pub struct ActionVerdicts {
+    /// ARN of the principal.
+    pub arn: String,
+    /// Its unique id.
+    pub id: String,
+    /// Granted, and used.
+    pub used: ActionSet,
+    /// Unused, by documented or observed logging.
+    pub unused: ActionSet,
+    /// Unused as far as an assumption about logging holds.
+    pub unused_low: ActionSet,
+    /// Not observable.
+    pub unobservable: ActionSet,
+}
+
+/// The verdicts by action, for the principals that `wanted` accepts.
+#[must_use]
+pub fn action_verdicts(inputs: &Inputs<'_>, wanted: impl Fn(&str) -> bool + Sync) -> Vec<ActionVerdicts> {
+    let classes = Classes::of(inputs.catalog);
+    let recording = Recording::of(inputs.trails, inputs.coverage, inputs.catalog, &classes, &accounts(inputs));
+    let shared = Shared::new(inputs, &classes, &recording);
+    let principals = inputs.entitlements.principals.par_iter().zip(&shared.own);
+    principals
+        .filter(|(granted, _)| wanted(granted.arn.as_str()))
+        .map(|(granted, own)| {
+            let totals = principal::totals(&shared, granted, own, &shared.accessed(granted, own));
+            ActionVerdicts {
+                arn: granted.arn.to_string(),
+                id: granted.id.clone(),
+                used: totals.used,
+                unused: totals.unused,
+                unused_low: totals.unused_low,
+                unobservable: totals.unobservable,
+            }
+        })
         .collect()
 }
 

@@ -21,11 +21,11 @@ use super::verdict::Part;
 const EXAMPLES: usize = 10;
 
 /// The verdicts on all of a principal's actions: the best verdict over its entitlements counts.
-struct Totals {
-    used: ActionSet,
-    unused: ActionSet,
-    unused_low: ActionSet,
-    unobservable: ActionSet,
+pub(super) struct Totals {
+    pub used: ActionSet,
+    pub unused: ActionSet,
+    pub unused_low: ActionSet,
+    pub unobservable: ActionSet,
     beyond: ActionSet,
     /// Unused on some of the resources on which they are granted.
     parts: BTreeSet<(ActionId, UnusedPart)>,
@@ -109,7 +109,7 @@ fn administrator_paths(shared: &Shared<'_>, granted: &PrincipalEntitlements) -> 
     paths
 }
 
-fn totals(
+pub(super) fn totals(
     shared: &Shared<'_>,
     granted: &PrincipalEntitlements,
     own: &OwnActivity<'_>,

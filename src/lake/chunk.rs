@@ -408,7 +408,7 @@ impl Chunk {
         };
         // Without a recipient it is another's account.
         let recipient = known.get(Field::Recipient).filter(|sym| !sym.is_empty()).map(|_| Field::Recipient);
-        let tls = match known.get(Field::Tls) {
+        let tls = match known.get(Field::Tls).filter(|_| told) {
             Some(_) => Cow::Borrowed(""),
             None => record.tls.map(normalise::tls_version).unwrap_or_default(),
         };

@@ -9,6 +9,7 @@ pub mod compile;
 mod condition;
 mod document;
 mod json;
+pub mod narrow;
 mod pattern;
 mod principal;
 mod statement;

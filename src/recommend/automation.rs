@@ -11,7 +11,8 @@ use crate::model::time::{Day, Timestamp};
 use crate::usage::activity::TimeKey;
 use crate::usage::fold::Slots;
 
-use super::times::{GAP_SLOTS, Slot, slot_of, slots, start_of};
+use super::rhythm::Rhythm;
+use super::times::{GAP_SLOTS, Slot, WorkingHours, slot_of, slots, start_of};
 
 /// How often the same changes have to come back: less is not a habit.
 const LEAST_TIMES: usize = 4;
@@ -27,14 +28,8 @@ pub struct Routine {
     pub principal: String,
     /// The changes, sorted.
     pub actions: Vec<String>,
-    /// Sessions with exactly these changes.
-    pub times: u64,
-    /// Days between one and the next, the median.
-    pub every_days: u64,
-    /// Of ten sessions so many lie within two hours of the day's median time.
-    pub punctual_tenths: u64,
-    /// The weekday of most of them, and its share in tenths; empty where no weekday has half.
-    pub weekday: String,
+    /// When sessions with exactly these changes come.
+    pub rhythm: Rhythm,
     /// The first and the last.
     pub first: Timestamp,
     /// See `first`.
@@ -43,7 +38,12 @@ pub struct Routine {
 
 /// The routines of people from some time on, the most frequent first.
 #[must_use]
-pub fn routines(times: &BTreeMap<TimeKey, BTreeMap<Day, Slots>>, from: Timestamp, catalog: &Catalog) -> Vec<Routine> {
+pub fn routines(
+    times: &BTreeMap<TimeKey, BTreeMap<Day, Slots>>,
+    from: Timestamp,
+    hours: WorkingHours,
+    catalog: &Catalog,
+) -> Vec<Routine> {
     let (classes, from) = (AccessClasses::get(), slot_of(from));
     let mut changes: BTreeMap<(&str, &str), BTreeMap<Slot, BTreeSet<ActionId>>> = BTreeMap::new();
     for (key, days) in times {
@@ -66,13 +66,13 @@ pub fn routines(times: &BTreeMap<TimeKey, BTreeMap<Day, Slots>>, from: Timestamp
         }
         for (actions, starts) in by_actions {
             if starts.len() >= LEAST_TIMES && actions.len() <= MOST_ACTIONS {
-                out.extend(routine(person, principal, &actions, &starts, catalog));
+                out.extend(routine(person, principal, &actions, &starts, hours, catalog));
             }
         }
     }
     out.sort_by(|a, b| {
         let key = |one: &Routine| (one.person.clone(), one.principal.clone(), one.actions.clone());
-        b.times.cmp(&a.times).then_with(|| key(a).cmp(&key(b)))
+        b.rhythm.times.cmp(&a.rhythm.times).then_with(|| key(a).cmp(&key(b)))
     });
     out
 }
@@ -91,48 +91,22 @@ fn sessions(slots: &BTreeMap<Slot, BTreeSet<ActionId>>) -> Vec<(Slot, BTreeSet<A
     out
 }
 
-const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
-const SLOTS_A_DAY: i64 = 288;
-const TWO_HOURS: i64 = 24;
-
 fn routine(
     person: &str,
     principal: &str,
     actions: &BTreeSet<ActionId>,
     starts: &[Slot],
+    hours: WorkingHours,
     catalog: &Catalog,
 ) -> Option<Routine> {
-    let (first, last) = (*starts.first()?, *starts.last()?);
-    let mut gaps: Vec<i64> = starts.iter().zip(starts.iter().skip(1)).map(|(a, b)| (b - a) / SLOTS_A_DAY).collect();
-    let mut of_day: Vec<i64> = starts.iter().map(|slot| slot.rem_euclid(SLOTS_A_DAY)).collect();
-    let usual = median(&mut of_day)?;
-    let punctual = of_day.iter().filter(|at| (*at - usual).abs() <= TWO_HOURS).count();
-    let mut weekdays = [0usize; 7];
-    for slot in starts {
-        // 1970-01-01 was a Thursday.
-        let day = (slot.div_euclid(SLOTS_A_DAY) + 3).rem_euclid(7);
-        if let Some(count) = usize::try_from(day).ok().and_then(|day| weekdays.get_mut(day)) {
-            *count += 1;
-        }
-    }
-    let most = weekdays.iter().zip(WEEKDAYS).max_by_key(|(count, _)| **count);
-    let weekday = most.filter(|(count, _)| **count * 2 >= starts.len()).map(|(_, name)| name.to_owned());
     Some(Routine {
         person: person.to_owned(),
         principal: principal.to_owned(),
         actions: actions.iter().filter_map(|id| catalog.action(*id)).map(|action| action.full_name()).collect(),
-        times: starts.len() as u64,
-        every_days: u64::try_from(median(&mut gaps)?).unwrap_or(0),
-        punctual_tenths: (punctual * 10 / starts.len()) as u64,
-        weekday: weekday.unwrap_or_default(),
-        first: start_of(first),
-        last: start_of(last),
+        rhythm: Rhythm::of(starts, hours)?,
+        first: start_of(*starts.first()?),
+        last: start_of(*starts.last()?),
     })
-}
-
-fn median(values: &mut [i64]) -> Option<i64> {
-    values.sort_unstable();
-    values.get(values.len() / 2).copied()
 }
 
 #[cfg(test)]
@@ -166,12 +140,17 @@ mod tests {
         }
         // Another session of that person's.
         calls.push(("rds:DeleteDBInstance", "2026-03-11T09:00:00Z"));
-        let found = routines(&times(&calls), "2026-01-01".parse().unwrap(), Catalog::get());
+        let found = routines(&times(&calls), "2026-01-01".parse().unwrap(), WorkingHours::default(), Catalog::get());
         assert_eq!(found.len(), 1, "{found:?}");
         let one = &found[0];
         assert_eq!(one.actions, ["rds:CreateDBSnapshot", "rds:ModifyDBInstance"]);
-        assert_eq!((one.times, one.every_days, one.punctual_tenths, one.weekday.as_str()), (4, 7, 10, "Monday"));
+        let rhythm = &one.rhythm;
+        assert_eq!(
+            (rhythm.times, rhythm.every_days, rhythm.punctual_tenths, rhythm.weekday.as_str()),
+            (4, 7, 10, "Monday")
+        );
         // Three times are no habit.
-        assert!(routines(&times(&calls), "2026-03-05".parse().unwrap(), Catalog::get()).is_empty());
+        let later = "2026-03-05".parse().unwrap();
+        assert!(routines(&times(&calls), later, WorkingHours::default(), Catalog::get()).is_empty());
     }
 }

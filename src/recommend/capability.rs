@@ -110,20 +110,25 @@ pub struct Capability {
 /// Most services that a name lists.
 const LISTED: usize = 3;
 
+/// A kind of access to services, in words: `write rds`, `manage permissions of 12 services`.
+#[must_use]
+pub fn words(class: AccessClass, services: &[String]) -> String {
+    let what = match class {
+        AccessClass::Read => "read",
+        AccessClass::SensitiveRead => "read sensitive data of",
+        AccessClass::Write => "write",
+        AccessClass::Permissions => "manage permissions of",
+    };
+    match services {
+        few if few.len() <= LISTED => format!("{what} {}", few.join(", ")),
+        many => format!("{what} {} services", many.len()),
+    }
+}
+
 impl fmt::Display for Capability {
-    /// `write rds in production (prod-payments)`, `permissions of 12 services in 111122223333`.
+    /// `write rds in production (prod-payments)`, `manage permissions of 12 services in 111122223333`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.class {
-            AccessClass::Read => "read",
-            AccessClass::SensitiveRead => "read sensitive data of",
-            AccessClass::Write => "write",
-            AccessClass::Permissions => "manage permissions of",
-        };
-        let services = match self.services.as_slice() {
-            few if few.len() <= LISTED => few.join(", "),
-            many => format!("{} services", many.len()),
-        };
-        write!(f, "{what} {services} in ")?;
+        write!(f, "{} in ", words(self.class, &self.services))?;
         match self.place.environment {
             Environment::Production => write!(f, "production ({})", self.place.name),
             Environment::NonProduction | Environment::Unknown => f.write_str(&self.place.name),

@@ -81,6 +81,14 @@ pub struct Forecast {
 }
 
 impl Forecast {
+    /// Adds what others were foreseen and counted.
+    pub fn merge(&mut self, other: Self) {
+        self.foreseen_hundredths += other.foreseen_hundredths;
+        self.counted += other.counted;
+        self.error_hundredths += other.error_hundredths;
+        self.proposals += other.proposals;
+    }
+
     /// Adds one person's use of a capability. `from` and `to` are the window in slots.
     pub fn add(&mut self, slots: &[Slot], from: Slot, to: Slot) {
         let cut = from + (to - from) * 2 / 3;

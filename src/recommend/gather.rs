@@ -2,23 +2,31 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rayon::prelude::*;
+
 use crate::compare::assessment::{Assessment, Nature, PrincipalFacts, PrincipalKind, VerdictCounts};
-use crate::entitlements::{AccessClass, AccessClasses};
+use crate::entitlements::{AccessClass, AccessClasses, PrincipalEntitlements, TrustedBy, who_may_assume};
+use crate::model::arn::AccountId;
 use crate::model::finding::Confidence;
 use crate::model::snapshot::Snapshot;
 use crate::model::time::{Day, Timestamp};
-use crate::usage::activity::TimeKey;
+use crate::usage::activity::{ActivityKey, TimeKey};
 use crate::usage::fold::Slots;
 
 use super::capability::{Capability, Place};
 use super::friction::{Forecast, Friction};
-use super::risk::Risk;
+use super::rhythm::Rhythm;
+use super::risk::{Risk, Units};
+use super::scope::{self, Ground, Kind, Reach};
 use super::times::{Slot, bursts, sessions, slot_of, slots, start_of};
 use super::verdict::{Advised, Evidence, advise};
-use super::{Advice, DEFAULT_LIMIT, Inputs, Recommendation, standing};
+use super::{Advice, DEFAULT_LIMIT, Disregard, Inputs, Recommendation, standing};
 
 /// Days after which an access key is old, as for findings.
 const KEY_AGE_DAYS: i64 = crate::findings::KEY_AGE_DAYS;
+
+/// Days of a year: how far back something has to be looked for before it counts as never done.
+const YEAR_DAYS: i64 = 365;
 
 /// Rows, and how well friction is foreseen.
 #[derive(Debug, Default)]
@@ -30,16 +38,17 @@ pub(super) struct Gathered {
 /// When somebody used an action through a principal.
 type Timed<'a> = (&'a TimeKey, &'a BTreeMap<Day, Slots>);
 
-/// A kind of access to a service, as it was used.
-type Use<'a> = (AccessClass, &'a str);
-
 /// What one holder did through a principal; the empty name stands for programs and for those whom the logs do not name.
 #[derive(Debug, Default)]
 struct Own<'a> {
     /// All slots, in order, by kind of access and service.
-    uses: BTreeMap<Use<'a>, Vec<Slot>>,
+    uses: BTreeMap<Kind<'a>, Vec<Slot>>,
     /// Slots of the window in which many services were gone through.
     bursts: BTreeSet<Slot>,
+    /// How many slots of the window do not count for another reason: an incident, or that its person had left.
+    aside: BTreeMap<Kind<'a>, u64>,
+    /// Resources on which something was done in the window.
+    touched: BTreeMap<Kind<'a>, BTreeSet<&'a str>>,
 }
 
 impl<'a> Own<'a> {
@@ -47,30 +56,115 @@ impl<'a> Own<'a> {
         let of = |service: &'s String| self.uses.get(&(class, service.as_str())).into_iter().flatten().copied();
         services.iter().flat_map(of).collect::<BTreeSet<Slot>>().into_iter().collect()
     }
+
+    fn touched<'s>(&'s self, class: AccessClass, services: &'s [String]) -> Vec<String> {
+        let of = |service: &'s String| self.touched.get(&(class, service.as_str())).into_iter().flatten().copied();
+        services.iter().flat_map(of).collect::<BTreeSet<&str>>().into_iter().map(str::to_owned).collect()
+    }
+}
+
+/// What is known of all principals, sorted out by principal.
+struct Sorted<'a> {
+    times: BTreeMap<&'a str, Vec<Timed<'a>>>,
+    granted: BTreeMap<(&'a str, &'a str), &'a PrincipalEntitlements>,
+    /// (person, action, resource) by ARN and unique id.
+    touched: BTreeMap<&'a str, Vec<&'a ActivityKey>>,
+    ground: Ground<'a>,
+    /// Roles that somebody outside the organisation may assume.
+    outside: BTreeSet<String>,
+}
+
+impl<'a> Sorted<'a> {
+    fn of(inputs: &'a Inputs<'a>) -> Self {
+        let mut times: BTreeMap<&str, Vec<Timed<'_>>> = BTreeMap::new();
+        for (key, days) in inputs.times {
+            times.entry(&key.principal.arn).or_default().push((key, days));
+        }
+        let mut touched: BTreeMap<&str, Vec<&ActivityKey>> = BTreeMap::new();
+        for (key, used) in &inputs.activity.rows {
+            if used.count > 0 && !key.resource.is_empty() {
+                touched.entry(&key.principal.arn).or_default().push(key);
+            }
+        }
+        let granted = inputs.entitlements.principals.iter().map(|one| ((one.arn.as_str(), one.id.as_str()), one));
+        let sensitivity = &inputs.settings.sensitivity;
+        Self {
+            times,
+            granted: granted.collect(),
+            touched,
+            ground: Ground::new(inputs.snapshot, inputs.activity, sensitivity, inputs.catalog),
+            outside: outside(inputs.snapshot),
+        }
+    }
+}
+
+/// ARNs of roles that let in somebody who is of no account of the organisation, or of none that was collected where no
+/// organisation was.
+fn outside(snapshot: &Snapshot) -> BTreeSet<String> {
+    let own: BTreeSet<AccountId> = match &snapshot.organization {
+        Some(organization) => organization.accounts.iter().map(|account| account.id).collect(),
+        None => snapshot.accounts.keys().copied().collect(),
+    };
+    let foreign = |arn: &str| arn.split(':').nth(4).and_then(|id| id.parse().ok()).is_some_and(|id| !own.contains(&id));
+    let mut found = BTreeSet::new();
+    for role in snapshot.accounts.values().flat_map(|iam| &iam.roles) {
+        let Ok(trust) = who_may_assume(role) else { continue };
+        let lets_in = trust.allowed.iter().any(|way| match &way.who {
+            TrustedBy::Account(account) => !own.contains(account),
+            TrustedBy::User(arn) | TrustedBy::Role(arn) | TrustedBy::Session(arn) => foreign(arn),
+            // Whoever is asked for by conditions alone: mostly the own organisation.
+            TrustedBy::Everyone => way.conditions.is_empty(),
+            _ => false,
+        });
+        if lets_in {
+            found.insert(role.holder.arn.to_string());
+        }
+    }
+    found
 }
 
 /// Rows for all principals.
 pub(super) fn gather(inputs: &Inputs<'_>) -> Gathered {
-    let mut by_principal: BTreeMap<&str, Vec<Timed<'_>>> = BTreeMap::new();
-    for (key, days) in inputs.times {
-        by_principal.entry(&key.principal.arn).or_default().push((key, days));
-    }
-    let mut out = Gathered::default();
-    for principal in &inputs.assessment.principals {
-        // Nobody can change what a service made for itself.
-        if principal.kind == PrincipalKind::ServiceLinkedRole {
-            continue;
-        }
-        let times = by_principal.get(principal.arn.as_str()).map_or(&[][..], Vec::as_slice);
+    let sorted = Sorted::of(inputs);
+    // Nobody can change what a service made for itself.
+    let principals = inputs.assessment.principals.par_iter();
+    let of = |principal: &PrincipalFacts| {
+        let mut found = Gathered::default();
+        let times = sorted.times.get(principal.arn.as_str()).map_or(&[][..], Vec::as_slice);
         // The same name with another unique id was another principal.
-        let of_this = |key: &TimeKey| {
-            let id = key.principal.id.as_ref();
-            id.is_empty() || principal.id.is_empty() || id == principal.id
-        };
-        let times: Vec<_> = times.iter().copied().filter(|(key, _)| of_this(key)).collect();
-        of_principal(inputs, principal, &times, &mut out);
+        let of_this = |id: &str| id.is_empty() || principal.id.is_empty() || id == principal.id;
+        let times: Vec<_> = times.iter().copied().filter(|(key, _)| of_this(&key.principal.id)).collect();
+        let mut owns = owns(inputs, &times);
+        for key in sorted.touched.get(principal.arn.as_str()).into_iter().flatten() {
+            let Some(action) = inputs.catalog.action(key.action).filter(|_| of_this(&key.principal.id)) else {
+                continue;
+            };
+            let kind = (AccessClasses::get().of(inputs.catalog, key.action), action.prefix());
+            owns.entry(&key.person).or_default().touched.entry(kind).or_default().insert(&key.resource);
+        }
+        of_principal(inputs, &sorted, principal, &owns, &mut found);
+        found
+    };
+    let found: Vec<Gathered> = principals.filter(|one| one.kind != PrincipalKind::ServiceLinkedRole).map(of).collect();
+    let mut out = Gathered::default();
+    for one in found {
+        out.rows.extend(one.rows);
+        out.forecast.merge(one.forecast);
     }
     out
+}
+
+/// Whether a use does not count as need: it falls into a span that the configuration names, or its person had left.
+fn disregarded(inputs: &Inputs<'_>, key: &TimeKey, slot: Slot) -> bool {
+    let named = |one: &Disregard| {
+        let at = start_of(slot);
+        let name = key.principal.arn.rsplit(['/', ':']).next().unwrap_or_default();
+        one.from <= at
+            && at < one.to
+            && (one.who.matches(&key.person) || one.who.matches(&key.principal.arn) || one.who.matches(name))
+    };
+    let left = inputs.assessment.ended.get(key.person.as_ref()).is_some_and(|last| start_of(slot).day() > *last);
+    left || inputs.settings.disregarded.iter().any(named)
 }
 
 fn owns<'a>(inputs: &Inputs<'a>, times: &[Timed<'a>]) -> BTreeMap<&'a str, Own<'a>> {
@@ -81,7 +175,12 @@ fn owns<'a>(inputs: &Inputs<'a>, times: &[Timed<'a>]) -> BTreeMap<&'a str, Own<'
     for (key, days) in times {
         let Some(action) = catalog.action(key.action) else { continue };
         let (class, service) = (classes.of(catalog, key.action), action.prefix());
-        let slots = slots(days);
+        let (aside, slots): (Vec<Slot>, Vec<Slot>) =
+            slots(days).into_iter().partition(|slot| disregarded(inputs, key, *slot));
+        let aside = aside.iter().filter(|slot| **slot >= from).count() as u64;
+        if aside > 0 {
+            *owns.entry(&key.person).or_default().aside.entry((class, service)).or_default() += aside;
+        }
         for slot in slots.iter().filter(|slot| **slot >= from) {
             touched.entry(&key.person).or_default().entry(*slot).or_default().insert(service);
         }
@@ -101,7 +200,7 @@ fn owns<'a>(inputs: &Inputs<'a>, times: &[Timed<'a>]) -> BTreeMap<&'a str, Own<'
 fn capabilities(
     principal: &PrincipalFacts,
     place: &Place,
-    apart: &BTreeSet<Use<'_>>,
+    apart: &BTreeSet<Kind<'_>>,
     accessed: &BTreeMap<String, Timestamp>,
 ) -> Vec<(Capability, VerdictCounts)> {
     let mut single: Vec<(Capability, VerdictCounts)> = Vec::new();
@@ -167,16 +266,50 @@ fn approver(snapshot: &Snapshot, person: &str) -> String {
     known.map(|entry| entry.manager.clone()).unwrap_or_default()
 }
 
-fn of_principal(inputs: &Inputs<'_>, principal: &PrincipalFacts, times: &[Timed<'_>], out: &mut Gathered) {
+/// What makes a principal an easier prey, or reach further than its account: each doubles the risk.
+fn factors(inputs: &Inputs<'_>, sorted: &Sorted<'_>, principal: &PrincipalFacts) -> Vec<String> {
+    let mut found = exposed(inputs.assessment, principal);
+    if inputs.escalating.contains(&principal.arn) {
+        found.push("a way to become administrator".to_owned());
+    }
+    if let Some(accounts) = inputs.chains.get(&principal.arn).filter(|accounts| !accounts.is_empty()) {
+        found.push(format!("roles in {} other accounts", accounts.len()));
+    }
+    if sorted.outside.contains(&principal.arn) {
+        found.push("trusted from outside the organization".to_owned());
+    }
+    found
+}
+
+fn of_principal<'a>(
+    inputs: &'a Inputs<'a>,
+    sorted: &Sorted<'a>,
+    principal: &'a PrincipalFacts,
+    owns: &BTreeMap<&'a str, Own<'a>>,
+    out: &mut Gathered,
+) {
     let place = Place::of(inputs.snapshot, &inputs.settings.environments, principal.account);
-    let owns = owns(inputs, times);
-    let apart: BTreeSet<Use<'_>> = owns.values().flat_map(|own| own.uses.keys().copied()).collect();
+    let apart: BTreeSet<Kind<'_>> = owns.values().flat_map(|own| own.uses.keys().copied()).collect();
     let accessed = accessed(inputs, principal);
     let capabilities = capabilities(principal, &place, &apart, &accessed);
-    let mut exposed = exposed(inputs.assessment, principal);
-    if inputs.escalating.contains(&principal.arn) {
-        exposed.push("a way to become administrator".to_owned());
-    }
+    let factors = factors(inputs, sorted, principal);
+    let granted = sorted.granted.get(&(principal.arn.as_str(), principal.id.as_str()));
+    let reaches = granted
+        .map(|granted| scope::reaches(granted, &sorted.ground, &inputs.settings.sensitivity, inputs.catalog))
+        .unwrap_or_default();
+    let reached: Vec<(Reach, Risk)> = capabilities
+        .iter()
+        .map(|(capability, _)| {
+            let (mut whole, mut units) = (Reach::default(), Units::default());
+            for service in &capability.services {
+                let reach = reaches.get(&(capability.class, service.as_str())).cloned().unwrap_or_default();
+                units.add(capability.class, &reach);
+                whole.merge(&reach);
+            }
+            let risk = Risk::of(capability, units, &factors);
+            (whole, risk)
+        })
+        .collect();
     let mut people: BTreeSet<&str> = principal.holders.iter().map(String::as_str).collect();
     people.extend(owns.keys().copied().filter(|person| !person.is_empty()));
     let alone = people.is_empty();
@@ -185,9 +318,9 @@ fn of_principal(inputs: &Inputs<'_>, principal: &PrincipalFacts, times: &[Timed<
         subjects.push(("", alone && principal.nature == Nature::Human));
     }
     for (person, human) in subjects {
-        for (capability, counts) in &capabilities {
-            let subject = Subject { inputs, principal, person, human, owns: &owns, accessed: &accessed };
-            let (row, foreseen) = subject.row(capability, *counts, Risk::of(capability, &exposed));
+        for ((capability, counts), (reach, risk)) in capabilities.iter().zip(&reached) {
+            let subject = Subject { inputs, principal, person, human, owns, accessed: &accessed };
+            let (row, foreseen) = subject.row(capability, *counts, (reach.clone(), risk.clone()));
             if let Some(slots) = foreseen {
                 let window = inputs.assessment.window;
                 out.forecast.add(&slots, slot_of(window.from), slot_of(window.to));
@@ -208,8 +341,26 @@ struct Subject<'a> {
 }
 
 impl Subject<'_> {
+    /// Since when there are logs, where neither they nor IAM's last accessed information look back a year: work that comes
+    /// once a year would not have been seen.
+    fn short(&self, capability: &Capability) -> Option<Day> {
+        let from = self.inputs.logged_from.unwrap_or(self.inputs.assessment.window.from);
+        if from <= self.inputs.assessment.window.to.plus_days(-YEAR_DAYS) {
+            return None;
+        }
+        let report = self.principal.arn.parse().ok().and_then(|arn| self.inputs.snapshot.last_accessed.get(&arn));
+        let told =
+            |service: &String| report.is_some_and(|report| report.services.iter().any(|one| one.namespace == *service));
+        (!capability.services.iter().all(told)).then(|| from.day())
+    }
+
     /// The row about a capability; and the use of the window where friction is worth foreseeing.
-    fn row(&self, capability: &Capability, counts: VerdictCounts, risk: Risk) -> (Recommendation, Option<Vec<Slot>>) {
+    fn row(
+        &self,
+        capability: &Capability,
+        counts: VerdictCounts,
+        (reach, risk): (Reach, Risk),
+    ) -> (Recommendation, Option<Vec<Slot>>) {
         let (window, hours) = (self.inputs.assessment.window, self.inputs.settings.hours);
         let from = slot_of(window.from);
         let days = window.days().count() as i64;
@@ -219,6 +370,7 @@ impl Subject<'_> {
         // Of programs everything counts: going through everything is what some are for.
         let in_burst = |slot: &Slot| self.human && own.is_some_and(|own| own.bursts.contains(slot));
         let needed: Vec<Slot> = within.iter().copied().filter(|slot| !in_burst(slot)).collect();
+        let starts: Vec<Slot> = sessions(&needed).iter().map(|one| one.first).collect();
         let unseen = counts.unobservable + counts.unused_low_confidence > 0;
         let friction = Friction::of(&needed, days, hours, unseen);
         let used_by = |person: &str| {
@@ -228,12 +380,16 @@ impl Subject<'_> {
         let claimed =
             self.principal.users.iter().any(|user| user.person == self.person && !user.likely_days.is_empty());
         let accessed = capability.services.iter().filter_map(|service| self.accessed.get(service)).max().copied();
+        let of_service = |service| own?.aside.get(&(capability.class, service)).copied();
+        let aside_slots = capability.services.iter().filter_map(|service| of_service(service.as_str())).sum();
         let evidence = Evidence {
             class: capability.class,
             human: self.human,
             counts,
-            sessions: sessions(&needed).len() as u64,
+            sessions: starts.len() as u64,
             burst_slots: (within.len() - needed.len()) as u64,
+            aside_slots,
+            short: self.short(capability),
             before: before.last().map(|slot| start_of(*slot)),
             accessed,
             others: self.owns.keys().any(|person| *person != self.person && !person.is_empty() && used_by(person)),
@@ -251,13 +407,14 @@ impl Subject<'_> {
         let working = needed.iter().filter(|slot| hours.contains(**slot)).count() as i64;
         let duty = working * 1000 / hours.slots_in(days).max(1);
         let sessions = evidence.sessions;
-        let name = capability.to_string();
+        let (account, services) = (self.principal.account.to_string(), capability.services.join(","));
+        let (class, principal) = (capability.class.as_str(), self.principal);
         let row = Recommendation {
-            id: id(&[&self.principal.arn, &self.principal.id, self.person, &name, &capability.services.join(",")]),
+            id: id(&[&principal.arn, &principal.id, self.person, class, &account, &services]),
             principal: self.principal.arn.clone(),
             person: self.person.to_owned(),
-            account: self.principal.account.to_string(),
-            capability: name,
+            account,
+            capability: capability.to_string(),
             class: capability.class,
             services: capability.services.clone(),
             advice,
@@ -266,6 +423,10 @@ impl Subject<'_> {
             break_glass: self.principal.break_glass,
             granted: counts.granted,
             used: counts.used,
+            reach,
+            touched: own.map(|own| own.touched(capability.class, &capability.services)).unwrap_or_default(),
+            rhythm: Rhythm::of(&starts, hours),
+            needed: needed.clone(),
             sessions,
             active_days: active.len() as u64,
             duty_permille: u64::try_from(duty).unwrap_or(0),

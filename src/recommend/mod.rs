@@ -1,35 +1,45 @@
 //! From standing access to just-in-time: for every person and capability what to do about it, what that removes of
 //! exposure, and what people would feel of it, from what really happened.
 
+pub mod after;
 pub mod automation;
 pub mod budget;
 pub mod capability;
 pub mod combinations;
 pub mod escalation;
+pub mod explain;
 pub mod friction;
 mod gather;
+pub mod managed;
+pub mod phished;
+pub mod rhythm;
 pub mod risk;
+pub mod scope;
 pub mod times;
 mod verdict;
+pub mod week;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Glob};
 use crate::compare::assessment::Assessment;
-use crate::entitlements::AccessClass;
+use crate::entitlements::{AccessClass, Entitlements};
+use crate::model::arn::AccountId;
 use crate::model::finding::Confidence;
 use crate::model::snapshot::Snapshot;
 use crate::model::time::{Day, Timestamp, Window};
-use crate::usage::activity::TimeKey;
+use crate::usage::activity::{Activity, TimeKey};
 use crate::usage::fold::Slots;
 
 use budget::{Offer, choose};
 use capability::Environments;
 use friction::{Forecast, Friction};
+use rhythm::Rhythm;
 use risk::Risk;
-use times::WorkingHours;
+use scope::{Reach, Sensitivity};
+use times::{Slot, WorkingHours};
 
 pub use verdict::Advice;
 
@@ -45,8 +55,23 @@ pub struct Settings {
     pub environments: Environments,
     /// When people work.
     pub hours: WorkingHours,
+    /// Which resources hold what is worth stealing.
+    pub sensitivity: Sensitivity,
+    /// Use that is no need: of an incident, say.
+    pub disregarded: Vec<Disregard>,
     /// Requests a week, in hundredths, that one person is willing to make; none: each conversion is judged by itself.
     pub budget: Option<u64>,
+}
+
+/// A span of time in which what somebody did does not count as need.
+#[derive(Clone, Debug)]
+pub struct Disregard {
+    /// Over the person, the principal's ARN, and its name.
+    pub who: Glob,
+    /// From when.
+    pub from: Timestamp,
+    /// Until when, itself not included.
+    pub to: Timestamp,
 }
 
 /// All that a recommendation rests on.
@@ -60,8 +85,16 @@ pub struct Inputs<'a> {
     pub times: &'a BTreeMap<TimeKey, BTreeMap<Day, Slots>>,
     /// The catalogue.
     pub catalog: &'a Catalog,
+    /// What is granted.
+    pub entitlements: &'a Entitlements,
+    /// What was used in the window, with its resources.
+    pub activity: &'a Activity,
+    /// Since when there are logs; none where there are none.
+    pub logged_from: Option<Timestamp>,
     /// ARNs of principals that surely can become administrators.
     pub escalating: &'a BTreeSet<String>,
+    /// ARN → other accounts into which it surely gets by assuming roles, one after the other.
+    pub chains: &'a BTreeMap<String, BTreeSet<AccountId>>,
     /// Settings.
     pub settings: &'a Settings,
 }
@@ -69,7 +102,7 @@ pub struct Inputs<'a> {
 /// What to do about one capability of one holder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Recommendation {
-    /// Stable across runs: a hash of principal, person and capability.
+    /// Stable across runs: a hash of principal, person, kind of access, services and account.
     pub id: String,
     /// ARN of the principal through which it is held.
     pub principal: String,
@@ -96,8 +129,17 @@ pub struct Recommendation {
     pub granted: u64,
     /// See `granted`.
     pub used: u64,
+    /// On what it is granted.
+    pub reach: Reach,
+    /// Resources on which the holder used it in the window, sorted.
+    pub touched: Vec<String>,
     /// Sessions of the holder's own use in the window.
     pub sessions: u64,
+    /// Five-minute slots of the window with own use that counts as need, in order.
+    #[serde(skip)]
+    pub needed: Vec<Slot>,
+    /// Whether the sessions come at regular times; none of fewer than three.
+    pub rhythm: Option<Rhythm>,
     /// Days with own use.
     pub active_days: u64,
     /// Share of working time with own use, in thousandths.

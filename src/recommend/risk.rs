@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::capability::{Capability, Environment};
+use super::scope::Reach;
 use crate::entitlements::AccessClass;
 
 /// What each kind of access weighs: reading settings is the unit; contents and secrets, changes, and changes of who may
@@ -25,7 +26,7 @@ const fn factor(environment: Environment) -> u64 {
     }
 }
 
-/// A factor for what makes the holder an easier prey.
+/// A factor for what makes the holder an easier prey, or what it holds reach further.
 const EXPOSED: u64 = 2;
 
 /// A risk and what it is made of.
@@ -37,20 +38,54 @@ pub struct Risk {
     pub parts: Vec<String>,
 }
 
+/// What the services of a capability count for together: one each, twice where it is granted on every resource, and twice
+/// where it reaches sensitive names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Units {
+    /// Services.
+    pub services: u64,
+    /// Of these, granted on every resource, or every one of a type.
+    pub everywhere: u64,
+    /// Of these, with names of what is worth stealing.
+    pub sensitive: u64,
+    /// The sum.
+    pub sum: u64,
+}
+
+impl Units {
+    /// Adds a service.
+    pub fn add(&mut self, class: AccessClass, reach: &Reach) {
+        self.services += 1;
+        self.everywhere += u64::from(reach.everywhere);
+        self.sensitive += u64::from(class != AccessClass::Read && !reach.sensitive.is_empty());
+        self.sum += reach.units(class);
+    }
+
+    fn told(self) -> String {
+        match (self.services, self.everywhere, self.sensitive) {
+            (1, 0, 0) => "named resources x1".to_owned(),
+            (1, 1, 0) => "every resource x2".to_owned(),
+            (1, 0, _) => "named resources, sensitive names x2".to_owned(),
+            (1, _, _) => "every resource x2, sensitive names x2".to_owned(),
+            (services, everywhere, sensitive) => format!(
+                "{services} services, {everywhere} of them on every resource, {sensitive} with sensitive names x{}",
+                self.sum
+            ),
+        }
+    }
+}
+
 impl Risk {
-    /// The risk of a capability; `exposed` says what makes its holder an easier prey.
+    /// The risk of a capability; `exposed` says what makes its holder an easier prey, or reach further.
     #[must_use]
-    pub fn of(capability: &Capability, exposed: &[String]) -> Self {
+    pub fn of(capability: &Capability, units: Units, exposed: &[String]) -> Self {
         let (class, environment) = (capability.class, capability.place.environment);
-        let services = capability.services.len() as u64;
-        let mut score = weight(class) * factor(environment) * services;
+        let mut score = weight(class) * factor(environment) * units.sum;
         let mut parts = vec![
             format!("{} {}", class.as_str().replace('_', " "), weight(class)),
             format!("{} x{}", environment.as_str().replace('_', "-"), factor(environment)),
+            units.told(),
         ];
-        if services != 1 {
-            parts.push(format!("{services} services x{services}"));
-        }
         for reason in exposed {
             score *= EXPOSED;
             parts.push(format!("{reason} x{EXPOSED}"));
@@ -66,23 +101,48 @@ mod tests {
 
     #[test]
     fn the_parts_make_the_number_and_more_is_never_less() {
-        let capability = |class, services: usize, environment| Capability {
+        let capability = |class, environment| Capability {
             class,
-            services: (0..services).map(|n| format!("s{n}")).collect(),
+            services: vec!["s".to_owned()],
             place: Place { account: "111122223333".parse().unwrap(), name: "x".to_owned(), environment },
         };
-        let one = Risk::of(&capability(AccessClass::Write, 2, Environment::Production), &["no MFA".to_owned()]);
-        assert_eq!(one.score, 4 * 3 * 2 * 2);
-        assert_eq!(one.parts, ["write 4", "production x3", "2 services x2", "no MFA x2"]);
+        let units = |class, reaches: &[(bool, bool)]| {
+            let mut units = Units::default();
+            for (everywhere, sensitive) in reaches {
+                let sensitive = if *sensitive { ["arn:aws:s3:::customers".to_owned()].into() } else { [].into() };
+                units.add(class, &Reach { everywhere: *everywhere, sensitive, ..Reach::default() });
+            }
+            units
+        };
+        let write = AccessClass::Write;
+        let one = Risk::of(
+            &capability(write, Environment::Production),
+            units(write, &[(true, true), (false, false)]),
+            &["no MFA".to_owned()],
+        );
+        assert_eq!(one.score, 4 * 3 * 5 * 2);
+        assert_eq!(
+            one.parts,
+            [
+                "write 4",
+                "production x3",
+                "2 services, 1 of them on every resource, 1 with sensitive names x5",
+                "no MFA x2"
+            ]
+        );
         for class in AccessClass::ALL {
-            let less = Risk::of(&capability(class, 1, Environment::Unknown), &[]);
+            let named = units(class, &[(false, false)]);
+            let less = Risk::of(&capability(class, Environment::Unknown), named, &[]);
             for more in [
-                Risk::of(&capability(class, 2, Environment::Unknown), &[]),
-                Risk::of(&capability(class, 1, Environment::Production), &[]),
-                Risk::of(&capability(class, 1, Environment::Unknown), &["x".to_owned()]),
+                Risk::of(&capability(class, Environment::Unknown), units(class, &[(false, false); 2]), &[]),
+                Risk::of(&capability(class, Environment::Unknown), units(class, &[(true, false)]), &[]),
+                Risk::of(&capability(class, Environment::Production), named, &[]),
+                Risk::of(&capability(class, Environment::Unknown), named, &["x".to_owned()]),
             ] {
                 assert!(more.score > less.score, "{class:?}");
             }
+            let sensitive = Risk::of(&capability(class, Environment::Unknown), units(class, &[(false, true)]), &[]);
+            assert_eq!(sensitive.score > less.score, class != AccessClass::Read);
         }
     }
 }

@@ -12,7 +12,8 @@ pub type Slot = i64;
 
 /// Minutes of a slot.
 pub const SLOT_MINUTES: i64 = 5;
-const SLOTS_A_DAY: i64 = SLOTS_PER_DAY as i64;
+/// Slots of a day.
+pub const SLOTS_A_DAY: i64 = SLOTS_PER_DAY as i64;
 /// A pause of so many slots ends a session of use: an hour, after which people have turned to something else.
 pub const GAP_SLOTS: i64 = 12;
 /// Services that somebody touches within [`BURST_SLOTS`] slots by way of looking at everything: an inventory tool, a

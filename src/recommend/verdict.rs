@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::compare::assessment::VerdictCounts;
 use crate::entitlements::AccessClass;
 use crate::model::finding::Confidence;
-use crate::model::time::Timestamp;
+use crate::model::time::{Day, Timestamp};
 
 use super::friction::Friction;
 
@@ -51,6 +51,10 @@ pub(super) struct Evidence<'a> {
     pub sessions: u64,
     /// Slots of use that were left out as bursts.
     pub burst_slots: u64,
+    /// Slots of use that do not count for another reason.
+    pub aside_slots: u64,
+    /// The first day of the logs, where a year's work could not be looked for.
+    pub short: Option<Day>,
     /// The last use of the holder's before the window.
     pub before: Option<Timestamp>,
     /// When IAM last saw the principal attempt one of the services, before the window.
@@ -88,6 +92,13 @@ pub(super) fn advise(evidence: &Evidence<'_>) -> Advised {
         out.why.push(format!(
             "{} five-minute slots in which many services were gone through at once do not count as need",
             evidence.burst_slots
+        ));
+    }
+    if evidence.aside_slots > 0 {
+        out.why.push(format!(
+            "{} five-minute slots of use do not count: they fall into a span that the configuration sets aside, or the person \
+             had left",
+            evidence.aside_slots
         ));
     }
     out
@@ -167,7 +178,13 @@ fn idle_person(evidence: &Evidence<'_>) -> Advised {
 /// What nobody used, although the logs would have shown it.
 fn unused(evidence: &Evidence<'_>) -> Advised {
     let (unused, granted) = (evidence.counts.unused, evidence.counts.granted);
-    advised(Advice::Remove, Confidence::High, format!("{unused} of {granted} actions are granted and unused"))
+    let mut out =
+        advised(Advice::Remove, Confidence::High, format!("{unused} of {granted} actions are granted and unused"));
+    if let Some(day) = evidence.short {
+        out.confidence = Confidence::Medium;
+        out.why.push(format!("the logs begin on {day}: work that comes once a year could not be seen"));
+    }
+    out
 }
 
 fn idle_machine(evidence: &Evidence<'_>) -> Advised {
@@ -221,6 +238,8 @@ mod tests {
             counts: if sessions > 0 { counts(1, 9, 0, 0) } else { counts(0, 10, 0, 0) },
             sessions,
             burst_slots: 0,
+            aside_slots: 0,
+            short: None,
             before: None,
             accessed: None,
             others: false,
@@ -272,6 +291,16 @@ mod tests {
         ] {
             assert_eq!(advise(&given).advice, want, "{name}: {:?}", advise(&given));
         }
+    }
+
+    #[test]
+    fn a_year_has_to_be_looked_at() {
+        let day = "2026-08-03T00:00:00Z".parse::<Timestamp>().unwrap().day();
+        let short = advise(&Evidence { short: Some(day), ..evidence(AccessClass::Write, true, 0, &QUIET) });
+        assert_eq!((short.advice, short.confidence), (Advice::Remove, Confidence::Medium));
+        assert!(short.why.iter().any(|why| why.contains("2026-08-03")), "{short:?}");
+        let aside = advise(&Evidence { aside_slots: 3, ..evidence(AccessClass::Write, true, 0, &QUIET) });
+        assert!(aside.confidence == Confidence::High && aside.why.len() == 2, "{aside:?}");
     }
 
     proptest! {

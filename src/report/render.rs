@@ -12,8 +12,10 @@ use super::views::ReportModel;
 use super::wrap::fold;
 
 const HTML_TEMPLATE: &str = include_str!("../../reports/templates/report.html");
-const HTML_STYLE: &str = include_str!("../../reports/templates/report.css");
+/// The style of every HTML file.
+pub(super) const HTML_STYLE: &str = include_str!("../../reports/templates/report.css");
 const MARKDOWN_TEMPLATE: &str = include_str!("../../reports/templates/report.md");
+const STANDING_TEMPLATE: &str = include_str!("../../reports/templates/recommend.html");
 
 /// Name of the escaping that Markdown templates get.
 const MARKDOWN: &str = "markdown";
@@ -61,18 +63,23 @@ pub struct RenderError {
 /// # Errors
 /// When a template is faulty, which the tests rule out.
 pub fn render(model: &ReportModel, format: Format) -> Result<String, RenderError> {
-    let fault = |error: minijinja::Error| RenderError { format: format.extension(), reason: format!("{error:#}") };
-    let environment = environment().map_err(fault)?;
     let name = match format {
         Format::Markdown => "report.md",
         Format::Html => "report.html",
     };
-    let template = environment.get_template(name).map_err(fault)?;
-    let text = template.render(context! { report => Value::from(Serde(model)), style => HTML_STYLE }).map_err(fault)?;
+    let text = fill(name, format, context! { report => Value::from(Serde(model)), style => HTML_STYLE })?;
     Ok(match format {
         Format::Markdown => fold(&text),
         Format::Html => text,
     })
+}
+
+/// Fills a template. Equal values give equal text.
+pub(super) fn fill(name: &str, format: Format, values: Value) -> Result<String, RenderError> {
+    let fault = |error: minijinja::Error| RenderError { format: format.extension(), reason: format!("{error:#}") };
+    let environment = environment().map_err(fault)?;
+    let template = environment.get_template(name).map_err(fault)?;
+    template.render(values).map_err(fault)
 }
 
 fn environment() -> Result<Environment<'static>, minijinja::Error> {
@@ -102,5 +109,6 @@ fn environment() -> Result<Environment<'static>, minijinja::Error> {
     });
     environment.add_template("report.html", HTML_TEMPLATE)?;
     environment.add_template("report.md", MARKDOWN_TEMPLATE)?;
+    environment.add_template("recommend.html", STANDING_TEMPLATE)?;
     Ok(environment)
 }

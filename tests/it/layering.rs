@@ -21,7 +21,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("compliance", &["findings", "compare", "model"]),
     ("query", &["findings", "compare", "model"]),
     ("recommend", &["findings", "compare", "entitlements", "decide", "usage", "policy", "catalog", "model"]),
-    ("report", &["compliance", "findings", "compare", "model"]),
+    ("report", &["recommend", "compliance", "findings", "compare", "model"]),
     ("demo", &["model"]),
     (
         "cli",

@@ -55,6 +55,7 @@ pub fn run(context: &Context<'_>, args: &DemoArgs) -> Result<Status, CommandErro
         config: crate::cli::config::load(Some(&config))?,
         now: context.now,
         stop: std::sync::Arc::clone(&context.stop),
+        names: context.names.clone(),
     };
     context.note("reading its logs and its IAM state …");
     let ingested = ingest_all(&inner, &input)?;

@@ -1,22 +1,33 @@
 //! `jitscan recommend`: what to do about standing access.
 
-use std::collections::BTreeMap;
+mod views;
+mod ways;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::Glob;
 use crate::cli::args::{AdviceArg, RecommendArgs};
 use crate::cli::commands::open;
 use crate::cli::context::{CommandError, Context};
 use crate::cli::exit::Status;
+use crate::cli::output::Meta;
 use crate::cli::pipeline::World;
 use crate::compare::{self, holders::permission_set_of};
+use crate::entitlements::AccessClass;
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 use crate::model::time::Window;
 use crate::recommend::automation::{self, Routine};
-use crate::recommend::capability::Environments;
-use crate::recommend::combinations::{self, Combination, Held};
-use crate::recommend::escalation;
+use crate::recommend::capability::{self, Environments};
+use crate::recommend::combinations::{self, Held};
+use crate::recommend::escalation::{self, Survey, Technique};
+use crate::recommend::scope::Sensitivity;
 use crate::recommend::times::WorkingHours;
-use crate::recommend::{self, Advice, Inputs, Recommendation, Recommendations, Settings};
+use crate::recommend::{self, Advice, Disregard, Inputs, Recommendation, Recommendations, Settings, week};
+
+pub use views::{
+    automation_columns, combination_columns, curve_columns, explain_columns, phished_columns, policies_columns,
+    weeks_columns,
+};
 
 /// What `recommend --help` says at its end.
 pub const HELP: &str = "\
@@ -32,6 +43,8 @@ to Friday, 8 to 18 UTC, or those of [working_hours].";
 
 /// How far before the window use is looked at: a year's work and what may be late, in days.
 const HISTORY_DAYS: i64 = 400;
+/// Most names that a cell lists.
+const LISTED: usize = 20;
 /// Most rows that people see at once.
 const SHOWN: usize = 60;
 
@@ -52,7 +65,13 @@ pub fn columns() -> Vec<Column> {
         Column::new("why", List, "reasons, with what is missing where it cannot be decided"),
         Column::new("granted", Integer, "actions that are granted"),
         Column::new("used", Integer, "of these, used by somebody through the principal"),
+        Column::new("resources", List, "on what it is granted, as policies name it; * is everything; the first 20"),
+        Column::new("reaches", Integer, "resources that are known among them"),
+        Column::new("sensitive", List, "of these, those with names of what is worth stealing; the first 20"),
+        Column::new("touched", List, "resources that the holder used in the window; the first 20"),
+        Column::new("touched_count", Integer, "how many"),
         Column::new("sessions", Integer, "sessions of own use in the window; pauses of an hour end them"),
+        Column::new("rhythm", Text, "whether sessions come at regular times; only with --person"),
         Column::new("active_days", Integer, "days with own use"),
         Column::new("duty_permille", Integer, "share of working time with own use, in thousandths"),
         Column::new("last", Time, "last own use, also before the window"),
@@ -69,164 +88,137 @@ pub fn columns() -> Vec<Column> {
     ]
 }
 
-/// Columns of `recommend --curve`.
-#[must_use]
-pub fn curve_columns() -> Vec<Column> {
-    use ColumnKind::Integer;
-    vec![
-        Column::new("budget_hundredths", Integer, "requests a week that one person makes at most, in hundredths"),
-        Column::new("conversions", Integer, "capabilities that become just-in-time"),
-        Column::new("requests_hundredths", Integer, "requests a week of everybody together, in hundredths"),
-        Column::new("removed_permille", Integer, "share of all exposure that is removed, in thousandths"),
-    ]
-}
-
-/// Columns of `recommend --combinations`.
-#[must_use]
-pub fn combination_columns() -> Vec<Column> {
-    use ColumnKind::{List, Text};
-    vec![
-        Column::new("combination", Text, "id of the combination"),
-        Column::new("title", Text, "what both sides make possible"),
-        Column::new("person", Text, "who holds both; empty for programs and where nobody is known"),
-        Column::new("account", Text, "where"),
-        Column::new("left", List, "actions of the one side, with the principal through which they are held"),
-        Column::new("right", List, "actions of the other side"),
-        Column::new("why", Text, "what can be done with both"),
-    ]
-}
-
-/// Columns of `recommend --automation`.
-#[must_use]
-pub fn automation_columns() -> Vec<Column> {
-    use ColumnKind::{Integer, List, Text, Time};
-    vec![
-        Column::new("person", Text, "who does it by hand"),
-        Column::new("principal", Text, "through which principal"),
-        Column::new("actions", List, "the changes of such a session"),
-        Column::new("times", Integer, "sessions with exactly these changes"),
-        Column::new("every_days", Integer, "days from one to the next, the median"),
-        Column::new("punctual_tenths", Integer, "of ten so many within two hours of the usual time of day"),
-        Column::new("weekday", Text, "the weekday of at least half of them"),
-        Column::new("first", Time, "the first"),
-        Column::new("last", Time, "the last"),
-    ]
-}
-
-/// The combinations that come with the program, and those of the configuration.
-fn known(context: &Context<'_>) -> Result<Vec<Combination>, CommandError> {
-    let mut all = combinations::known();
-    for path in &context.config.combinations {
-        let name = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|source| CommandError::File { path: name.clone(), source })?;
-        all.extend(combinations::parse(&text).map_err(|reason| CommandError::Failed(format!("{name}: {reason}")))?);
-    }
-    Ok(all)
-}
-
-fn combinations_table(held: &[&Held]) -> Table {
-    let row = |one: &&Held| {
-        vec![
-            one.combination.as_str().into(),
-            one.title.as_str().into(),
-            one.person.as_str().into(),
-            one.account.as_str().into(),
-            one.left.clone().into(),
-            one.right.clone().into(),
-            one.why.as_str().into(),
-        ]
-    };
-    Table { columns: combination_columns(), rows: held.iter().map(row).collect() }
-}
-
-fn automation_table(found: &[&Routine]) -> Table {
-    let row = |one: &&Routine| {
-        vec![
-            one.person.as_str().into(),
-            one.principal.as_str().into(),
-            one.actions.clone().into(),
-            one.times.into(),
-            one.every_days.into(),
-            one.punctual_tenths.into(),
-            one.weekday.as_str().into(),
-            one.first.into(),
-            one.last.into(),
-        ]
-    };
-    Table { columns: automation_columns(), rows: found.iter().map(row).collect() }
-}
-
 /// Runs it.
 ///
 /// # Errors
-/// When the store cannot be read.
+/// When the store cannot be read, or what was asked for is not there.
 pub fn run(context: &Context<'_>, args: &RecommendArgs) -> Result<Status, CommandError> {
     let reader = open(context)?;
     let world = World::load(context, &reader)?;
     let window = world.coverage.window();
     let times =
         world.times(&reader, Window { from: window.to.plus_days(-HISTORY_DAYS).min(window.from), to: window.to })?;
-    drop(reader);
     let mut assessment = compare::assess(&world.inputs());
     assessment.gaps.extend(world.gaps.iter().cloned());
     assessment.gaps.sort();
+    let settings = settings(context, args);
+    let gaps = || assessment.gaps.clone();
+    let person = |text: &String| person(&world, text);
+    let of_person = args.person.as_ref().map(person);
+    let is_of = |person: &str| of_person.as_ref().is_none_or(|wanted| wanted == person);
     if args.combinations {
-        let held = combinations::held(&assessment, &world.entitlements, &known(context)?, world.catalog);
-        let held: Vec<&Held> =
-            held.iter().filter(|one| args.person.as_ref().is_none_or(|p| one.person == *p)).collect();
-        context.emit(&world.meta("recommend --combinations", assessment.gaps.clone()), &combinations_table(&held))?;
+        let held = combinations::held(&assessment, &world.entitlements, &views::known(context)?, world.catalog);
+        let held: Vec<&Held> = held.iter().filter(|one| is_of(&one.person)).collect();
+        context.emit(&world.meta("recommend --combinations", gaps()), &views::combinations_table(&held))?;
         return Ok(Status::Done);
     }
     if args.automation {
-        let found = automation::routines(&times, window.from, world.catalog);
-        let found: Vec<&Routine> =
-            found.iter().filter(|one| args.person.as_ref().is_none_or(|p| one.person == *p)).collect();
-        context.emit(&world.meta("recommend --automation", assessment.gaps.clone()), &automation_table(&found))?;
+        let found = automation::routines(&times, window.from, settings.hours, world.catalog);
+        let found: Vec<&Routine> = found.iter().filter(|one| is_of(&one.person)).collect();
+        context.emit(&world.meta("recommend --automation", gaps()), &views::automation_table(&found))?;
         return Ok(Status::Done);
     }
-    let settings = settings(context, args);
-    let paths =
-        escalation::escalations(&world.snapshot, &super::escalations::techniques(context)?, world.catalog, world.as_of);
-    let escalating = paths.into_iter().filter(|path| path.sure).map(|path| path.principal).collect();
+    let techniques = super::escalations::techniques(context)?;
+    let survey = escalation::survey(&world.snapshot, &techniques, world.catalog, world.as_of);
+    let escalating = survey.paths.iter().filter(|path| path.sure).map(|path| path.principal.clone()).collect();
     let inputs = Inputs {
         assessment: &assessment,
         snapshot: &world.snapshot,
         times: &times,
         catalog: world.catalog,
+        entitlements: &world.entitlements,
+        activity: &world.activity,
+        logged_from: reader.event_span().map(|span| span.from),
         escalating: &escalating,
+        chains: &survey.accounts(),
         settings: &settings,
     };
     let all = recommend::recommend(&inputs);
+    let told = Told { context, world: &world, inputs: &inputs, all: &all, techniques: &techniques, survey: &survey };
     if args.curve {
-        let meta = world.meta("recommend --curve", assessment.gaps.clone());
-        context.emit(&meta, &curve(&all))?;
+        context.emit(&world.meta("recommend --curve", gaps()), &views::curve(&all))?;
         return Ok(Status::Done);
     }
-    let chosen: Vec<&Recommendation> = all.rows.iter().filter(|row| wanted(args, row)).collect();
-    let meta = world.meta("recommend", assessment.gaps.clone());
-    if context.is_for_people() {
-        context.emit(&meta, &for_people(&chosen))?;
-        if chosen.len() > SHOWN {
-            context.note(&format!("{} more rows: choose with --person, --principal or --advice", chosen.len() - SHOWN));
-        }
-    } else {
-        let rows = chosen.iter().map(|row| cells(row)).collect();
-        context.emit(&meta, &Table { columns: columns(), rows })?;
+    if args.weeks {
+        let weeks = week::weeks(&all.rows, settings.hours);
+        let table = views::weeks_table(&weeks, context.is_for_people());
+        context.emit(&world.meta("recommend --weeks", gaps()), &table)?;
+        return Ok(Status::Done);
     }
-    context.note(&summary(&all));
-    Ok(Status::Done)
+    if let Some(id) = &args.explain {
+        return told.explain(&reader, id);
+    }
+    drop(reader);
+    if let Some(text) = &args.phished {
+        return told.phished(&person(text));
+    }
+    let chosen: Vec<&Recommendation> = all.rows.iter().filter(|row| wanted(args, row) && is_of(&row.person)).collect();
+    if args.policies {
+        return told.policies(&chosen);
+    }
+    if let Some(path) = &args.html {
+        told.page(&chosen, path)?;
+    }
+    told.list(&chosen, of_person.is_some())
+}
+
+/// The person of an id, e-mail address or user name, or of a name that only one in the roster has; else what was said.
+fn person(world: &World, text: &str) -> String {
+    let called = || {
+        let mut found = world.snapshot.roster.iter().filter(|entry| entry.name.eq_ignore_ascii_case(text.trim()));
+        found.next().filter(|_| found.next().is_none()).and_then(|entry| world.people.named(&entry.id))
+    };
+    world.people.named(text).or_else(called).unwrap_or(text).to_owned()
+}
+
+/// What is told in one way or another.
+struct Told<'a> {
+    context: &'a Context<'a>,
+    world: &'a World,
+    inputs: &'a Inputs<'a>,
+    all: &'a Recommendations,
+    techniques: &'a [Technique],
+    survey: &'a Survey,
+}
+
+impl Told<'_> {
+    fn meta(&self, command: &str) -> Meta {
+        self.world.meta(command, self.inputs.assessment.gaps.clone())
+    }
+
+    /// The list itself; a person's own times only where that person was asked for.
+    fn list(&self, chosen: &[&Recommendation], of_person: bool) -> Result<Status, CommandError> {
+        let (context, meta) = (self.context, self.meta("recommend"));
+        if context.is_for_people() {
+            let briefs = briefs(chosen);
+            context.emit(&meta, &for_people(&briefs))?;
+            if briefs.len() > SHOWN {
+                let more = briefs.len() - SHOWN;
+                context.note(&format!("{more} more lines: choose with --person, --principal or --advice"));
+            }
+        } else {
+            let rows = chosen.iter().map(|row| cells(row, of_person)).collect();
+            context.emit(&meta, &Table { columns: columns(), rows })?;
+        }
+        context.note(&summary(self.all));
+        Ok(Status::Done)
+    }
 }
 
 fn settings(context: &Context<'_>, args: &RecommendArgs) -> Settings {
     let globs = |patterns: &[String]| patterns.iter().map(|pattern| Glob::new(pattern)).collect();
     let config = &context.config;
     let hours = config.working_hours;
+    let disregard =
+        |one: &crate::cli::config::Disregard| Disregard { who: Glob::new(&one.who), from: one.from, to: one.to };
     Settings {
         environments: Environments {
             production: globs(&config.environments.production),
             non_production: globs(&config.environments.non_production),
         },
         hours: WorkingHours { from: hours.from, to: hours.to, offset_minutes: hours.offset_minutes },
+        sensitivity: Sensitivity { patterns: globs(&config.sensitive_resources) },
+        disregarded: config.disregard.iter().map(disregard).collect(),
         budget: args.friction_budget,
     }
 }
@@ -240,11 +232,12 @@ fn wanted(args: &RecommendArgs, row: &Recommendation) -> bool {
         AdviceArg::KeepStanding => Advice::KeepStanding,
     };
     args.principal.as_ref().is_none_or(|text| row.principal.contains(text.as_str()))
-        && args.person.as_ref().is_none_or(|person| row.person == *person)
         && (args.advice.is_empty() || args.advice.iter().any(|arg| advice(arg) == row.advice))
 }
 
-fn cells(row: &Recommendation) -> Vec<Cell> {
+fn cells(row: &Recommendation, of_person: bool) -> Vec<Cell> {
+    let rhythm = row.rhythm.as_ref().filter(|_| of_person).map(ToString::to_string).unwrap_or_default();
+    let some = |names: &mut dyn Iterator<Item = &String>| names.take(LISTED).cloned().collect::<Vec<_>>();
     vec![
         row.id.as_str().into(),
         row.advice.as_str().into(),
@@ -258,7 +251,13 @@ fn cells(row: &Recommendation) -> Vec<Cell> {
         row.why.clone().into(),
         row.granted.into(),
         row.used.into(),
+        some(&mut row.reach.named.iter()).into(),
+        row.reach.known.len().into(),
+        some(&mut row.reach.sensitive.iter()).into(),
+        some(&mut row.touched.iter()).into(),
+        row.touched.len().into(),
         row.sessions.into(),
+        rhythm.into(),
         row.active_days.into(),
         row.duty_permille.into(),
         row.last.into(),
@@ -275,8 +274,61 @@ fn cells(row: &Recommendation) -> Vec<Cell> {
     ]
 }
 
+/// A line for people: what is advised of a kind of access that somebody, or several, hold through one principal.
+struct Brief<'a> {
+    first: &'a Recommendation,
+    people: Vec<&'a str>,
+    /// Services of capabilities that nobody used are told together.
+    services: BTreeSet<&'a str>,
+    together: bool,
+    removed: u64,
+}
+
+/// What is unused of one person's is one line, and what is the same of several people too.
+fn briefs<'a>(rows: &[&'a Recommendation]) -> Vec<Brief<'a>> {
+    let mut found: Vec<Brief<'_>> = Vec::new();
+    let mut at: BTreeMap<(Advice, &str, &str, AccessClass), usize> = BTreeMap::new();
+    for row in rows {
+        let key = (row.advice, row.principal.as_str(), row.person.as_str(), row.class);
+        if let Some(known) = at.get(&key).filter(|_| row.sessions == 0).and_then(|at| found.get_mut(*at)) {
+            known.services.extend(row.services.iter().map(String::as_str));
+            known.removed += row.removed();
+            known.together = true;
+            continue;
+        }
+        if row.sessions == 0 {
+            at.insert(key, found.len());
+        }
+        let people = vec![row.person.as_str()];
+        let services = row.services.iter().map(String::as_str).collect();
+        found.push(Brief { first: row, people, services, together: false, removed: row.removed() });
+    }
+    let mut out: Vec<Brief<'_>> = Vec::new();
+    let mut alike: BTreeMap<(Advice, &str, AccessClass, BTreeSet<&str>, &str), usize> = BTreeMap::new();
+    for brief in found {
+        let row = brief.first;
+        let why = row.why.first().map_or("", String::as_str);
+        let key = (row.advice, row.principal.as_str(), row.class, brief.services.clone(), why);
+        match alike.get(&key).filter(|_| row.sessions == 0).and_then(|at| out.get_mut(*at)) {
+            Some(known) => {
+                known.removed += brief.removed;
+                known.people.extend(brief.people);
+            }
+            None => {
+                alike.insert(key, out.len());
+                out.push(brief);
+            }
+        }
+    }
+    out.sort_by_key(|brief| std::cmp::Reverse(brief.removed));
+    out
+}
+
+/// Most people whom a line names.
+const NAMED: usize = 2;
+
 /// A table that people can read: what, who, why, and what it brings.
-fn for_people(rows: &[&Recommendation]) -> Table {
+fn for_people(briefs: &[Brief<'_>]) -> Table {
     use ColumnKind::{Integer, Text};
     let columns = vec![
         Column::new("advice", Text, ""),
@@ -285,28 +337,32 @@ fn for_people(rows: &[&Recommendation]) -> Table {
         Column::new("removes", Integer, ""),
         Column::new("why", Text, ""),
     ];
-    let cells = |row: &&Recommendation| {
+    let cells = |brief: &Brief<'_>| {
+        let row = brief.first;
         let name = row.principal.rsplit(['/', ':']).next().unwrap_or_default();
         let name = permission_set_of(name).unwrap_or(name);
-        let who = if row.person.is_empty() { name.to_owned() } else { format!("{} ({name})", row.person) };
+        let short = |person: &&str| person.split('@').next().unwrap_or_default().to_owned();
+        let mut who = brief.people.iter().take(NAMED).map(short).collect::<Vec<_>>().join(", ");
+        if brief.people.len() > NAMED {
+            who.push_str(&format!(" and {} more", brief.people.len() - NAMED));
+        }
+        let who = if row.person.is_empty() { name.to_owned() } else { format!("{who} ({name})") };
+        let place = row.capability.rsplit_once(" in ").map_or("", |(_, place)| place);
+        let capability = if brief.together {
+            let services: Vec<String> = brief.services.iter().map(|one| (*one).to_owned()).collect();
+            format!("{} in {place}", capability::words(row.class, &services))
+        } else {
+            row.capability.clone()
+        };
         vec![
             row.advice.as_str().replace('_', " ").into(),
             who.into(),
-            row.capability.as_str().into(),
-            row.removed().into(),
+            capability.into(),
+            brief.removed.into(),
             row.why.join("; ").into(),
         ]
     };
-    Table { columns, rows: rows.iter().take(SHOWN).map(cells).collect() }
-}
-
-fn curve(all: &Recommendations) -> Table {
-    let row = |point: &recommend::Point| {
-        [point.budget_hundredths, point.conversions, point.requests_hundredths, point.removed_permille]
-            .map(Cell::from)
-            .to_vec()
-    };
-    Table { columns: curve_columns(), rows: all.curve.iter().map(row).collect() }
+    Table { columns, rows: briefs.iter().take(SHOWN).map(cells).collect() }
 }
 
 /// Hundredths as a decimal.

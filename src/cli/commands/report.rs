@@ -10,7 +10,7 @@ use crate::cli::pipeline::World;
 use crate::compliance::{self, Exception, Framework, Parameters};
 use crate::lake::Reader;
 use crate::model::table::{Column, ColumnKind, Table};
-use crate::report::{self, Folder, Format, InputRecord, ReportInputs, Written};
+use crate::report::{self, Folder, Format, InputRecord, ReportInputs, Sink, Written};
 
 /// Columns.
 #[must_use]
@@ -50,6 +50,21 @@ pub fn run(context: &Context<'_>, args: &ReportArgs) -> Result<Status, CommandEr
         .collect();
     context.emit(&world.meta("report", scan.assessment.gaps.clone()), &Table { columns: columns(), rows })?;
     Ok(scan::status(context, &scan))
+}
+
+/// A folder whose files name nobody, where that is asked for.
+struct Unnamed<'a> {
+    context: &'a Context<'a>,
+    folder: Folder,
+}
+
+impl Sink for Unnamed<'_> {
+    fn put(&mut self, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.folder.put(name, self.context.unnamed(text).as_bytes()),
+            Err(_) => self.folder.put(name, bytes),
+        }
+    }
 }
 
 /// Every input that the store names, with its hash.
@@ -112,5 +127,6 @@ pub fn write(
             ReportFormat::Md => Format::Markdown,
         })
         .collect();
-    report::write(&model, &formats, &mut Folder(folder.to_owned())).map_err(|error| failed(&error))
+    let mut folder = Unnamed { context, folder: Folder(folder.to_owned()) };
+    report::write(&model, &formats, &mut folder).map_err(|error| failed(&error))
 }

@@ -303,6 +303,14 @@ mod tests {
         (key, value, prop::sample::select(vec!["", " "])).prop_map(|(k, v, s)| format!("\"{k}\"{s}:{v}"))
     }
 
+    /// What names an insight may stand elsewhere in it; that its run tells the rest holds all the same.
+    #[test]
+    fn runs_of_insights_tell_their_tls() {
+        let record = r#"{"eventTime":"2023-07-10T11:42:24Z","eventSource":"s3.amazonaws.com","eventName":"GetObject","eventCategory":"Insight","tlsDetails":{"tlsVersion":"TLSv1.3"}}"#;
+        let records = vec![record.to_owned(); 3];
+        assert_eq!(told(&records, Tape::of_records()), told(&records, Tape::default()));
+    }
+
     proptest! {
         #[test]
         fn runs_of_members_bring_what_the_members_would(

@@ -16,7 +16,7 @@ use crate::policy::{DocumentKind, Effect, PrincipalElement, PrincipalPattern};
 
 use super::steps::{Asker, Proof};
 use super::technique::{By, Gives, On, Step, Technique};
-use super::{Hop, Path};
+use super::{Hop, Path, Survey};
 
 /// What somebody with all power would hold.
 const ANYTHING: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
@@ -66,9 +66,9 @@ struct Ground<'a> {
     management: Option<AccountId>,
 }
 
-/// Every way by which a principal that is no administrator can become one, the shortest of each, surest first. Sorted by
-/// principal and goal.
-pub(super) fn paths(snapshot: &Snapshot, techniques: &[Technique], catalog: &Catalog, at: Timestamp) -> Vec<Path> {
+/// Every way by which a principal that is no administrator can become one, the shortest of each, surest first, sorted by
+/// principal and goal; and the roles that each principal surely gets by assuming one after the other.
+pub(super) fn survey(snapshot: &Snapshot, techniques: &[Technique], catalog: &Catalog, at: Timestamp) -> Survey {
     let compiler = Compiler::deciding(catalog);
     let roster = Roster::new(snapshot, &compiler);
     let mut anything = PolicySet::default();
@@ -83,10 +83,9 @@ pub(super) fn paths(snapshot: &Snapshot, techniques: &[Technique], catalog: &Cat
         let free = one.is_some_and(|one| one.kind != PrincipalKind::ServiceLinkedRole);
         free && administrators.get(*at) == Some(&false)
     };
-    let edges: Vec<Vec<Edge>> = (0..roster.principals.len())
-        .into_par_iter()
-        .map(|at| if starts(&at) { ground.edges(at) } else { Vec::new() })
-        .collect();
+    let edges: Vec<Vec<Edge>> =
+        (0..roster.principals.len()).into_par_iter().map(|at| ground.edges(at, !starts(&at))).collect();
+    let chains = ground.chains(&edges);
     let mut found = Vec::new();
     for goal in [false, true] {
         let is_goal = |node: &Node| match node {
@@ -102,7 +101,7 @@ pub(super) fn paths(snapshot: &Snapshot, techniques: &[Technique], catalog: &Cat
         }
     }
     found.sort_by(|a, b| (&a.principal, &a.goal).cmp(&(&b.principal, &b.goal)));
-    found
+    Survey { paths: found, chains }
 }
 
 /// For every principal from which a goal can be reached the edge to take first on a shortest way: breadth first, from the
@@ -235,9 +234,30 @@ impl<'a> Ground<'a> {
         Some(sure)
     }
 
-    /// The techniques that work for a principal.
-    fn edges(&self, from: usize) -> Vec<Edge> {
+    /// The roles that each principal surely gets by assuming one after the other.
+    fn chains(&self, edges: &[Vec<Edge>]) -> BTreeMap<String, BTreeSet<String>> {
+        let assumes = |edge: &Edge| self.techniques.get(edge.technique).is_some_and(Technique::assumes);
+        let next = |at: usize| {
+            let sure = edges.get(at).into_iter().flatten().filter(|edge| edge.proof.sure && assumes(edge));
+            sure.filter_map(|edge| if let Node::Principal(to) = edge.to { Some(to) } else { None })
+        };
+        let of = |from: usize| {
+            let (mut met, mut waiting) = (BTreeSet::new(), vec![from]);
+            while let Some(at) = waiting.pop() {
+                waiting.extend(next(at).filter(|to| *to != from && met.insert(*to)));
+            }
+            let arn = |at: usize| self.standing(at).map(|one| one.holder.arn.to_string());
+            Some((arn(from)?, met.into_iter().filter_map(arn).collect()))
+        };
+        (0..edges.len()).filter_map(of).filter(|(_, roles): &(_, BTreeSet<_>)| !roles.is_empty()).collect()
+    }
+
+    /// The techniques that work for a principal; of an administrator, who needs no others, only the roles to assume.
+    fn edges(&self, from: usize, only_assume: bool) -> Vec<Edge> {
         let Some(standing) = self.standing(from) else { return Vec::new() };
+        if standing.kind == PrincipalKind::ServiceLinkedRole {
+            return Vec::new();
+        }
         let Some(mut asker) = Asker::new(&self.inquiry, standing, self.at, self.catalog, &self.actions) else {
             return Vec::new();
         };
@@ -250,7 +270,7 @@ impl<'a> Ground<'a> {
                 step.actions.iter().all(|action| asker.may_ask(action))
                     && (step.any_of.is_empty() || step.any_of.iter().any(|action| asker.may_ask(action)))
             };
-            if !by || !whole || !technique.steps.iter().all(asked) {
+            if !by || !whole || only_assume && !technique.assumes() || !technique.steps.iter().all(asked) {
                 continue;
             }
             for target in self.targets(from, standing, technique) {

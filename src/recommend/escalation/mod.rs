@@ -6,9 +6,12 @@ mod graph;
 mod steps;
 mod technique;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 
 use crate::catalog::Catalog;
+use crate::model::arn::AccountId;
 use crate::model::snapshot::Snapshot;
 use crate::model::time::Timestamp;
 
@@ -48,12 +51,41 @@ pub struct Path {
     pub hops: Vec<Hop>,
 }
 
+/// Who can get where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// See [`escalations`].
+    pub paths: Vec<Path>,
+    /// ARN → ARNs of the roles that it surely gets by assuming one after the other; whoever gets none is left out.
+    pub chains: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Survey {
+    /// ARN → other accounts into which the chains lead.
+    #[must_use]
+    pub fn accounts(&self) -> BTreeMap<String, BTreeSet<AccountId>> {
+        let account = |arn: &str| arn.split(':').nth(4).and_then(|id| id.parse::<AccountId>().ok());
+        let of = |(arn, roles): (&String, &BTreeSet<String>)| {
+            let own = account(arn);
+            let others = roles.iter().filter_map(|role| account(role)).filter(|one| Some(*one) != own);
+            (arn.clone(), others.collect::<BTreeSet<_>>())
+        };
+        self.chains.iter().map(of).filter(|(_, accounts)| !accounts.is_empty()).collect()
+    }
+}
+
+/// The ways to more power, and the roles that can be assumed.
+#[must_use]
+pub fn survey(snapshot: &Snapshot, techniques: &[Technique], catalog: &Catalog, at: Timestamp) -> Survey {
+    graph::survey(snapshot, techniques, catalog, at)
+}
+
 /// The shortest way of each principal that is no administrator to becoming one, and to power over the organisation; a way
 /// that surely works before one that may. Sorted by principal and goal. Two of the ways to reach an administrator may
 /// differ in nothing but their order in the table of techniques: the first counts.
 #[must_use]
 pub fn escalations(snapshot: &Snapshot, techniques: &[Technique], catalog: &Catalog, at: Timestamp) -> Vec<Path> {
-    graph::paths(snapshot, techniques, catalog, at)
+    survey(snapshot, techniques, catalog, at).paths
 }
 
 #[cfg(test)]

@@ -147,6 +147,12 @@ impl Technique {
         })
     }
 
+    /// Whether it is nothing but to assume a role.
+    #[must_use]
+    pub fn assumes(&self) -> bool {
+        self.gives == Gives::TargetRole && self.actions().eq(["sts:AssumeRole"])
+    }
+
     /// Every action of its steps.
     pub fn actions(&self) -> impl Iterator<Item = &str> {
         self.steps.iter().flat_map(|step| step.actions.iter().chain(&step.any_of)).map(String::as_str)

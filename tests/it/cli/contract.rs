@@ -61,6 +61,8 @@ fn fields_are_those_of_the_schema_in_every_format() {
     let at = AT;
     let documents = "ingest iam, credential-report, roster, organization, identity-center";
     let more = "ingest trails, account, last-accessed, access-analyzer, resource-policies, public-keys";
+    let explained = place.rows(&format!("{at} recommend"))[0]["id"].as_str().unwrap().to_owned();
+    let made_up = "--store demo/store --as-of 2026-11-01";
     let mut cases: Vec<(String, String)> = [
         ("ingest cloudtrail", "ingest cloudtrail logs --store new".to_owned()),
         (documents, "ingest iam details.json --store new".to_owned()),
@@ -94,6 +96,10 @@ fn fields_are_those_of_the_schema_in_every_format() {
         ("recommend --curve", format!("{at} recommend --curve")),
         ("recommend --combinations", format!("{at} recommend --combinations")),
         ("recommend --automation", format!("{at} recommend --automation")),
+        ("recommend --weeks", format!("{at} recommend --weeks")),
+        ("recommend --explain", format!("{at} recommend --explain {explained}")),
+        ("recommend --phished", format!("{made_up} recommend --phished mara.lindqvist")),
+        ("recommend --policies", format!("{made_up} recommend --policies --principal legacy-etl")),
         ("catalog action", "catalog action s3:Get*".to_owned()),
         ("catalog event, events", "catalog event s3.amazonaws.com ListObjects".to_owned()),
         ("report", format!("{at} report --soc2 --output-dir out")),

@@ -47,6 +47,14 @@ fn records(folder: &Path, into: &mut BTreeMap<String, Value>) {
 fn calls(place: &Place) -> BTreeMap<(String, String, &'static str, String), BTreeSet<Timestamp>> {
     let (catalog, classes) = (Catalog::get(), AccessClasses::get());
     let (mut all, plain) = (BTreeMap::new(), CallVariant::default());
+    // What somebody did who had left is no need.
+    let roster = std::fs::read_to_string(place.path("demo/input/roster.csv")).unwrap();
+    let ends: BTreeMap<String, Timestamp> = roster
+        .lines()
+        .map(|line| line.split(',').collect::<Vec<_>>())
+        .filter_map(|fields| Some((fields[2].split('@').next()?.to_owned(), fields[7].parse().ok()?)))
+        .collect();
+    assert_eq!(ends.len(), 2, "{ends:?}");
     records(&place.path("demo/input/cloudtrail"), &mut all);
     let mut found: BTreeMap<_, BTreeSet<Timestamp>> = BTreeMap::new();
     for record in all.values() {
@@ -54,6 +62,10 @@ fn calls(place: &Place) -> BTreeMap<(String, String, &'static str, String), BTre
         let person = text(record, "/userIdentity/arn").rsplit('/').next().unwrap();
         let on_behalf = !text(record, "/userIdentity/invokedBy").is_empty();
         if !role.starts_with("AWSReservedSSO_") || on_behalf || !text(record, "/errorCode").is_empty() {
+            continue;
+        }
+        let at: Timestamp = text(record, "/eventTime").parse().unwrap();
+        if ends.get(person).is_some_and(|end| at >= end.plus_days(1)) {
             continue;
         }
         let account = text(record, "/userIdentity/accountId");
@@ -66,7 +78,7 @@ fn calls(place: &Place) -> BTreeMap<(String, String, &'static str, String), BTre
             let service = catalog.action(action).unwrap().prefix().to_owned();
             let class = classes.of(catalog, action).as_str();
             let key = (person.to_owned(), format!("{account} {role}"), class, service);
-            found.entry(key).or_default().insert(text(record, "/eventTime").parse().unwrap());
+            found.entry(key).or_default().insert(at);
         }
     }
     found

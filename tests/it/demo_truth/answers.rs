@@ -211,6 +211,7 @@ fn world(demo: &std::path::Path, as_of: Timestamp) -> (World, Vec<UsageRow>, Vec
         config: jitscan::cli::config::load(Some(&demo.join("jitscan.toml"))).unwrap(),
         now: as_of,
         stop: Arc::new(AtomicBool::new(false)),
+        names: None,
     };
     let reader = Reader::open(&store).unwrap();
     let world = World::load(&context, &reader).unwrap();
