@@ -31,7 +31,8 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", required=True, metavar="DIR", help="where the files go; must not exist, or be empty")
     parser.add_argument("--principals", type=int, default=5000,
-                        help="roles and IAM users, about so many; the roles that every account has are the least")
+                        help="roles and IAM users, about so many, and a fifth as many people; the roles that every"
+                             " account has are the least")
     parser.add_argument("--accounts", type=int, default=20, help="at least 8")
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--end", type=datetime.date.fromisoformat, default="2026-11-01", help="the day after the last")
@@ -49,7 +50,7 @@ def main():
     accounts = world.accounts(args.seed, args.accounts)
     products = sorted({account.product for account in accounts if account.product})
     people = folk.build(args.seed, max(20, args.principals // 5), products, days)
-    assignments = folk.assignments(accounts, people)
+    assignments = folk.assignments(args.seed, accounts, people)
     world.fill(args.seed, accounts, people, args.principals, args.days, assignments)
     sessions = folk.sessions(args.seed, people, folk.held(people, assignments), days)
     tasks = [(args.seed, account, people, sessions.get(account.id, {}), days, args.end, args.out)

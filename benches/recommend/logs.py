@@ -18,7 +18,7 @@ from workloads import Call
 from world import REGIONS, identifier
 
 BY_NAME = {one.name: one for one in SETS}
-# Services of one region only, whose events stand there.
+# Global services, whose events stand in one region.
 GLOBAL = {f"{name}.amazonaws.com" for name in ("iam", "route53", "budgets", "ce", "organizations")}
 CLOCK = [f"T{at // 3600:02}:{at // 60 % 60:02}:{at % 60:02}Z" for at in range(86_400)]
 PYTHON = "Boto3/1.40.45 md/Botocore#1.40.45 ua/2.1 os/linux#6.1 md/arch#aarch64 lang/python#3.13.7"
@@ -233,7 +233,7 @@ class Trail:
         arn, start, every, mine, further = self.known[name]
         if session.routine:
             chosen = [every[at] for at in session.routine]
-        elif session.calls > len(mine) * 4:
+        elif session.calls == 0:
             chosen = every
         else:
             chosen = [mine[min(int(rng.expovariate(0.7)), len(mine) - 1)] for _ in range(session.calls)]

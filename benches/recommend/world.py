@@ -246,7 +246,7 @@ class Builder:
         if owner:
             groups = [rng.choice(["legacy-admins", "legacy-readers", "legacy-readers", "legacy-readers"])]
         else:
-            inline["access"] = filled(kind.policies[0], name, account.id, "eu-west-1")
+            inline = {f"access-{n}": filled(one, name, account.id, "eu-west-1") for n, one in enumerate(kind.policies)}
             groups = ["robots"] if rng.random() < 0.5 else []
         if rng.random() < 0.08:
             inline["hurry"] = filled(document(*rng.choice(CARELESS)), name, account.id, "eu-west-1")

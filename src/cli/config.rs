@@ -29,8 +29,8 @@ pub struct Config {
     /// Files with more toxic combinations, in the form of `src/recommend/data/combinations.toml`.
     #[serde(default)]
     pub combinations: Vec<PathBuf>,
-    /// Which accounts are production and which are not: patterns over their ids and names. Without them their names
-    /// decide.
+    /// Which accounts are production and which are not: patterns over their ids, their names, and the ids of the
+    /// organisational units that they are in. Without them their names decide.
     #[serde(default)]
     pub environments: EnvironmentPatterns,
     /// Patterns (`*`, `?`) over names and ARNs of resources that hold what is worth stealing. Without them usual words in
@@ -45,7 +45,7 @@ pub struct Config {
     pub working_hours: Hours,
 }
 
-/// Patterns (`*`, `?`) over account ids and names.
+/// Patterns (`*`, `?`) over account ids and names, and over the ids of the organisational units that they are in.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EnvironmentPatterns {

@@ -24,7 +24,7 @@ use std::io;
 use serde_json::Value;
 use thiserror::Error;
 
-pub use truth::{Fact, GrantTruth, GrantViolation, LogGap, Truth};
+pub use truth::{Fact, GrantTruth, GrantViolation, LogGap, PlantedAdvice, Truth};
 
 use crate::model::time::Timestamp;
 use emit::Emitter;

@@ -84,6 +84,22 @@ pub struct Fact {
     pub finding: String,
     /// What jitscan must say, in words.
     pub expected: String,
+    /// What `recommend` must say of it.
+    pub advice: Vec<PlantedAdvice>,
+}
+
+/// What `recommend` must say about a capability of the fact's principal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlantedAdvice {
+    /// Roster id of the holder; empty for programs.
+    pub person: String,
+    /// The beginning of its name, such as `write rds`.
+    pub capability: String,
+    /// `remove`, `convert_to_jit`, `shrink`, `decide_later` or `keep_standing`.
+    pub advice: String,
+    /// Requests that just-in-time would have cost in the window; none where the noise decides.
+    pub requests: Option<u64>,
 }
 
 /// What was planted about a grant.
@@ -141,6 +157,8 @@ struct FactFixture {
     verdict: String,
     finding: String,
     expected: String,
+    #[serde(default)]
+    advice: Vec<PlantedAdvice>,
 }
 
 /// The facts of the fixture with ids and dates filled in.
@@ -169,6 +187,7 @@ pub(super) fn facts(world: &World, end: Timestamp) -> Result<Vec<Fact>, DemoErro
                 verdict: fact.verdict,
                 finding: fact.finding,
                 expected: fact.expected,
+                advice: fact.advice,
             })
         })
         .collect()

@@ -10,7 +10,7 @@ pub enum Purpose {
     Session,
     /// Which accounts there are: the organisation's tree. Always read.
     Accounts,
-    /// The organisation's policies and what they are attached to, and its delegated administrators.
+    /// The organisation's policies and what they are attached to.
     Organization,
     /// Permission sets, assignments and people.
     IdentityCenter,

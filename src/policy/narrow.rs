@@ -139,46 +139,60 @@ fn short(kept: &ActionSet, bounds: &Bounds<'_>, catalog: &Catalog) -> Vec<String
         }
         let names: Vec<(&str, bool)> =
             range.map(ActionId).filter_map(|id| Some((catalog.action(id)?.name(), kept.contains(id)))).collect();
-        cover(prefix, "", &names, bounds, &mut out);
+        let service = Service { prefix, names: &names, bounds };
+        service.cover("", &names, &mut out);
     }
     out
 }
 
-/// Patterns for those of the names that are kept; all begin with `start`.
-fn cover(prefix: &str, start: &str, names: &[(&str, bool)], bounds: &Bounds<'_>, out: &mut Vec<String>) {
-    if names.iter().all(|(_, kept)| !kept) {
-        return;
+/// The actions of a service, each with whether it is kept.
+struct Service<'a> {
+    prefix: &'a str,
+    names: &'a [(&'a str, bool)],
+    bounds: &'a Bounds<'a>,
+}
+
+impl Service<'_> {
+    /// The pattern for all names that begin so, where every one of them is kept and was allowed.
+    fn all(&self, start: &str) -> Option<String> {
+        let begins = |name: &str| name.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start));
+        let kept = self.names.iter().filter(|(name, _)| begins(name)).all(|(_, kept)| *kept);
+        let pattern = format!("{}:{start}*", self.prefix);
+        (kept && self.bounds.hold(&pattern)).then_some(pattern)
     }
-    if let [(name, true)] = names {
-        out.push(format!("{prefix}:{name}"));
-        return;
-    }
-    if names.iter().all(|(_, kept)| *kept) {
-        let pattern = format!("{prefix}:{start}*");
-        if bounds.hold(&pattern) {
+
+    /// Patterns for those of some names that are kept; all of them begin with `start`.
+    fn cover(&self, start: &str, names: &[(&str, bool)], out: &mut Vec<String>) {
+        if names.iter().all(|(_, kept)| !kept) {
+            return;
+        }
+        if let [(name, true)] = names {
+            out.push(format!("{}:{name}", self.prefix));
+            return;
+        }
+        if let Some(pattern) = self.all(start) {
             out.push(pattern);
             return;
         }
-    }
-    let mut groups: Vec<(String, Vec<(&str, bool)>)> = Vec::new();
-    for (name, kept) in names {
-        let word = with_next_word(name, start.len());
-        match groups.iter_mut().find(|(known, _)| known == word) {
-            Some((_, group)) => group.push((name, *kept)),
-            None => groups.push((word.to_owned(), vec![(name, *kept)])),
+        let mut groups: Vec<(&str, Vec<(&str, bool)>)> = Vec::new();
+        for (name, kept) in names {
+            let word = with_next_word(name, start.len());
+            match groups.iter_mut().find(|(known, _)| *known == word) {
+                Some((_, group)) => group.push((name, *kept)),
+                None => groups.push((word, vec![(name, *kept)])),
+            }
         }
-    }
-    for (word, group) in &groups {
-        // The name that ends with its first words stands beside those that go on.
-        let (whole, longer): (Vec<_>, Vec<_>) = group.iter().copied().partition(|(name, _)| name == word);
-        let joined = !whole.is_empty() && !longer.is_empty() && group.iter().all(|(_, kept)| *kept);
-        if joined && bounds.hold(&format!("{prefix}:{word}*")) {
-            out.push(format!("{prefix}:{word}*"));
-            continue;
-        }
-        out.extend(whole.iter().filter(|(_, kept)| *kept).map(|(name, _)| format!("{prefix}:{name}")));
-        if !longer.is_empty() {
-            cover(prefix, word, &longer, bounds, out);
+        for (word, group) in &groups {
+            // The name that ends with its first words stands beside those that go on.
+            let (whole, longer): (Vec<_>, Vec<_>) = group.iter().copied().partition(|(name, _)| name == word);
+            if let Some(pattern) = self.all(word).filter(|_| group.len() > 1) {
+                out.push(pattern);
+                continue;
+            }
+            out.extend(whole.iter().filter(|(_, kept)| *kept).map(|(name, _)| format!("{}:{name}", self.prefix)));
+            if !longer.is_empty() {
+                self.cover(word, &longer, out);
+            }
         }
     }
 }
@@ -293,6 +307,31 @@ mod tests {
             "nosuch:*",
         ];
         prop::collection::vec(prop::sample::select(some), 1..4)
+    }
+
+    /// Any actions at all: about so many of a hundred, chosen by their number.
+    fn any_actions(seed: u64, percent: u64) -> ActionSet {
+        let catalog = Catalog::get();
+        let mut set = catalog.no_actions();
+        for action in catalog.actions() {
+            let mixed = (u64::from(action.id().0) ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+            if mixed % 100 < percent {
+                set.insert(action.id());
+            }
+        }
+        set
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+        #[test]
+        fn whatever_is_kept_is_what_is_named(seed: u64, percent in 1u64..100) {
+            let (catalog, keep) = (Catalog::get(), any_actions(seed, percent));
+            let text = r#"{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
+            let after = narrow(text, &keep, catalog).unwrap().json.unwrap();
+            let document = PolicyDocument::parse(&after, DocumentKind::Identity).unwrap();
+            prop_assert!(*compile(&document.statements[0].actions, catalog).set == keep);
+        }
     }
 
     proptest! {

@@ -50,7 +50,9 @@ pub fn routines(
         let changes_things = matches!(classes.of(catalog, key.action), AccessClass::Write | AccessClass::Permissions);
         // Becoming a role is how work begins, not what is done.
         let entry = catalog.action(key.action).is_some_and(|action| action.prefix() == "sts");
-        if key.person.is_empty() || !changes_things || entry {
+        // A user of whom nobody says whose it is may be a program's.
+        let nobody = key.person.is_empty() || key.person == key.principal.arn;
+        if nobody || !changes_things || entry {
             continue;
         }
         let of = changes.entry((&key.person, &key.principal.arn)).or_default();

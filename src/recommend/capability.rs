@@ -50,11 +50,17 @@ pub struct Environments {
 }
 
 impl Environments {
-    /// What an account is for: by the configuration, else by its name.
+    /// What an account is for: by the configuration, else by its name. `parents` are the ids of the organisational units
+    /// that it is in.
     #[must_use]
-    pub fn of(&self, account: AccountId, name: &str) -> Environment {
+    pub fn of(&self, account: AccountId, name: &str, parents: &[String]) -> Environment {
         let id = account.to_string();
-        let matches = |patterns: &[Glob]| patterns.iter().any(|glob| glob.matches(&id) || glob.matches(name));
+        let matches = |patterns: &[Glob]| {
+            let named = |glob: &Glob| {
+                glob.matches(&id) || glob.matches(name) || parents.iter().any(|parent| glob.matches(parent))
+            };
+            patterns.iter().any(named)
+        };
         if matches(&self.production) {
             return Environment::Production;
         }
@@ -88,10 +94,10 @@ impl Place {
     /// An account of a snapshot.
     #[must_use]
     pub fn of(snapshot: &Snapshot, environments: &Environments, account: AccountId) -> Self {
-        let accounts = snapshot.organization.iter().flat_map(|organization| &organization.accounts);
-        let name = accounts.filter(|one| one.id == account).map(|one| one.name.clone()).find(|name| !name.is_empty());
-        let name = name.unwrap_or_else(|| account.to_string());
-        let environment = environments.of(account, &name);
+        let mut accounts = snapshot.organization.iter().flat_map(|organization| &organization.accounts);
+        let known = accounts.find(|one| one.id == account && !one.name.is_empty());
+        let name = known.map_or_else(|| account.to_string(), |one| one.name.clone());
+        let environment = environments.of(account, &name, known.map_or(&[][..], |one| one.parents.as_slice()));
         Self { account, name, environment }
     }
 }
@@ -156,12 +162,15 @@ mod tests {
             ("reproduction", Environment::Unknown),
             ("", Environment::Unknown),
         ] {
-            assert_eq!(environments.of(account, name), want, "{name}");
+            assert_eq!(environments.of(account, name, &[]), want, "{name}");
         }
         let environments =
             Environments { production: vec![Glob::new("secur*")], non_production: vec![Glob::new("1111*")] };
-        assert_eq!(environments.of(account, "security"), Environment::Production);
-        assert_eq!(environments.of(account, "production"), Environment::NonProduction, "the configuration goes first");
+        assert_eq!(environments.of(account, "security", &[]), Environment::Production);
+        let production = environments.of(account, "production", &[]);
+        assert_eq!(production, Environment::NonProduction, "the configuration goes first");
+        let units = Environments { production: vec![Glob::new("ou-ab12-*")], ..Environments::default() };
+        assert_eq!(units.of(account, "dev", &["ou-ab12-xyz".to_owned()]), Environment::Production);
     }
 
     #[test]

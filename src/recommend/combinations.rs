@@ -25,6 +25,9 @@ pub struct Combination {
     pub right: Vec<String>,
     /// What can be done with both.
     pub why: String,
+    /// Both sides work in the management account alone.
+    #[serde(default)]
+    pub management: bool,
 }
 
 #[derive(Deserialize)]
@@ -83,12 +86,13 @@ pub fn parse(text: &str) -> Result<Vec<Combination>, String> {
 }
 
 /// Who holds both sides of a combination in one account, through one principal or several. Break-glass principals and the
-/// roles that services made are left out. What is granted only on some resources or under conditions counts as held.
+/// roles that services made are left out. `management` is the organisation's management account, where it is known. What is granted only on some resources or under conditions counts as held.
 #[must_use]
 pub fn held(
     assessment: &Assessment,
     entitlements: &Entitlements,
     combinations: &[Combination],
+    management: Option<AccountId>,
     catalog: &Catalog,
 ) -> Vec<Held> {
     // Programs and principals without known holders stand for themselves.
@@ -116,7 +120,9 @@ pub fn held(
             set
         };
         let (left, right) = (set(&one.left), set(&one.right));
-        for ((account, person, _), principals) in &hands {
+        let elsewhere =
+            |account: &AccountId| one.management && management.is_some_and(|management| management != *account);
+        for ((account, person, _), principals) in hands.iter().filter(|((account, _, _), _)| !elsewhere(account)) {
             let side = |wanted: &ActionSet| side(principals, wanted, catalog);
             let (left, right) = (side(&left), side(&right));
             if !left.is_empty() && !right.is_empty() {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
-use crate::compare::assessment::{Assessment, Nature, PrincipalFacts, PrincipalKind, VerdictCounts};
+use crate::compare::assessment::{Assessment, CredentialKind, Nature, PrincipalFacts, PrincipalKind, VerdictCounts};
 use crate::entitlements::{AccessClass, AccessClasses, PrincipalEntitlements, TrustedBy, who_may_assume};
 use crate::model::arn::AccountId;
 use crate::model::finding::Confidence;
@@ -235,12 +235,18 @@ fn add(sum: &mut VerdictCounts, counts: &VerdictCounts) {
     sum.used_not_granted += counts.used_not_granted;
 }
 
-/// When IAM last saw the principal attempt a service, for services of which that was before the window.
+/// When IAM last saw the principal attempt a service, for services of which that was before the window. What no report
+/// tells of may have been what the principal was last used for: its own last use, of which IAM says no more, counts there.
 fn accessed(inputs: &Inputs<'_>, principal: &PrincipalFacts) -> BTreeMap<String, Timestamp> {
     let report = principal.arn.parse().ok().and_then(|arn| inputs.snapshot.last_accessed.get(&arn));
-    let services = report.iter().flat_map(|report| &report.services);
     let before = |at: &Timestamp| *at < inputs.assessment.window.from;
-    services.filter_map(|one| Some((one.namespace.clone(), one.at.filter(before)?))).collect()
+    let last = principal.last_activity.filter(before);
+    let of_service = |service: &str| match report.and_then(|r| r.services.iter().find(|one| one.namespace == service)) {
+        Some(told) => told.at.filter(before),
+        None => last,
+    };
+    let services = principal.services.iter().map(|one| one.service.as_str());
+    services.filter_map(|service| Some((service.to_owned(), of_service(service)?))).collect()
 }
 
 /// What makes the holder of a user an easier prey.
@@ -248,13 +254,19 @@ fn exposed(assessment: &Assessment, principal: &PrincipalFacts) -> Vec<String> {
     let own = assessment.credentials.iter().filter(|one| one.arn == principal.arn && one.active);
     let old = assessment.as_of.plus_days(-KEY_AGE_DAYS);
     let mut out = BTreeSet::new();
+    let (mut console, mut key) = (false, false);
     for one in own {
+        console |= one.console;
+        key |= matches!(one.kind, CredentialKind::AccessKey1 | CredentialKind::AccessKey2);
         if one.console && !one.mfa {
             out.insert("console without MFA".to_owned());
         }
         if !one.console && one.since.is_some_and(|since| since < old) {
             out.insert(format!("credential older than {KEY_AGE_DAYS} days"));
         }
+    }
+    if console && key {
+        out.insert("console and access keys".to_owned());
     }
     out.into_iter().collect()
 }
@@ -313,7 +325,9 @@ fn of_principal<'a>(
     let mut people: BTreeSet<&str> = principal.holders.iter().map(String::as_str).collect();
     people.extend(owns.keys().copied().filter(|person| !person.is_empty()));
     let alone = people.is_empty();
-    let mut subjects: Vec<(&str, bool)> = people.into_iter().map(|person| (person, true)).collect();
+    // A user with keys alone, of whom nobody says whose it is, may be a program's.
+    let asks = |person: &str| person != principal.arn || principal.nature == Nature::Human;
+    let mut subjects: Vec<(&str, bool)> = people.into_iter().map(|person| (person, asks(person))).collect();
     if alone || principal.nature == Nature::Mixed {
         subjects.push(("", alone && principal.nature == Nature::Human));
     }
@@ -341,6 +355,14 @@ struct Subject<'a> {
 }
 
 impl Subject<'_> {
+    /// Whether it is a permission set's role and nobody is assigned.
+    fn unassigned(&self) -> bool {
+        self.principal.kind == PrincipalKind::IdentityCenterRole
+            && self.inputs.snapshot.identity_center.is_some()
+            && self.principal.holders.is_empty()
+            && self.owns.is_empty()
+    }
+
     /// Since when there are logs, where neither they nor IAM's last accessed information look back a year: work that comes
     /// once a year would not have been seen.
     fn short(&self, capability: &Capability) -> Option<Day> {
@@ -391,6 +413,8 @@ impl Subject<'_> {
             aside_slots,
             short: self.short(capability),
             before: before.last().map(|slot| start_of(*slot)),
+            unassigned: self.unassigned(),
+            left: self.inputs.assessment.ended.get(self.person).copied(),
             accessed,
             others: self.owns.keys().any(|person| *person != self.person && !person.is_empty() && used_by(person)),
             nameless: self.human && (claimed || (!self.person.is_empty() && used_by(""))),

@@ -3,6 +3,8 @@
 use std::sync::LazyLock;
 
 use crate::catalog::{ActionSet, Catalog};
+use crate::policy::compile::compile;
+use crate::policy::{DocumentKind, Effect, PolicyDocument};
 
 /// Made by `scripts/managed-policies.py`.
 const DATA: &[u8] = include_bytes!("data/managed.tsv.zst");
@@ -83,6 +85,26 @@ pub fn candidates(keep: &ActionSet, granted: &ActionSet, partition: &str, catalo
     found
 }
 
+/// Policies that would do in place of a document: for what is kept of it, where it allows that on every resource without
+/// conditions and denies nothing. See [`candidates`].
+#[must_use]
+pub fn instead_of(json: &str, keep: &ActionSet, partition: &str, catalog: &Catalog) -> Vec<Candidate> {
+    let Ok(document) = PolicyDocument::parse(json, DocumentKind::Identity) else { return Vec::new() };
+    let (mut everywhere, mut left) = (catalog.no_actions(), catalog.no_actions());
+    for statement in &document.statements {
+        if statement.effect == Effect::Deny {
+            return Vec::new();
+        }
+        let set = compile(&statement.actions, catalog).set;
+        if statement.conditions.is_empty() && statement.resources.is_everything() {
+            everywhere.union_with(&set);
+        }
+        left.union_with(&set);
+    }
+    left.intersect_with(keep);
+    candidates(&left, &everywhere, partition, catalog)
+}
+
 fn services_of<'c>(set: &ActionSet, catalog: &'c Catalog) -> Vec<&'c str> {
     let ranges = catalog.service_ranges().filter(|(_, range)| set.count_range(range.clone()) > 0);
     ranges.map(|(prefix, _)| prefix).collect()
@@ -113,5 +135,15 @@ mod tests {
         }
         assert!(candidates(&set(&["s3:GetObject"]), &set(&["s3:GetObject"]), "aws", catalog).is_empty());
         assert!(candidates(&catalog.no_actions(), &all, "aws", catalog).is_empty());
+        // In place of a document: nothing where it binds what is left to resources or conditions.
+        let document = |rest: &str| format!(r#"{{"Statement":[{{"Effect":"Allow","Action":"s3:*",{rest}}}]}}"#);
+        let keep = set(&["s3:GetObject", "iam:*"]);
+        assert!(!instead_of(&document(r#""Resource":"*""#), &keep, "aws", catalog).is_empty());
+        for rest in [
+            r#""Resource":"arn:aws:s3:::b/*""#,
+            r#""Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"true"}}"#,
+        ] {
+            assert!(instead_of(&document(rest), &keep, "aws", catalog).is_empty(), "{rest}");
+        }
     }
 }

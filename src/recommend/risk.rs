@@ -61,17 +61,17 @@ impl Units {
         self.sum += reach.units(class);
     }
 
-    fn told(self) -> String {
-        match (self.services, self.everywhere, self.sensitive) {
-            (1, 0, 0) => "named resources x1".to_owned(),
-            (1, 1, 0) => "every resource x2".to_owned(),
-            (1, 0, _) => "named resources, sensitive names x2".to_owned(),
-            (1, _, _) => "every resource x2, sensitive names x2".to_owned(),
-            (services, everywhere, sensitive) => format!(
-                "{services} services, {everywhere} of them on every resource, {sensitive} with sensitive names x{}",
-                self.sum
-            ),
+    fn told(self) -> Vec<String> {
+        if self.services > 1 {
+            let Self { services, everywhere, sensitive, sum } = self;
+            let text = format!(
+                "{services} services, {everywhere} of them on every resource, {sensitive} with sensitive names"
+            );
+            return vec![format!("{text} x{sum}")];
         }
+        let scope = if self.everywhere > 0 { "every resource x2" } else { "named resources x1" };
+        let names = (self.sensitive > 0).then_some("sensitive names x2");
+        std::iter::once(scope).chain(names).map(str::to_owned).collect()
     }
 }
 
@@ -84,8 +84,8 @@ impl Risk {
         let mut parts = vec![
             format!("{} {}", class.as_str().replace('_', " "), weight(class)),
             format!("{} x{}", environment.as_str().replace('_', "-"), factor(environment)),
-            units.told(),
         ];
+        parts.extend(units.told());
         for reason in exposed {
             score *= EXPOSED;
             parts.push(format!("{reason} x{EXPOSED}"));

@@ -57,7 +57,11 @@ pub(super) struct Evidence<'a> {
     pub short: Option<Day>,
     /// The last use of the holder's before the window.
     pub before: Option<Timestamp>,
-    /// When IAM last saw the principal attempt one of the services, before the window.
+    /// A permission set's role to which nobody is assigned.
+    pub unassigned: bool,
+    /// The person's last day, where it lies before the instant that is spoken for.
+    pub left: Option<Day>,
+    /// When IAM last saw the principal attempt one of the services, or anything at all, before the window.
     pub accessed: Option<Timestamp>,
     /// Others used it through the same principal.
     pub others: bool,
@@ -83,6 +87,8 @@ fn advised(advice: Advice, confidence: Confidence, why: impl Into<String>) -> Ad
 /// The advice on what somebody holds.
 pub(super) fn advise(evidence: &Evidence<'_>) -> Advised {
     let mut out = match (evidence.human, evidence.sessions) {
+        _ if evidence.left.is_some() => gone(evidence),
+        _ if evidence.unassigned => advised(Advice::Remove, Confidence::High, "nobody is assigned to it"),
         (true, 0) => idle_person(evidence),
         (true, _) => active_person(evidence),
         (false, 0) if evidence.counts.used == 0 => idle_machine(evidence),
@@ -102,6 +108,12 @@ pub(super) fn advise(evidence: &Evidence<'_>) -> Advised {
         ));
     }
     out
+}
+
+/// Who has left needs nothing.
+fn gone(evidence: &Evidence<'_>) -> Advised {
+    let day = evidence.left.map(|day| day.to_string()).unwrap_or_default();
+    advised(Advice::Remove, Confidence::High, format!("the person's last day was {day}"))
 }
 
 fn per_week(friction: &Friction) -> String {
@@ -241,6 +253,8 @@ mod tests {
             aside_slots: 0,
             short: None,
             before: None,
+            unassigned: false,
+            left: None,
             accessed: None,
             others: false,
             nameless: false,
@@ -283,6 +297,7 @@ mod tests {
                 Evidence { counts: counts(0, 0, 5, 0), ..human(SensitiveRead, 0, &QUIET) },
                 Advice::DecideLater,
             ),
+            ("used, and gone", Evidence { left: Some(at.day()), ..human(Write, 90, &BUSY) }, Advice::Remove),
             ("machine", machine(3), Advice::Shrink),
             ("machine, idle", machine(0), Advice::Remove),
             ("machine, last year", Evidence { before: Some(at), ..machine(0) }, Advice::DecideLater),

@@ -98,24 +98,26 @@ pub fn run(context: &Context<'_>, args: &RecommendArgs) -> Result<Status, Comman
     let window = world.coverage.window();
     let times =
         world.times(&reader, Window { from: window.to.plus_days(-HISTORY_DAYS).min(window.from), to: window.to })?;
-    let mut assessment = compare::assess(&world.inputs());
-    assessment.gaps.extend(world.gaps.iter().cloned());
-    assessment.gaps.sort();
     let settings = settings(context, args);
-    let gaps = || assessment.gaps.clone();
     let person = |text: &String| person(&world, text);
     let of_person = args.person.as_ref().map(person);
     let is_of = |person: &str| of_person.as_ref().is_none_or(|wanted| wanted == person);
-    if args.combinations {
-        let held = combinations::held(&assessment, &world.entitlements, &views::known(context)?, world.catalog);
-        let held: Vec<&Held> = held.iter().filter(|one| is_of(&one.person)).collect();
-        context.emit(&world.meta("recommend --combinations", gaps()), &views::combinations_table(&held))?;
-        return Ok(Status::Done);
-    }
     if args.automation {
         let found = automation::routines(&times, window.from, settings.hours, world.catalog);
         let found: Vec<&Routine> = found.iter().filter(|one| is_of(&one.person)).collect();
-        context.emit(&world.meta("recommend --automation", gaps()), &views::automation_table(&found))?;
+        context.emit(&world.meta("recommend --automation", world.gaps.clone()), &views::automation_table(&found))?;
+        return Ok(Status::Done);
+    }
+    let mut assessment = compare::assess(&world.inputs());
+    assessment.gaps.extend(world.gaps.iter().cloned());
+    assessment.gaps.sort();
+    let gaps = || assessment.gaps.clone();
+    if args.combinations {
+        let management = world.snapshot.organization.as_ref().map(|organization| organization.management_account);
+        let known = views::known(context)?;
+        let held = combinations::held(&assessment, &world.entitlements, &known, management, world.catalog);
+        let held: Vec<&Held> = held.iter().filter(|one| is_of(&one.person)).collect();
+        context.emit(&world.meta("recommend --combinations", gaps()), &views::combinations_table(&held))?;
         return Ok(Status::Done);
     }
     let techniques = super::escalations::techniques(context)?;
@@ -135,15 +137,8 @@ pub fn run(context: &Context<'_>, args: &RecommendArgs) -> Result<Status, Comman
     };
     let all = recommend::recommend(&inputs);
     let told = Told { context, world: &world, inputs: &inputs, all: &all, techniques: &techniques, survey: &survey };
-    if args.curve {
-        context.emit(&world.meta("recommend --curve", gaps()), &views::curve(&all))?;
-        return Ok(Status::Done);
-    }
-    if args.weeks {
-        let weeks = week::weeks(&all.rows, settings.hours);
-        let table = views::weeks_table(&weeks, context.is_for_people());
-        context.emit(&world.meta("recommend --weeks", gaps()), &table)?;
-        return Ok(Status::Done);
+    if args.curve || args.weeks {
+        return told.together(args.curve);
     }
     if let Some(id) = &args.explain {
         return told.explain(&reader, id);
@@ -182,6 +177,18 @@ struct Told<'a> {
 }
 
 impl Told<'_> {
+    /// What is told of everybody together: the trade-off, or use over the week.
+    fn together(&self, curve: bool) -> Result<Status, CommandError> {
+        if curve {
+            self.context.emit(&self.meta("recommend --curve"), &views::curve(self.all))?;
+        } else {
+            let weeks = week::weeks(&self.all.rows, self.inputs.settings.hours);
+            let table = views::weeks_table(&weeks, self.context.is_for_people());
+            self.context.emit(&self.meta("recommend --weeks"), &table)?;
+        }
+        Ok(Status::Done)
+    }
+
     fn meta(&self, command: &str) -> Meta {
         self.world.meta(command, self.inputs.assessment.gaps.clone())
     }

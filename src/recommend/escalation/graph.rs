@@ -93,8 +93,8 @@ pub(super) fn survey(snapshot: &Snapshot, techniques: &[Technique], catalog: &Ca
             Node::Account(_) => !goal,
             Node::Organization => goal,
         };
-        let sure = towards(&edges, &is_goal, true);
-        let any = towards(&edges, &is_goal, false);
+        let sure = towards(&edges, &starts, &is_goal, true);
+        let any = towards(&edges, &starts, &is_goal, false);
         for at in (0..roster.principals.len()).filter(starts) {
             let next = if sure.contains_key(&at) { &sure } else { &any };
             found.extend(ground.path(at, next, &edges));
@@ -106,10 +106,17 @@ pub(super) fn survey(snapshot: &Snapshot, techniques: &[Technique], catalog: &Ca
 
 /// For every principal from which a goal can be reached the edge to take first on a shortest way: breadth first, from the
 /// goals back.
-fn towards(edges: &[Vec<Edge>], is_goal: &impl Fn(&Node) -> bool, only_sure: bool) -> BTreeMap<usize, usize> {
+///
+/// Whoever is no start, such as an administrator, goes nowhere: that a way leads to it is its end.
+fn towards(
+    edges: &[Vec<Edge>],
+    starts: &impl Fn(&usize) -> bool,
+    is_goal: &impl Fn(&Node) -> bool,
+    only_sure: bool,
+) -> BTreeMap<usize, usize> {
     let usable = |edge: &Edge| edge.proof.sure || !only_sure;
     let mut back: BTreeMap<Node, Vec<(usize, usize)>> = BTreeMap::new();
-    for (from, edges) in edges.iter().enumerate() {
+    for (from, edges) in edges.iter().enumerate().filter(|(from, _)| starts(from)) {
         for (at, edge) in edges.iter().enumerate().filter(|(_, edge)| usable(edge)) {
             back.entry(edge.to).or_default().push((from, at));
         }

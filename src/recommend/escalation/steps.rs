@@ -10,6 +10,7 @@ use crate::decide::inquiry::{Inquiry, Question};
 use crate::decide::{Answer, Caller, PolicySet, Standing};
 use crate::model::time::Timestamp;
 use crate::policy::{Effect, ResourceMatch};
+use crate::usage::coverage::DEFAULT_REGIONS;
 
 /// An answer, with what it rests on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,30 +79,62 @@ impl<'a, 'r, 's> Asker<'a, 'r, 's> {
         if let Some(known) = self.known.get(&key) {
             return known.clone();
         }
+        let mut proof = self.ask(action, resource, context, None);
+        // The caller chooses the region: one in which it is allowed suffices.
+        if proof.as_ref().is_some_and(|proof| !proof.sure && proof.depends_on.contains(REGION)) {
+            let found = self.regions(action).iter().find_map(|region| {
+                let there = self.ask(action, &in_region(resource, region), context, Some(region));
+                there.filter(|proof| proof.sure)
+            });
+            proof = found.or(proof);
+        }
+        self.known.insert(key, proof.clone());
+        proof
+    }
+
+    fn ask(
+        &self,
+        action: &str,
+        resource: &str,
+        context: &BTreeMap<String, String>,
+        region: Option<&str>,
+    ) -> Option<Proof> {
         let mut question = Question::new(action, resource, self.at, self.catalog);
         for (name, value) in context {
             question.context.set(name, Slot::one(value.as_str()));
         }
+        if let Some(region) = region {
+            question.context.set(REGION, Slot::one(region));
+        }
         let (policies, request) = self.inquiry.of_principal(self.standing, Arc::clone(&self.caller), &question);
-        let proof = match policies.answer(&request) {
+        match policies.answer(&request) {
             Answer::Allowed | Answer::Undecided => {
                 let decision = policies.explain(&request);
                 let allow = |cited: &&crate::decide::Cited| cited.effect == Effect::Allow;
+                let statements = decision.statements.iter().filter(allow).map(|one| one.provenance.to_string());
                 Some(Proof {
                     sure: decision.answer == Answer::Allowed,
-                    statements: decision
-                        .statements
-                        .iter()
-                        .filter(allow)
-                        .map(|one| one.provenance.to_string())
-                        .collect(),
+                    statements: statements.collect(),
                     depends_on: decision.depends_on.into_iter().collect(),
                 })
             }
             Answer::ImplicitlyDenied | Answer::ExplicitlyDenied => None,
-        };
-        self.known.insert(key, proof.clone());
-        proof
+        }
+    }
+
+    /// Regions in which the action's calls may be made: that of a global service, or those that are on in every account.
+    fn regions(&self, action: &str) -> &'static [&'static str] {
+        let prefix = action.split(':').next().unwrap_or_default();
+        let global = self.catalog.services().any(|service| service.prefix == prefix && service.home_region.is_some());
+        match (self.standing.holder.arn.partition(), global) {
+            ("aws", true) => &["us-east-1"],
+            ("aws", false) => &DEFAULT_REGIONS,
+            ("aws-cn", true) => &["cn-north-1"],
+            ("aws-cn", false) => &["cn-north-1", "cn-northwest-1"],
+            ("aws-us-gov", true) => &["us-gov-west-1"],
+            ("aws-us-gov", false) => &["us-gov-east-1", "us-gov-west-1"],
+            _ => &[],
+        }
     }
 
     /// Whether the call is allowed on anything: the surest of what its policies name.
@@ -122,7 +155,7 @@ impl<'a, 'r, 's> Asker<'a, 'r, 's> {
     fn samples(&self, action: ActionId) -> BTreeSet<String> {
         let account = self.standing.account.to_string();
         let prefix = self.catalog.action(action).map(|action| action.prefix().to_owned()).unwrap_or_default();
-        let any = format!("arn:aws:{prefix}:us-east-1:{account}:x/x");
+        let any = format!("arn:aws:{prefix}:{SAMPLE_REGION}:{account}:x/x");
         let boundary = self.standing.boundary.iter().map(|boundary| &*boundary.policies);
         let sets: Vec<&PolicySet> = std::iter::once(&*self.standing.identity)
             .chain(boundary)
@@ -145,13 +178,28 @@ impl<'a, 'r, 's> Asker<'a, 'r, 's> {
     }
 }
 
+/// Condition key of the region that a request goes to.
+const REGION: &str = "aws:RequestedRegion";
+/// The region of resources that only a wildcard names.
+const SAMPLE_REGION: &str = "us-east-1";
+
+/// A resource as it would be called in another region, where the region is that of a sample.
+fn in_region(resource: &str, region: &str) -> String {
+    let mut parts: Vec<&str> = resource.splitn(6, ':').collect();
+    match parts.get_mut(3) {
+        Some(part) if *part == SAMPLE_REGION => *part = region,
+        _ => return resource.to_owned(),
+    }
+    parts.join(":")
+}
+
 /// A name that a pattern matches.
 fn sample(pattern: &str, account: &str) -> String {
     if pattern == "*" {
         return pattern.to_owned();
     }
     let mut parts: Vec<&str> = pattern.splitn(6, ':').collect();
-    for (at, instead) in [(1, "aws"), (3, "us-east-1"), (4, account)] {
+    for (at, instead) in [(1, "aws"), (3, SAMPLE_REGION), (4, account)] {
         if let Some(part) = parts.get_mut(at).filter(|part| part.contains(['*', '?'])) {
             *part = instead;
         }
@@ -162,6 +210,18 @@ fn sample(pattern: &str, account: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_caller_chooses_the_region() {
+        for (resource, want) in [
+            ("arn:aws:lambda:us-east-1:1:function:x", "arn:aws:lambda:eu-west-1:1:function:x"),
+            ("arn:aws:lambda:us-west-2:1:function:x", "arn:aws:lambda:us-west-2:1:function:x"),
+            ("arn:aws:iam::1:role/x", "arn:aws:iam::1:role/x"),
+            ("*", "*"),
+        ] {
+            assert_eq!(in_region(resource, "eu-west-1"), want);
+        }
+    }
 
     #[test]
     fn samples_are_what_patterns_match() {

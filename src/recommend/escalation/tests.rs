@@ -31,6 +31,8 @@ enum Twist {
     Trust,
     /// The victim is nobody.
     Harmless,
+    /// Calls may go to one region only, as most organisations have it.
+    Region,
 }
 
 fn arn(rest: &str) -> String {
@@ -217,6 +219,15 @@ impl World<'_> {
             policies.push(json!({"Id": "p-Deny", "Name": "no", "Type": "SERVICE_CONTROL_POLICY",
                 "Content": deny.to_string(), "Targets": [{"TargetId": "r-root", "Type": "ROOT"}]}));
         }
+        if self.twist == Twist::Region {
+            let global = Catalog::get().services().filter(|service| service.home_region.is_some());
+            let mut free: Vec<String> = global.map(|service| format!("{}:*", service.prefix)).collect();
+            free.push("sts:*".to_owned());
+            let deny = json!({"Effect": "Deny", "NotAction": free, "Resource": "*",
+                "Condition": {"StringNotEquals": {"aws:RequestedRegion": ["eu-west-1"]}}});
+            policies.push(json!({"Id": "p-Region", "Name": "region", "Type": "SERVICE_CONTROL_POLICY",
+                "Content": document(&[deny]).to_string(), "Targets": [{"TargetId": "r-root", "Type": "ROOT"}]}));
+        }
         let account = |id: &str| json!({"Id": id, "Name": id, "Status": "ACTIVE", "ParentId": "r-root"});
         json!({"Organization": {"Id": "o-aaaaaaaaaa", "MasterAccountId": management},
             "Roots": [{"Id": "r-root"}], "OrganizationalUnits": [],
@@ -317,4 +328,38 @@ fn what_hangs_on_an_unknown_is_marked() {
             assert!(said, "{}: {:?}", technique.id, path.hops[0].depends_on);
         }
     }
+}
+
+#[test]
+fn the_region_is_the_callers_choice() {
+    for technique in &known() {
+        let path = World { technique, twist: Twist::Region }.way();
+        let path = path.unwrap_or_else(|| panic!("{}: not found", technique.id));
+        assert_eq!(path.sure, technique.holds.is_none(), "{}: {:?}", technique.id, path.hops[0].depends_on);
+    }
+}
+
+/// Two administrators that may become each other: whoever becomes one of them is there.
+#[test]
+fn a_way_ends_at_the_first_administrator() {
+    let all = known();
+    let technique = all.iter().find(|one| one.id == "sts-assume-role").unwrap();
+    let world = World { technique, twist: Twist::None };
+    let mut snapshot = world.snapshot();
+    for iam in snapshot.accounts.values_mut() {
+        let victim = iam.roles.iter().find(|role| role.holder.name == "victim").unwrap().clone();
+        let mut other = victim.clone();
+        other.holder.arn = arn("role/other").parse().unwrap();
+        other.holder.name = "other".to_owned();
+        other.holder.id = "AROAOTHER".to_owned();
+        iam.roles.push(other);
+    }
+    let at = "2026-11-22".parse().unwrap();
+    let found = survey(&snapshot, std::slice::from_ref(technique), Catalog::get(), at);
+    let [path] = found.paths.as_slice() else { panic!("{:?}", found.paths) };
+    assert!(path.principal == world.attacker() && path.sure && path.hops.len() == 1, "{path:?}");
+    let both: BTreeSet<String> = [arn("role/other"), arn("role/victim")].into();
+    assert_eq!(found.chains[&world.attacker()], both);
+    assert_eq!(found.chains[&arn("role/victim")], [arn("role/other")].into());
+    assert_eq!(found.accounts(), BTreeMap::new(), "all of one account");
 }

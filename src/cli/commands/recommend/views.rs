@@ -94,7 +94,11 @@ pub fn policies_columns() -> Vec<Column> {
         Column::new("characters", Integer, "length of the narrowed document without white space; quotas count it so"),
         Column::new("closed", Boolean, "also actions that the catalogue does not know were allowed, and are no longer"),
         Column::new("document", Text, "the narrowed document; empty where nothing of it is left"),
-        Column::new("managed", List, "AWS managed policies that cover what is left and allow less than today"),
+        Column::new(
+            "managed",
+            List,
+            "AWS managed policies that would do instead: they allow all that is left of this one, and less than it does",
+        ),
     ]
 }
 

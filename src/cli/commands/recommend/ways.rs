@@ -64,7 +64,8 @@ impl Told<'_> {
         let mut calls = BTreeSet::new();
         for (key, fact) in shapes {
             let Some(actor) = self.world.actors.get(&key.session) else { continue };
-            let own = actor.principal == row.principal && actor.person.as_deref().unwrap_or_default() == row.person;
+            let person = actor.sure_person().filter(|_| actor.own_act).unwrap_or_default();
+            let own = actor.principal == row.principal && person == row.person;
             if !own || !key.outcome.supports_use() || !window.contains(fact.example_time) {
                 continue;
             }
@@ -133,25 +134,21 @@ impl Told<'_> {
         for rows in by_person.into_values() {
             keep.union_with(&after::standing(rows, &granted.granted, verdicts, catalog));
         }
-        let mut everywhere = catalog.no_actions();
-        for one in granted.entitlements.iter().filter(|one| one.scope.is_everything() && one.limits.is_empty()) {
-            everywhere.union_with(&one.actions);
-        }
-        let candidates = managed::candidates(&keep, &everywhere, granted.arn.partition(), catalog);
-        let candidates: Vec<String> = candidates
-            .iter()
-            .take(CANDIDATES)
-            .map(|one| format!("{} ({} actions, {} more than is left)", one.arn, one.actions, one.more))
-            .collect();
         let changes = after::policies(&self.world.snapshot, &verdicts.arn, &keep, catalog).unwrap_or_default();
         let name = verdicts.arn.rsplit('/').next().unwrap_or_default();
         let through = permission_set_of(name).map(|set| format!("permission set {set}")).unwrap_or_default();
         let holders = |arn: &str| if arn.is_empty() { 1 } else { self.holders(granted.account, arn) };
         let changed =
             changes.iter().filter_map(|change| Some((change, change.after.as_ref().filter(|one| one.changed)?)));
+        let candidates = |json: &str| {
+            let found = managed::instead_of(json, &keep, granted.arn.partition(), catalog);
+            let told = |one: &managed::Candidate| {
+                format!("{} ({} actions, {} more than is left)", one.arn, one.actions, one.more)
+            };
+            found.iter().take(CANDIDATES).map(told).collect::<Vec<_>>()
+        };
         changed
-            .enumerate()
-            .map(|(at, (change, narrowed))| {
+            .map(|(change, narrowed)| {
                 let document = narrowed.json.clone().unwrap_or_default();
                 vec![
                     verdicts.arn.as_str().into(),
@@ -164,7 +161,7 @@ impl Told<'_> {
                     document.chars().filter(|c| !c.is_whitespace()).count().into(),
                     narrowed.closed.into(),
                     document.into(),
-                    if at == 0 { candidates.clone() } else { Vec::new() }.into(),
+                    candidates(&change.json).into(),
                 ]
             })
             .collect()
