@@ -58,9 +58,16 @@ pub fn write(out: &mut dyn Write, format: Format, meta: &Meta, table: &Table, wi
     match format {
         Format::Table => writeln!(out, "{}", text(table, width)),
         Format::Json => {
-            let rows: Vec<Value> = table.rows.iter().map(|row| object(&table.columns, row)).collect();
-            let whole = serde_json::json!({ "meta": meta, "rows": rows });
-            writeln!(out, "{}", escape::json(&serde_json::to_string_pretty(&whole)?))
+            // Row by row: a large answer is never held whole.
+            let nested = |value: &Value, by: &str| -> io::Result<String> {
+                Ok(escape::json(&serde_json::to_string_pretty(value)?).replace('\n', &format!("\n{by}")))
+            };
+            write!(out, "{{\n  \"meta\": {},\n  \"rows\": [", nested(&serde_json::to_value(meta)?, "  ")?)?;
+            for (at, row) in table.rows.iter().enumerate() {
+                let comma = if at == 0 { "" } else { "," };
+                write!(out, "{comma}\n    {}", nested(&object(&table.columns, row), "    ")?)?;
+            }
+            writeln!(out, "{}]\n}}", if table.rows.is_empty() { "" } else { "\n  " })
         }
         Format::Ndjson => {
             for row in &table.rows {

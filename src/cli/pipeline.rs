@@ -8,12 +8,12 @@ use crate::compare::{Inputs, Settings};
 use crate::entitlements::{self, Entitlements};
 use crate::lake::Reader;
 use crate::model::snapshot::Snapshot;
-use crate::model::time::{Day, MICROS_PER_HOUR, Timestamp, Window};
-use crate::usage::activity::{Activity, Join, TimeKey};
+use crate::model::time::{MICROS_PER_HOUR, Timestamp, Window};
+use crate::usage::activity::{Activity, Join};
 use crate::usage::chain::{Logs, hidden};
 use crate::usage::changes::PolicyChanges;
 use crate::usage::coverage::{AROUND_DAYS, Coverage, SETTLING_HOURS};
-use crate::usage::fold::{FactSource, IssuedCredential, SessionId, ShapeFact, ShapeKey, Slots};
+use crate::usage::fold::{FactSource, IssuedCredential, SessionId, ShapeFact, ShapeKey};
 use crate::usage::identity::{Actor, Resolver};
 use crate::usage::people::People;
 use crate::usage::regions;
@@ -90,6 +90,23 @@ impl World {
     /// # Errors
     /// When the store cannot be read.
     pub fn load_to(context: &Context<'_>, reader: &Reader, depth: Depth) -> Result<Self, CommandError> {
+        Self::load_with(context, reader, depth, None)
+    }
+
+    /// Loads a store, and when people used what in so many days before the window's end, which may be more than its own.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn load_with_times(context: &Context<'_>, reader: &Reader, days: i64) -> Result<Self, CommandError> {
+        Self::load_with(context, reader, Depth::Granted, Some(days))
+    }
+
+    fn load_with(
+        context: &Context<'_>,
+        reader: &Reader,
+        depth: Depth,
+        times: Option<i64>,
+    ) -> Result<Self, CommandError> {
         let as_of = context.as_of();
         let logged_to = reader.event_span().map(|span| span.to);
         let window = match context.global.as_of {
@@ -112,7 +129,7 @@ impl World {
         let coverage = coverage.with_deliveries(&reader.digest_spans()?, |digest| trails.records_management(digest));
         let trails = trails.judged(&context.config.trails_in_hand, &coverage);
         let Acts { actors, access_keys, activity, gap } =
-            Acts::load(reader, depth, (window, &collected), &snapshot, &people, catalog)?;
+            Acts::load(reader, (depth, times), (window, &collected), &snapshot, &people, catalog)?;
         let (mut changes, mut found, mut entitlements) = Default::default();
         if depth >= Depth::Granted {
             // Of millions of distinct calls these are all that is asked for.
@@ -172,21 +189,6 @@ impl World {
             generation,
             gaps,
         })
-    }
-
-    /// Who used what when in a window that may reach further back than the world's.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn times(
-        &self,
-        reader: &Reader,
-        window: Window,
-    ) -> Result<BTreeMap<TimeKey, BTreeMap<Day, Slots>>, CommandError> {
-        let (sessions, collected) = (reader.sessions()?, self.coverage.accounts().map(str::to_owned).collect());
-        let mut join = Join::new(&sessions, &self.actors, &collected, self.catalog).with_times();
-        reader.each_usage(window, &mut |row| join.add(row))?;
-        Ok(join.finish().times)
     }
 
     /// The comparison's inputs.
@@ -253,10 +255,11 @@ struct Acts {
 }
 
 impl Acts {
-    /// In a window, with the logs of the accounts that are collected.
+    /// In a window, with the logs of the accounts that are collected; and when people used what, in so many days before its
+    /// end.
     fn load(
         reader: &Reader,
-        depth: Depth,
+        (depth, times): (Depth, Option<i64>),
         (window, collected): (Window, &BTreeSet<String>),
         snapshot: &Snapshot,
         people: &People,
@@ -272,7 +275,12 @@ impl Acts {
         let mut activity = Activity::default();
         if depth >= Depth::Activity {
             let mut join = Join::new(&sessions, &actors, collected, catalog);
-            reader.each_usage(window, &mut |row| join.add(row))?;
+            let mut read = window;
+            if let Some(days) = times {
+                join = join.with_times(window.from.day());
+                read.from = window.to.plus_days(-days).min(window.from);
+            }
+            reader.each_usage(read, &mut |row| join.add(row))?;
             activity = join.finish();
         }
         let access_keys = sessions.into_iter().map(|(session, identity)| (session, identity.access_key)).collect();

@@ -6,7 +6,7 @@ use std::ops::{Range, RangeInclusive};
 
 use crate::catalog::{ActionId, ActionSet, Catalog};
 use crate::model::time::{Day, Timestamp};
-use crate::policy::ArnPattern;
+use crate::policy::{ArnPattern, Wild};
 use crate::usage::activity::{ActionUse, Activity, ActivityKey, Presence, PrincipalKey};
 
 /// A principal's rows.
@@ -133,9 +133,23 @@ pub fn may_hold(pattern: &ArnPattern, resource: &str) -> bool {
     if !resource.starts_with("arn:") || pattern.matches(resource) {
         return true;
     }
-    let mut guises = vec![format!("{resource}/*"), format!("{resource}:*")];
-    guises.extend(full_name(resource));
-    guises.iter().any(|guise| pattern.overlaps(&ArnPattern::parse(guise, false)))
+    // What it may be in full differs in its last part alone: most patterns are told apart by the others.
+    let ArnPattern::Arn(parts) = pattern else {
+        let guises = [format!("{resource}/*"), format!("{resource}:*")].into_iter().chain(full_name(resource));
+        return guises.into_iter().any(|guise| pattern.overlaps(&ArnPattern::parse(&guise, false)));
+    };
+    let mut given = resource.splitn(6, ':').skip(1);
+    let [partition, service, region, account, _] = parts.parts();
+    if ![partition, service, region, account]
+        .into_iter()
+        .all(|wild| given.next().is_some_and(|part| wild.matches(part)))
+    {
+        return false;
+    }
+    let Some(name) = given.next() else { return false };
+    let within = [format!("{name}/*"), format!("{name}:*")];
+    within.iter().any(|guise| parts.resource.overlaps(&Wild::parse(guise, false)))
+        || full_name(resource).is_some_and(|full| pattern.overlaps(&ArnPattern::parse(&full, false)))
 }
 
 /// What an ARN formed from the bare name of a request may be in full: a secret's ends in a hyphen and six random

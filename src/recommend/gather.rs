@@ -1,6 +1,7 @@
 //! From verdicts and times to one row for every holder and capability.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -309,7 +310,7 @@ fn of_principal<'a>(
     let reaches = granted
         .map(|granted| scope::reaches(granted, &sorted.ground, &inputs.settings.sensitivity, inputs.catalog))
         .unwrap_or_default();
-    let reached: Vec<(Reach, Risk)> = capabilities
+    let reached: Vec<(Arc<Reach>, Risk)> = capabilities
         .iter()
         .map(|(capability, _)| {
             let (mut whole, mut units) = (Reach::default(), Units::default());
@@ -319,7 +320,7 @@ fn of_principal<'a>(
                 whole.merge(&reach);
             }
             let risk = Risk::of(capability, units, &factors);
-            (whole, risk)
+            (Arc::new(whole), risk)
         })
         .collect();
     let mut people: BTreeSet<&str> = principal.holders.iter().map(String::as_str).collect();
@@ -334,7 +335,7 @@ fn of_principal<'a>(
     for (person, human) in subjects {
         for ((capability, counts), (reach, risk)) in capabilities.iter().zip(&reached) {
             let subject = Subject { inputs, principal, person, human, owns, accessed: &accessed };
-            let (row, foreseen) = subject.row(capability, *counts, (reach.clone(), risk.clone()));
+            let (row, foreseen) = subject.row(capability, *counts, (Arc::clone(reach), risk.clone()));
             if let Some(slots) = foreseen {
                 let window = inputs.assessment.window;
                 out.forecast.add(&slots, slot_of(window.from), slot_of(window.to));
@@ -381,7 +382,7 @@ impl Subject<'_> {
         &self,
         capability: &Capability,
         counts: VerdictCounts,
-        (reach, risk): (Reach, Risk),
+        (reach, risk): (Arc<Reach>, Risk),
     ) -> (Recommendation, Option<Vec<Slot>>) {
         let (window, hours) = (self.inputs.assessment.window, self.inputs.settings.hours);
         let from = slot_of(window.from);

@@ -20,6 +20,7 @@ mod verdict;
 pub mod week;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -130,7 +131,7 @@ pub struct Recommendation {
     /// See `granted`.
     pub used: u64,
     /// On what it is granted.
-    pub reach: Reach,
+    pub reach: Arc<Reach>,
     /// Resources on which the holder used it in the window, sorted.
     pub touched: Vec<String>,
     /// Sessions of the holder's own use in the window.
@@ -173,13 +174,18 @@ impl Recommendation {
     }
 
     fn settle(&mut self) {
-        self.exposure_after = match self.advice {
+        self.exposure_after = self.exposure_with(self.advice);
+    }
+
+    /// Exposure that would be left if this were advised.
+    fn exposure_with(&self, advice: Advice) -> u64 {
+        match advice {
             Advice::Remove => 0,
             Advice::ConvertToJit => self.exposure_of_grants(),
             // What is left are the used actions.
             Advice::Shrink => self.exposure_before * self.used.max(1) / self.granted.max(1),
             Advice::DecideLater | Advice::KeepStanding => self.exposure_before,
-        };
+        }
     }
 }
 
@@ -304,40 +310,56 @@ fn chosen(rows: &[Recommendation], budget: u64, window: Window) -> BTreeSet<usiz
     conversions(rows).values().flat_map(of_person).collect()
 }
 
-fn within(rows: &mut [Recommendation], budget: u64, window: Window) {
+/// What is advised within a budget, by row, where that is not what was advised without.
+fn advice_within(rows: &[Recommendation], budget: u64, window: Window) -> BTreeMap<usize, Advice> {
     let taken = chosen(rows, budget, window);
-    let all: BTreeSet<usize> = conversions(rows).into_values().flatten().collect();
-    for at in all {
+    let of = |at: usize| {
+        let row = rows.get(at)?;
+        let advice = match row.advice {
+            _ if taken.contains(&at) => Advice::ConvertToJit,
+            Advice::ConvertToJit if row.used < row.granted => Advice::Shrink,
+            Advice::ConvertToJit => Advice::KeepStanding,
+            other => other,
+        };
+        Some((at, advice))
+    };
+    conversions(rows).into_values().flatten().filter_map(of).collect()
+}
+
+fn within(rows: &mut [Recommendation], budget: u64, window: Window) {
+    for (at, advice) in advice_within(rows, budget, window) {
         let Some(row) = rows.get_mut(at) else { continue };
-        if taken.contains(&at) {
-            row.advice = Advice::ConvertToJit;
+        if advice == Advice::ConvertToJit {
             row.why.push("within the budget of requests".to_owned());
         } else if row.advice == Advice::ConvertToJit {
-            row.advice = if row.used < row.granted { Advice::Shrink } else { Advice::KeepStanding };
             row.why.push("converting it would exceed the budget of requests".to_owned());
         }
+        row.advice = advice;
     }
 }
 
 fn curve(rows: &[Recommendation], window: Window) -> Vec<Point> {
     let total: u64 = rows.iter().map(|row| row.exposure_before).sum();
     let days = window.days().count().max(1) as u64;
-    let mut settled = rows.to_vec();
     CURVE
         .into_iter()
         .map(|budget| {
-            settled.clone_from_slice(rows);
-            within(&mut settled, budget, window);
-            settled.iter_mut().for_each(Recommendation::settle);
-            let converted: Vec<&Recommendation> =
-                settled.iter().filter(|row| row.advice == Advice::ConvertToJit).collect();
-            let requests: u64 = converted.iter().map(|row| row.friction.requests).sum();
-            let removed: u64 = settled.iter().map(Recommendation::removed).sum();
+            let changed = advice_within(rows, budget, window);
+            let advice = |at: usize, row: &Recommendation| changed.get(&at).copied().unwrap_or(row.advice);
+            let (mut conversions, mut requests, mut removed) = (0, 0, 0u64);
+            for (at, row) in rows.iter().enumerate() {
+                let advice = advice(at, row);
+                removed += row.exposure_before.saturating_sub(row.exposure_with(advice));
+                if advice == Advice::ConvertToJit {
+                    conversions += 1;
+                    requests += row.friction.requests;
+                }
+            }
             Point {
                 budget_hundredths: budget,
                 requests_hundredths: requests * 700 / days,
                 removed_permille: removed.saturating_mul(1000) / total.max(1),
-                conversions: converted.len() as u64,
+                conversions,
             }
         })
         .collect()

@@ -109,7 +109,7 @@ mod tests {
         let units = |class, reaches: &[(bool, bool)]| {
             let mut units = Units::default();
             for (everywhere, sensitive) in reaches {
-                let sensitive = if *sensitive { ["arn:aws:s3:::customers".to_owned()].into() } else { [].into() };
+                let sensitive = if *sensitive { ["arn:aws:s3:::customers".into()].into() } else { [].into() };
                 units.add(class, &Reach { everywhere: *everywhere, sensitive, ..Reach::default() });
             }
             units

@@ -2,6 +2,7 @@
 //! bear names of what is worth stealing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -68,11 +69,14 @@ impl Sensitivity {
     }
 }
 
+/// Known resources of a service, each with whether it is sensitive.
+type Known = BTreeMap<Arc<str>, bool>;
+
 /// Resources of which something is known: those that recorded calls name, and those whose policies were collected.
 #[derive(Debug, Default)]
 pub struct Ground<'a> {
     /// By account and service: the resource, and whether it is sensitive.
-    known: BTreeMap<AccountId, BTreeMap<&'a str, BTreeMap<&'a str, bool>>>,
+    known: BTreeMap<AccountId, BTreeMap<&'a str, Known>>,
 }
 
 impl<'a> Ground<'a> {
@@ -90,22 +94,22 @@ impl<'a> Ground<'a> {
             let Some(action) = catalog.action(key.action) else { continue };
             let sensitive = *judged.entry(&key.resource).or_insert_with(|| sensitivity.holds(&key.resource));
             let Ok(account) = key.account.parse() else { continue };
-            ground.place(account, action.prefix()).insert(&key.resource, sensitive);
+            ground.place(account, action.prefix()).insert(Arc::clone(&key.resource), sensitive);
         }
         for ((account, service), resources) in &snapshot.resources {
             let place = ground.place(*account, service.as_str());
             for resource in &resources.resources {
-                place.insert(resource.arn.as_str(), sensitivity.holds(resource.arn.as_str()));
+                place.insert(resource.arn.as_str().into(), sensitivity.holds(resource.arn.as_str()));
             }
         }
         ground
     }
 
-    fn place(&mut self, account: AccountId, service: &'a str) -> &mut BTreeMap<&'a str, bool> {
+    fn place(&mut self, account: AccountId, service: &'a str) -> &mut Known {
         self.known.entry(account).or_default().entry(service).or_default()
     }
 
-    fn of(&self, account: AccountId, service: &str) -> Option<&BTreeMap<&'a str, bool>> {
+    fn of(&self, account: AccountId, service: &str) -> Option<&Known> {
         self.known.get(&account)?.get(service)
     }
 }
@@ -118,9 +122,9 @@ pub struct Reach {
     /// The resources as the policies name them; `*` for every one.
     pub named: BTreeSet<String>,
     /// Known resources among them.
-    pub known: BTreeSet<String>,
+    pub known: BTreeSet<Arc<str>>,
     /// Of these, those whose names say that they hold what is worth stealing; also names in policies that say so.
-    pub sensitive: BTreeSet<String>,
+    pub sensitive: BTreeSet<Arc<str>>,
 }
 
 impl Reach {
@@ -175,7 +179,7 @@ pub fn reaches<'c>(
     out
 }
 
-fn add(reach: &mut Reach, scope: &Scope, known: Option<&BTreeMap<&str, bool>>, sensitivity: &Sensitivity) {
+fn add(reach: &mut Reach, scope: &Scope, known: Option<&Known>, sensitivity: &Sensitivity) {
     let all = everything(&scope.resources);
     reach.everywhere |= all;
     match &scope.resources {
@@ -183,7 +187,7 @@ fn add(reach: &mut Reach, scope: &Scope, known: Option<&BTreeMap<&str, bool>>, s
             for pattern in patterns {
                 let text = pattern.to_string();
                 if sensitivity.holds(&text) {
-                    reach.sensitive.insert(text.clone());
+                    reach.sensitive.insert(text.as_str().into());
                 }
                 reach.named.insert(text);
             }
@@ -192,9 +196,9 @@ fn add(reach: &mut Reach, scope: &Scope, known: Option<&BTreeMap<&str, bool>>, s
     }
     for (resource, sensitive) in known.into_iter().flatten() {
         if scope.resources.is_everything() || scope_may_hold(scope, resource) {
-            reach.known.insert((*resource).to_owned());
+            reach.known.insert(Arc::clone(resource));
             if *sensitive {
-                reach.sensitive.insert((*resource).to_owned());
+                reach.sensitive.insert(Arc::clone(resource));
             }
         }
     }

@@ -19,7 +19,7 @@ fn row(person: &str, capability: &str, requests: u64, score: u64) -> Recommendat
         break_glass: false,
         granted: 10,
         used: 5,
-        reach: Reach::default(),
+        reach: Arc::default(),
         touched: Vec::new(),
         needed: Vec::new(),
         rhythm: None,

@@ -178,8 +178,8 @@ fn idle_person(evidence: &Evidence<'_>) -> Advised {
     let seen = counts.unused + counts.unused_low_confidence;
     if changes && seen > 0 && counts.unused < counts.granted {
         let why = format!(
-            "no use was seen, and the logs could surely have shown it of {} of {} actions: it is not removed, and asking \
-             may be needed more often",
+            "no use seen, but the logs would surely show only {} of {} actions: not removed, and asking may be needed more \
+             often",
             counts.unused, counts.granted
         );
         return advised(Advice::ConvertToJit, Confidence::Low, why);

@@ -15,7 +15,6 @@ use crate::cli::pipeline::World;
 use crate::compare::{self, holders::permission_set_of};
 use crate::entitlements::AccessClass;
 use crate::model::table::{Cell, Column, ColumnKind, Table};
-use crate::model::time::Window;
 use crate::recommend::automation::{self, Routine};
 use crate::recommend::capability::{self, Environments};
 use crate::recommend::combinations::{self, Held};
@@ -94,16 +93,14 @@ pub fn columns() -> Vec<Column> {
 /// When the store cannot be read, or what was asked for is not there.
 pub fn run(context: &Context<'_>, args: &RecommendArgs) -> Result<Status, CommandError> {
     let reader = open(context)?;
-    let world = World::load(context, &reader)?;
-    let window = world.coverage.window();
-    let times =
-        world.times(&reader, Window { from: window.to.plus_days(-HISTORY_DAYS).min(window.from), to: window.to })?;
+    let world = World::load_with_times(context, &reader, HISTORY_DAYS)?;
+    let (window, times) = (world.coverage.window(), &world.activity.times);
     let settings = settings(context, args);
     let person = |text: &String| person(&world, text);
     let of_person = args.person.as_ref().map(person);
     let is_of = |person: &str| of_person.as_ref().is_none_or(|wanted| wanted == person);
     if args.automation {
-        let found = automation::routines(&times, window.from, settings.hours, world.catalog);
+        let found = automation::routines(times, window.from, settings.hours, world.catalog);
         let found: Vec<&Routine> = found.iter().filter(|one| is_of(&one.person)).collect();
         context.emit(&world.meta("recommend --automation", world.gaps.clone()), &views::automation_table(&found))?;
         return Ok(Status::Done);
@@ -126,7 +123,7 @@ pub fn run(context: &Context<'_>, args: &RecommendArgs) -> Result<Status, Comman
     let inputs = Inputs {
         assessment: &assessment,
         snapshot: &world.snapshot,
-        times: &times,
+        times,
         catalog: world.catalog,
         entitlements: &world.entitlements,
         activity: &world.activity,
@@ -244,7 +241,7 @@ fn wanted(args: &RecommendArgs, row: &Recommendation) -> bool {
 
 fn cells(row: &Recommendation, of_person: bool) -> Vec<Cell> {
     let rhythm = row.rhythm.as_ref().filter(|_| of_person).map(ToString::to_string).unwrap_or_default();
-    let some = |names: &mut dyn Iterator<Item = &String>| names.take(LISTED).cloned().collect::<Vec<_>>();
+    let some = |names: &mut dyn Iterator<Item = &str>| names.take(LISTED).map(str::to_owned).collect::<Vec<_>>();
     vec![
         row.id.as_str().into(),
         row.advice.as_str().into(),
@@ -258,10 +255,10 @@ fn cells(row: &Recommendation, of_person: bool) -> Vec<Cell> {
         row.why.clone().into(),
         row.granted.into(),
         row.used.into(),
-        some(&mut row.reach.named.iter()).into(),
+        some(&mut row.reach.named.iter().map(String::as_str)).into(),
         row.reach.known.len().into(),
-        some(&mut row.reach.sensitive.iter()).into(),
-        some(&mut row.touched.iter()).into(),
+        some(&mut row.reach.sensitive.iter().map(|name| &**name)).into(),
+        some(&mut row.touched.iter().map(String::as_str)).into(),
         row.touched.len().into(),
         row.sessions.into(),
         rhythm.into(),

@@ -33,7 +33,7 @@ fn row(capability: &str, advice: Advice, before: u64, after: u64) -> Recommendat
         break_glass: false,
         granted: 10,
         used: 5,
-        reach: Reach::default(),
+        reach: Reach::default().into(),
         touched: Vec::new(),
         needed: Vec::new(),
         rhythm: None,

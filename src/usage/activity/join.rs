@@ -34,6 +34,8 @@ pub struct Join<'a> {
     data: HashSet<(u32, ActionId)>,
     /// When people used what, where that is asked for.
     times: Option<HashMap<(u32, ActionId, Day), Slots>>,
+    /// The first day that counts; of days before only times are kept.
+    from: Day,
     permissionless: BTreeSet<ActionId>,
     unmapped: BTreeMap<(String, String), u64>,
 }
@@ -118,15 +120,16 @@ impl<'a> Join<'a> {
             assumed: BTreeMap::new(),
             data: HashSet::new(),
             times: None,
+            from: Day(i32::MIN),
             permissionless: BTreeSet::new(),
             unmapped: BTreeMap::new(),
         }
     }
 
-    /// Also keeps when people used what; see [`Activity::times`].
+    /// Also keeps when people used what (see [`Activity::times`]), and of rows before `from` nothing else.
     #[must_use]
-    pub fn with_times(mut self) -> Self {
-        self.times = Some(HashMap::new());
+    pub fn with_times(mut self, from: Day) -> Self {
+        (self.times, self.from) = (Some(HashMap::new()), from);
         self
     }
 
@@ -170,6 +173,10 @@ impl<'a> Join<'a> {
         if !counts(row, identity, self.collected) {
             return;
         }
+        if row.day < self.from {
+            self.note_times(row, acts);
+            return;
+        }
         self.note_assumption(row, actor);
         let mapping = self.catalog.event(row.source, row.name, row.variant);
         if row.category == EventCategory::Data
@@ -209,6 +216,14 @@ impl<'a> Join<'a> {
             if others && action.on == CallResource::Main && row.outcome.supports_use() {
                 self.add_use(row, who, (action.id, Need::Sometimes, ""));
             }
+        }
+    }
+
+    /// When something was done on a day that does not count otherwise.
+    fn note_times(&mut self, row: &UsageRef<'_>, who: Option<u32>) {
+        let (Some(who), Some(times)) = (who.filter(|_| row.outcome.supports_use()), &mut self.times) else { return };
+        for action in self.catalog.event(row.source, row.name, row.variant).certain() {
+            times.entry((who, action.id, row.day)).or_default().merge(&row.fact.slots);
         }
     }
 
