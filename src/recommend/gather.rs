@@ -55,7 +55,16 @@ struct Own<'a> {
 impl<'a> Own<'a> {
     fn slots<'s>(&'s self, class: AccessClass, services: &'s [String]) -> Vec<Slot> {
         let of = |service: &'s String| self.uses.get(&(class, service.as_str())).into_iter().flatten().copied();
-        services.iter().flat_map(of).collect::<BTreeSet<Slot>>().into_iter().collect()
+        let mut all: Vec<Slot> = services.iter().flat_map(of).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// Whether something of it was used from a slot on.
+    fn used(&self, class: AccessClass, services: &[String], from: Slot) -> bool {
+        let last = |service: &String| self.uses.get(&(class, service.as_str())).and_then(|slots| slots.last()).copied();
+        services.iter().filter_map(last).any(|slot| slot >= from)
     }
 
     fn touched<'s>(&'s self, class: AccessClass, services: &'s [String]) -> Vec<String> {
@@ -73,6 +82,7 @@ struct Sorted<'a> {
     ground: Ground<'a>,
     /// Roles that somebody outside the organisation may assume.
     outside: BTreeSet<String>,
+    approvers: BTreeMap<&'a str, &'a str>,
 }
 
 impl<'a> Sorted<'a> {
@@ -95,6 +105,7 @@ impl<'a> Sorted<'a> {
             touched,
             ground: Ground::new(inputs.snapshot, inputs.activity, sensitivity, inputs.catalog),
             outside: outside(inputs.snapshot),
+            approvers: approvers(inputs.snapshot),
         }
     }
 }
@@ -272,11 +283,15 @@ fn exposed(assessment: &Assessment, principal: &PrincipalFacts) -> Vec<String> {
     out.into_iter().collect()
 }
 
-/// The manager of a person in the roster.
-fn approver(snapshot: &Snapshot, person: &str) -> String {
-    let known =
-        snapshot.roster.iter().find(|entry| [&entry.id, &entry.name, &entry.email].iter().any(|one| *one == person));
-    known.map(|entry| entry.manager.clone()).unwrap_or_default()
+/// The managers of people, by all that the roster calls them.
+fn approvers(snapshot: &Snapshot) -> BTreeMap<&str, &str> {
+    let mut found = BTreeMap::new();
+    for entry in &snapshot.roster {
+        for name in [&entry.id, &entry.name, &entry.email] {
+            found.entry(name.as_str()).or_insert(entry.manager.as_str());
+        }
+    }
+    found
 }
 
 /// What makes a principal an easier prey, or reach further than its account: each doubles the risk.
@@ -310,6 +325,14 @@ fn of_principal<'a>(
     let reaches = granted
         .map(|granted| scope::reaches(granted, &sorted.ground, &inputs.settings.sensitivity, inputs.catalog))
         .unwrap_or_default();
+    let from = slot_of(inputs.assessment.window.from);
+    let users: Vec<BTreeSet<&str>> = capabilities
+        .iter()
+        .map(|(capability, _)| {
+            let used = |own: &Own<'_>| own.used(capability.class, &capability.services, from);
+            owns.iter().filter(|(_, own)| used(own)).map(|(person, _)| *person).collect()
+        })
+        .collect();
     let reached: Vec<(Arc<Reach>, Risk)> = capabilities
         .iter()
         .map(|(capability, _)| {
@@ -333,9 +356,10 @@ fn of_principal<'a>(
         subjects.push(("", alone && principal.nature == Nature::Human));
     }
     for (person, human) in subjects {
-        for ((capability, counts), (reach, risk)) in capabilities.iter().zip(&reached) {
-            let subject = Subject { inputs, principal, person, human, owns, accessed: &accessed };
-            let (row, foreseen) = subject.row(capability, *counts, (Arc::clone(reach), risk.clone()));
+        for (((capability, counts), (reach, risk)), users) in capabilities.iter().zip(&reached).zip(&users) {
+            let approvers = &sorted.approvers;
+            let subject = Subject { inputs, principal, person, human, owns, accessed: &accessed, approvers };
+            let (row, foreseen) = subject.row((capability, users), *counts, (Arc::clone(reach), risk.clone()));
             if let Some(slots) = foreseen {
                 let window = inputs.assessment.window;
                 out.forecast.add(&slots, slot_of(window.from), slot_of(window.to));
@@ -343,6 +367,21 @@ fn of_principal<'a>(
             out.rows.push(row);
         }
     }
+}
+
+/// Somebody's own use of a capability.
+struct Seen {
+    /// The last, also before the window.
+    last: Option<Timestamp>,
+    /// The last before the window.
+    before: Option<Timestamp>,
+    /// Slots of the window that count as need.
+    needed: Vec<Slot>,
+    /// Where sessions of them begin.
+    starts: Vec<Slot>,
+    burst_slots: u64,
+    aside_slots: u64,
+    touched: Vec<String>,
 }
 
 /// Somebody who holds something.
@@ -353,6 +392,7 @@ struct Subject<'a> {
     human: bool,
     owns: &'a BTreeMap<&'a str, Own<'a>>,
     accessed: &'a BTreeMap<String, Timestamp>,
+    approvers: &'a BTreeMap<&'a str, &'a str>,
 }
 
 impl Subject<'_> {
@@ -377,66 +417,87 @@ impl Subject<'_> {
         (!capability.services.iter().all(told)).then(|| from.day())
     }
 
-    /// The row about a capability; and the use of the window where friction is worth foreseeing.
-    fn row(
-        &self,
-        capability: &Capability,
-        counts: VerdictCounts,
-        (reach, risk): (Arc<Reach>, Risk),
-    ) -> (Recommendation, Option<Vec<Slot>>) {
-        let (window, hours) = (self.inputs.assessment.window, self.inputs.settings.hours);
-        let from = slot_of(window.from);
-        let days = window.days().count() as i64;
+    /// The holder's own use of a capability.
+    fn seen(&self, capability: &Capability) -> Seen {
+        let from = slot_of(self.inputs.assessment.window.from);
         let own = self.owns.get(self.person);
         let all = own.map(|own| own.slots(capability.class, &capability.services)).unwrap_or_default();
         let (before, within): (Vec<Slot>, Vec<Slot>) = all.iter().partition(|slot| **slot < from);
         // Of programs everything counts: going through everything is what some are for.
         let in_burst = |slot: &Slot| self.human && own.is_some_and(|own| own.bursts.contains(slot));
         let needed: Vec<Slot> = within.iter().copied().filter(|slot| !in_burst(slot)).collect();
-        let starts: Vec<Slot> = sessions(&needed).iter().map(|one| one.first).collect();
-        let unseen = counts.unobservable + counts.unused_low_confidence > 0;
-        let friction = Friction::of(&needed, days, hours, unseen);
-        let used_by = |person: &str| {
-            let own = self.owns.get(person);
-            own.is_some_and(|own| own.slots(capability.class, &capability.services).iter().any(|slot| *slot >= from))
-        };
+        let aside =
+            |service: &String| own.and_then(|own| own.aside.get(&(capability.class, service.as_str())).copied());
+        Seen {
+            last: all.last().map(|slot| start_of(*slot)),
+            before: before.last().map(|slot| start_of(*slot)),
+            starts: sessions(&needed).iter().map(|one| one.first).collect(),
+            burst_slots: (within.len() - needed.len()) as u64,
+            aside_slots: capability.services.iter().filter_map(aside).sum(),
+            touched: own.map(|own| own.touched(capability.class, &capability.services)).unwrap_or_default(),
+            needed,
+        }
+    }
+
+    /// What the advice on a capability rests on, which `users` used in the window.
+    fn evidence<'e>(
+        &self,
+        (capability, users): (&Capability, &BTreeSet<&str>),
+        counts: VerdictCounts,
+        seen: &Seen,
+        friction: &'e Friction,
+    ) -> Evidence<'e> {
         let claimed =
             self.principal.users.iter().any(|user| user.person == self.person && !user.likely_days.is_empty());
-        let accessed = capability.services.iter().filter_map(|service| self.accessed.get(service)).max().copied();
-        let of_service = |service| own?.aside.get(&(capability.class, service)).copied();
-        let aside_slots = capability.services.iter().filter_map(|service| of_service(service.as_str())).sum();
-        let evidence = Evidence {
+        Evidence {
             class: capability.class,
             human: self.human,
             counts,
-            sessions: starts.len() as u64,
-            burst_slots: (within.len() - needed.len()) as u64,
-            aside_slots,
+            sessions: seen.starts.len() as u64,
+            burst_slots: seen.burst_slots,
+            aside_slots: seen.aside_slots,
             short: self.short(capability),
-            before: before.last().map(|slot| start_of(*slot)),
+            before: seen.before,
             unassigned: self.unassigned(),
             left: self.inputs.assessment.ended.get(self.person).copied(),
-            accessed,
-            others: self.owns.keys().any(|person| *person != self.person && !person.is_empty() && used_by(person)),
-            nameless: self.human && (claimed || (!self.person.is_empty() && used_by(""))),
-            friction: &friction,
+            accessed: capability.services.iter().filter_map(|service| self.accessed.get(service)).max().copied(),
+            others: users.iter().any(|person| *person != self.person && !person.is_empty()),
+            nameless: self.human && (claimed || (!self.person.is_empty() && users.contains(""))),
+            friction,
             limit: DEFAULT_LIMIT,
-        };
+        }
+    }
+
+    /// The row about a capability, which `users` used in the window; and the use of the window where friction is worth
+    /// foreseeing.
+    fn row(
+        &self,
+        (capability, users): (&Capability, &BTreeSet<&str>),
+        counts: VerdictCounts,
+        (reach, risk): (Arc<Reach>, Risk),
+    ) -> (Recommendation, Option<Vec<Slot>>) {
+        let (window, hours) = (self.inputs.assessment.window, self.inputs.settings.hours);
+        let days = window.days().count() as i64;
+        let seen = self.seen(capability);
+        let unseen = counts.unobservable + counts.unused_low_confidence > 0;
+        let friction = Friction::of(&seen.needed, days, hours, unseen);
         let Advised { advice, why, confidence } = if self.principal.break_glass {
             let why = "break-glass: named in the configuration, to be there when all else fails".to_owned();
             Advised { advice: Advice::KeepStanding, why: vec![why], confidence: Confidence::High }
         } else {
-            advise(&evidence)
+            advise(&self.evidence((capability, users), counts, &seen, &friction))
         };
-        let active: BTreeSet<Day> = needed.iter().map(|slot| start_of(*slot).day()).collect();
-        let working = needed.iter().filter(|slot| hours.contains(**slot)).count() as i64;
+        let active: BTreeSet<Day> = seen.needed.iter().map(|slot| start_of(*slot).day()).collect();
+        let working = seen.needed.iter().filter(|slot| hours.contains(**slot)).count() as i64;
         let duty = working * 1000 / hours.slots_in(days).max(1);
-        let sessions = evidence.sessions;
+        let sessions = seen.starts.len() as u64;
         let (account, services) = (self.principal.account.to_string(), capability.services.join(","));
         let (class, principal) = (capability.class.as_str(), self.principal);
+        let worth = self.human && capability.class != AccessClass::Read && sessions > 0 && !principal.break_glass;
+        let foreseen = worth.then(|| seen.needed.clone());
         let row = Recommendation {
             id: id(&[&principal.arn, &principal.id, self.person, class, &account, &services]),
-            principal: self.principal.arn.clone(),
+            principal: principal.arn.clone(),
             person: self.person.to_owned(),
             account,
             capability: capability.to_string(),
@@ -445,25 +506,24 @@ impl Subject<'_> {
             advice,
             why,
             confidence,
-            break_glass: self.principal.break_glass,
+            break_glass: principal.break_glass,
             granted: counts.granted,
             used: counts.used,
             reach,
-            touched: own.map(|own| own.touched(capability.class, &capability.services)).unwrap_or_default(),
-            rhythm: Rhythm::of(&starts, hours),
-            needed: needed.clone(),
+            touched: seen.touched,
+            rhythm: Rhythm::of(&seen.starts, hours),
+            needed: seen.needed,
             sessions,
             active_days: active.len() as u64,
             duty_permille: u64::try_from(duty).unwrap_or(0),
-            last: all.last().map(|slot| start_of(*slot)),
+            last: seen.last,
             friction,
-            approver: approver(self.inputs.snapshot, self.person),
+            approver: self.approvers.get(self.person).map(|manager| (*manager).to_owned()).unwrap_or_default(),
             exposure_before: standing(&risk),
             exposure_after: 0,
             risk,
         };
-        let worth = self.human && capability.class != AccessClass::Read && sessions > 0 && !self.principal.break_glass;
-        (row, worth.then_some(needed))
+        (row, foreseen)
     }
 }
 

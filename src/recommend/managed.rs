@@ -136,7 +136,9 @@ mod tests {
         assert!(candidates(&set(&["s3:GetObject"]), &set(&["s3:GetObject"]), "aws", catalog).is_empty());
         assert!(candidates(&catalog.no_actions(), &all, "aws", catalog).is_empty());
         // In place of a document: nothing where it binds what is left to resources or conditions.
-        let document = |rest: &str| format!(r#"{{"Statement":[{{"Effect":"Allow","Action":"s3:*",{rest}}}]}}"#);
+        let document = |rest: &str| {
+            format!(r#"{{"Statement":[{{"Effect":"Allow","Action":["s3:*","s3-object-lambda:*"],{rest}}}]}}"#)
+        };
         let keep = set(&["s3:GetObject", "iam:*"]);
         assert!(!instead_of(&document(r#""Resource":"*""#), &keep, "aws", catalog).is_empty());
         for rest in [

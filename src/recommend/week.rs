@@ -26,21 +26,23 @@ pub struct Week {
     pub hours: [[u64; 24]; 7],
 }
 
+/// Slots with use, by person.
+type Slots<'a> = BTreeMap<&'a str, BTreeSet<Slot>>;
+
 /// The calendars, the most used first.
 #[must_use]
 pub fn weeks(rows: &[Recommendation], hours: WorkingHours) -> Vec<Week> {
-    let mut by_kind: BTreeMap<String, (BTreeSet<&str>, u64, BTreeMap<&str, BTreeSet<Slot>>)> = BTreeMap::new();
+    let mut by_kind: BTreeMap<String, (u64, Slots<'_>)> = BTreeMap::new();
     for row in rows.iter().filter(|row| !row.person.is_empty() && !row.needed.is_empty()) {
-        let (holders, sessions, slots) = by_kind.entry(capability::words(row.class, &row.services)).or_default();
-        holders.insert(&row.person);
+        let (sessions, slots) = by_kind.entry(capability::words(row.class, &row.services)).or_default();
         *sessions += row.sessions;
         // Somebody who works through two principals at once works once.
         slots.entry(&row.person).or_default().extend(&row.needed);
     }
     let mut out: Vec<Week> = by_kind
         .into_iter()
-        .filter(|(_, (holders, _, _))| holders.len() >= LEAST_HOLDERS)
-        .map(|(capability, (holders, sessions, slots))| {
+        .filter(|(_, (_, slots))| slots.len() >= LEAST_HOLDERS)
+        .map(|(capability, (sessions, slots))| {
             let mut counts = [[0u64; 24]; 7];
             for slot in slots.values().flatten() {
                 let local = slot + i64::from(hours.offset_minutes).div_euclid(SLOT_MINUTES);
@@ -49,7 +51,7 @@ pub fn weeks(rows: &[Recommendation], hours: WorkingHours) -> Vec<Week> {
                     *count += 1;
                 }
             }
-            Week { capability, holders: holders.len() as u64, sessions, hours: counts }
+            Week { capability, holders: slots.len() as u64, sessions, hours: counts }
         })
         .collect();
     out.sort_by(|a, b| b.sessions.cmp(&a.sessions).then_with(|| a.capability.cmp(&b.capability)));

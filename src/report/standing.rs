@@ -197,13 +197,13 @@ fn sums(all: &Recommendations, load: &Load) -> Vec<String> {
         sums.push(format!("Most requests for one approver: {} a week, for {approver}.", decimal(*most)));
     }
     let forecast = all.forecast;
-    if forecast.proposals > 0 {
+    if let Some(error) = forecast.error_hundredths.checked_div(forecast.proposals) {
         sums.push(format!(
             "How well requests are foreseen: learned on two thirds of the window, {} were foreseen for the last third \
              and {} counted; the error of one proposal is {} on average.",
             decimal(forecast.foreseen_hundredths),
             grouped(forecast.counted),
-            decimal(forecast.error_hundredths / forecast.proposals)
+            decimal(error)
         ));
     }
     sums

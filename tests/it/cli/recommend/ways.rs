@@ -203,7 +203,7 @@ fn pages_and_tables_name_nobody_where_that_is_asked_for() {
 fn calendars_are_of_several_people() {
     let place = demo();
     let weeks = place.rows(&format!("{AT} recommend --weeks"));
-    assert!(weeks.len() > 70 && weeks.len() % 7 == 0);
+    assert!(weeks.len() > 70 && weeks.len().is_multiple_of(7));
     for row in &weeks {
         assert!(row["holders"].as_u64() >= Some(3), "{row}");
         assert_eq!(row["hours"].as_array().unwrap().len(), 24);
@@ -239,7 +239,7 @@ fn moved(text: &str) -> String {
             });
         match date {
             Some(date) => {
-                out.push_str(&text[from..at]);
+                out.push_str(text.get(from..at).unwrap());
                 out.push_str(&date);
                 at += 10;
                 from = at;
@@ -247,7 +247,7 @@ fn moved(text: &str) -> String {
             None => at += 1,
         }
     }
-    out.push_str(&text[from..]);
+    out.push_str(text.get(from..).unwrap());
     out
 }
 
