@@ -142,30 +142,7 @@ impl World {
             found = examples(&shapes, window, &actors, catalog);
             entitlements = entitlements::entitlements(&snapshot, catalog);
         }
-        let mut gaps: Vec<Gap> = loaded
-            .younger
-            .into_iter()
-            .map(|what| Gap {
-                kind: "snapshot".to_owned(),
-                what: format!("the store has {what} only, younger than {as_of}"),
-                remedy: "ingest the state of that time, or move --as-of".to_owned(),
-            })
-            .collect();
-        if let Some(span) = reader.event_span()
-            && (span.to <= window.from || span.from >= window.to)
-        {
-            gaps.push(Gap {
-                kind: "window".to_owned(),
-                what: format!("the window {window} holds none of the lake's events, which run {span}"),
-                remedy: format!("set --as-of, for example --as-of {}", span.to.plus_days(1).day()),
-            });
-        }
-        gaps.extend(context.config.trails_in_hand.iter().filter(|name| !trails.knows(name)).map(|name| Gap {
-            kind: "trails".to_owned(),
-            what: format!("trail {name} of `trails_in_hand` is not known: neither its settings nor calls on it"),
-            remedy: "ingest its settings, or correct its name in jitscan.toml".to_owned(),
-        }));
-        gaps.extend(gap);
+        let gaps = found_gaps(context, reader, (window, as_of), loaded.younger, &trails, gap);
         let settings = Settings {
             break_glass: context.config.break_glass.iter().map(|pattern| Glob::new(pattern)).collect(),
             regions: context.config.regions.clone(),
@@ -243,6 +220,41 @@ impl World {
             self.coverage.accounts().count()
         )
     }
+}
+
+/// What was found while loading that narrows the claims.
+fn found_gaps(
+    context: &Context<'_>,
+    reader: &Reader,
+    (window, as_of): (Window, Timestamp),
+    younger: Vec<String>,
+    trails: &Trails,
+    chains: Option<Gap>,
+) -> Vec<Gap> {
+    let mut gaps: Vec<Gap> = younger
+        .into_iter()
+        .map(|what| Gap {
+            kind: "snapshot".to_owned(),
+            what: format!("the store has {what} only, younger than {as_of}"),
+            remedy: "ingest the state of that time, or move --as-of".to_owned(),
+        })
+        .collect();
+    if let Some(span) = reader.event_span()
+        && (span.to <= window.from || span.from >= window.to)
+    {
+        gaps.push(Gap {
+            kind: "window".to_owned(),
+            what: format!("the window {window} holds none of the lake's events, which run {span}"),
+            remedy: format!("set --as-of, for example --as-of {}", span.to.plus_days(1).day()),
+        });
+    }
+    gaps.extend(context.config.trails_in_hand.iter().filter(|name| !trails.knows(name)).map(|name| Gap {
+        kind: "trails".to_owned(),
+        what: format!("trail {name} of `trails_in_hand` is not known: neither its settings nor calls on it"),
+        remedy: "ingest its settings, or correct its name in jitscan.toml".to_owned(),
+    }));
+    gaps.extend(chains);
+    gaps
 }
 
 /// Who acted, and what they did.

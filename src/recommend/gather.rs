@@ -138,7 +138,6 @@ fn outside(snapshot: &Snapshot) -> BTreeSet<String> {
 /// Rows for all principals.
 pub(super) fn gather(inputs: &Inputs<'_>) -> Gathered {
     let sorted = Sorted::of(inputs);
-    // Nobody can change what a service made for itself.
     let principals = inputs.assessment.principals.par_iter();
     let of = |principal: &PrincipalFacts| {
         let mut found = Gathered::default();
@@ -157,6 +156,7 @@ pub(super) fn gather(inputs: &Inputs<'_>) -> Gathered {
         of_principal(inputs, &sorted, principal, &owns, &mut found);
         found
     };
+    // Nobody can change what a service made for itself.
     let found: Vec<Gathered> = principals.filter(|one| one.kind != PrincipalKind::ServiceLinkedRole).map(of).collect();
     let mut out = Gathered::default();
     for one in found {
@@ -287,7 +287,7 @@ fn exposed(assessment: &Assessment, principal: &PrincipalFacts) -> Vec<String> {
 fn approvers(snapshot: &Snapshot) -> BTreeMap<&str, &str> {
     let mut found = BTreeMap::new();
     for entry in &snapshot.roster {
-        for name in [&entry.id, &entry.name, &entry.email] {
+        for name in [&entry.id, &entry.name, &entry.email].into_iter().filter(|name| !name.is_empty()) {
             found.entry(name.as_str()).or_insert(entry.manager.as_str());
         }
     }

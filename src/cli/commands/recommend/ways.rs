@@ -66,7 +66,9 @@ impl Told<'_> {
             let Some(actor) = self.world.actors.get(&key.session) else { continue };
             let person = actor.sure_person().filter(|_| actor.own_act).unwrap_or_default();
             let own = actor.principal == row.principal && person == row.person;
-            if !own || !key.outcome.supports_use() || !window.contains(fact.example_time) {
+            // The example is the first of its kind, and may lie before the window in which others like it do.
+            let within = fact.last >= window.from && fact.first < window.to;
+            if !own || !key.outcome.supports_use() || !within {
                 continue;
             }
             calls.insert(Call {
