@@ -27,22 +27,25 @@ pub fn actions_of(row: &Recommendation, granted: &ActionSet, catalog: &Catalog) 
     set
 }
 
-/// The actions that stay with a holder, by the rows about one principal and one person.
+/// The actions that stay with a holder, by the rows about one principal and one person; where it is asked for also what
+/// can be had by asking.
 #[must_use]
 pub fn standing<'a>(
     rows: impl IntoIterator<Item = &'a Recommendation>,
     granted: &ActionSet,
     verdicts: &ActionVerdicts,
+    asking: bool,
     catalog: &Catalog,
 ) -> ActionSet {
     let mut keep = catalog.no_actions();
     for row in rows {
         let mut set = actions_of(row, granted, catalog);
         match row.advice {
-            Advice::Remove | Advice::ConvertToJit => continue,
+            Advice::Remove => continue,
+            Advice::ConvertToJit if !asking => continue,
             // What the logs could not show stays.
             Advice::Shrink => set.subtract(&verdicts.unused),
-            Advice::DecideLater | Advice::KeepStanding => {}
+            Advice::ConvertToJit | Advice::DecideLater | Advice::KeepStanding => {}
         }
         keep.union_with(&set);
     }

@@ -77,7 +77,6 @@ pub fn phished(inputs: &Inputs<'_>, victim: &Victim<'_>) -> Vec<Measure> {
     for row in &victim.rows {
         by_principal.entry(&row.principal).or_default().push(row);
     }
-    let kept = kept(inputs, victim, &by_principal);
     let principals: BTreeSet<&str> = by_principal.keys().copied().collect();
     let (mut roles, mut accounts) = (Names::default(), Names::default());
     for row in &victim.rows {
@@ -97,19 +96,18 @@ pub fn phished(inputs: &Inputs<'_>, victim: &Victim<'_>) -> Vec<Measure> {
     }
     out.push(known.measure("known resources to change, or whose contents to read"));
     out.push(sensitive.measure("of these, with names of what is worth stealing"));
-    let later_snapshot = after::snapshot(inputs.snapshot, &kept, inputs.catalog);
-    let later = survey(&later_snapshot, victim.techniques, inputs.catalog, inputs.assessment.as_of);
-    let granted_later = entitlements(&later_snapshot, inputs.catalog);
-    out.push(chains(&principals, victim.survey, &later));
-    let now = administrators(inputs, &principals, inputs.entitlements, victim.survey);
-    let then = administrators(inputs, &principals, &granted_later, &later);
-    out.push(Measure {
-        what: "accounts to become administrator of".to_owned(),
-        now: now.len() as u64,
-        after: then.len() as u64,
-        on_request: now.difference(&then).count() as u64,
-        some: now.into_iter().take(SHOWN).collect(),
+    // With what is left standing, and with what an approver would give beside it.
+    let [later, asked] = [false, true].map(|asking| {
+        let kept = kept(inputs, victim, &by_principal, asking);
+        let snapshot = after::snapshot(inputs.snapshot, &kept, inputs.catalog);
+        let survey = survey(&snapshot, victim.techniques, inputs.catalog, inputs.assessment.as_of);
+        let administers = administrators(inputs, &principals, &entitlements(&snapshot, inputs.catalog), &survey);
+        (chains(&principals, &survey), administers)
     });
+    let now =
+        (chains(&principals, victim.survey), administrators(inputs, &principals, inputs.entitlements, victim.survey));
+    out.push(compared("more roles by assuming them, one after the other", now.0, &later.0, &asked.0));
+    out.push(compared("accounts to become administrator of", now.1, &later.1, &asked.1));
     let sum = |of: fn(&Recommendation) -> u64| victim.rows.iter().map(|row| of(row)).sum();
     out.push(Measure {
         what: "exposure: hours a week x risk".to_owned(),
@@ -121,32 +119,34 @@ pub fn phished(inputs: &Inputs<'_>, victim: &Victim<'_>) -> Vec<Measure> {
     out
 }
 
-/// The actions that stay with the person, by principal.
+/// The actions that stay with the person, or can be had by asking, too, by principal.
 fn kept(
     inputs: &Inputs<'_>,
     victim: &Victim<'_>,
     by_principal: &BTreeMap<&str, Vec<&Recommendation>>,
+    asking: bool,
 ) -> BTreeMap<String, Arc<ActionSet>> {
     let of = |(arn, rows): (&&str, &Vec<&Recommendation>)| {
         let granted = inputs.entitlements.of(arn).next()?;
         let verdicts = victim.verdicts.iter().find(|one| one.arn == *arn)?;
-        let keep = after::standing(rows.iter().copied(), &granted.granted, verdicts, inputs.catalog);
+        let keep = after::standing(rows.iter().copied(), &granted.granted, verdicts, asking, inputs.catalog);
         Some(((*arn).to_owned(), Arc::new(keep)))
     };
     by_principal.iter().filter_map(of).collect()
 }
 
 /// The roles that can be assumed from there.
-fn chains(principals: &BTreeSet<&str>, now: &Survey, later: &Survey) -> Measure {
-    let of = |survey: &Survey| -> BTreeSet<String> {
-        principals.iter().filter_map(|arn| survey.chains.get(*arn)).flatten().cloned().collect()
-    };
-    let (now, later) = (of(now), of(later));
+fn chains(principals: &BTreeSet<&str>, survey: &Survey) -> BTreeSet<String> {
+    principals.iter().filter_map(|arn| survey.chains.get(*arn)).flatten().cloned().collect()
+}
+
+/// What there is now, what is left of it, and what of the rest can be had by asking.
+fn compared(what: &str, now: BTreeSet<String>, later: &BTreeSet<String>, asked: &BTreeSet<String>) -> Measure {
     Measure {
-        what: "more roles by assuming them, one after the other".to_owned(),
+        what: what.to_owned(),
         now: now.len() as u64,
         after: later.len() as u64,
-        on_request: now.difference(&later).count() as u64,
+        on_request: asked.difference(later).count() as u64,
         some: now.into_iter().take(SHOWN).collect(),
     }
 }

@@ -134,7 +134,7 @@ impl Told<'_> {
         rows.iter().for_each(|row| by_person.entry(&row.person).or_default().push(row));
         let mut keep = catalog.no_actions();
         for rows in by_person.into_values() {
-            keep.union_with(&after::standing(rows, &granted.granted, verdicts, catalog));
+            keep.union_with(&after::standing(rows, &granted.granted, verdicts, false, catalog));
         }
         let changes = after::policies(&self.world.snapshot, &verdicts.arn, &keep, catalog).unwrap_or_default();
         let name = verdicts.arn.rsplit('/').next().unwrap_or_default();
