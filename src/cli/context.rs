@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 
 use thiserror::Error;
 
-use crate::model::table::Table;
+use crate::model::table::Rows;
 use crate::model::time::{Timestamp, Window};
 
 use super::args::Global;
@@ -104,7 +104,7 @@ impl Context<'_> {
     ///
     /// # Errors
     /// When stdout cannot be written.
-    pub fn emit(&self, meta: &Meta, table: &Table) -> Result<(), CommandError> {
+    pub fn emit(&self, meta: &Meta, table: &dyn Rows) -> Result<(), CommandError> {
         self.emit_as(self.global.format, meta, table)
     }
 
@@ -112,12 +112,12 @@ impl Context<'_> {
     ///
     /// # Errors
     /// When stdout cannot be written.
-    pub fn emit_as(&self, format: output::Format, meta: &Meta, table: &Table) -> Result<(), CommandError> {
+    pub fn emit_as(&self, format: output::Format, meta: &Meta, table: &dyn Rows) -> Result<(), CommandError> {
         let stdout = io::stdout();
         let width = self.width();
         let mut out = io::BufWriter::new(stdout.lock());
         match &self.names {
-            Some(names) => output::write(&mut out, format, &names.meta(meta), &names.table(table), width)?,
+            Some(names) => output::write(&mut out, format, &names.meta(meta), &names.rows(table), width)?,
             None => output::write(&mut out, format, meta, table, width)?,
         }
         out.flush()?;

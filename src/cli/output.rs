@@ -4,11 +4,11 @@ use std::io::{self, Write};
 
 use clap::ValueEnum;
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table as TextTable, presets};
-use serde::Serialize;
-use serde_json::{Map, Value};
+use rayon::prelude::*;
+use serde::{Serialize, Serializer};
 
 use crate::compare::assessment::Gap;
-use crate::model::table::{Cell, Column, ColumnKind, Table};
+use crate::model::table::{Cell, Column, ColumnKind, Rows, Table};
 use crate::model::time::{Timestamp, Window};
 
 use super::escape;
@@ -50,51 +50,66 @@ pub struct Meta {
     pub gaps: Vec<Gap>,
 }
 
-/// Writes a table in the chosen format.
+/// Writes rows in the chosen format.
 ///
 /// # Errors
 /// When the writer fails.
-pub fn write(out: &mut dyn Write, format: Format, meta: &Meta, table: &Table, width: Option<u16>) -> io::Result<()> {
+pub fn write(out: &mut dyn Write, format: Format, meta: &Meta, rows: &dyn Rows, width: Option<u16>) -> io::Result<()> {
     match format {
-        Format::Table => writeln!(out, "{}", text(table, width)),
+        Format::Table => writeln!(out, "{}", text(rows, width)),
         Format::Json => {
-            // Row by row: a large answer is never held whole.
-            let nested = |value: &Value, by: &str| -> io::Result<String> {
-                Ok(escape::json(&serde_json::to_string_pretty(value)?).replace('\n', &format!("\n{by}")))
-            };
-            write!(out, "{{\n  \"meta\": {},\n  \"rows\": [", nested(&serde_json::to_value(meta)?, "  ")?)?;
-            for (at, row) in table.rows.iter().enumerate() {
+            let meta = nested(&serde_json::to_string_pretty(meta)?, "\n  ");
+            write!(out, "{{\n  \"meta\": {meta},\n  \"rows\": [")?;
+            each_row(out, rows, |at, row| {
                 let comma = if at == 0 { "" } else { "," };
-                write!(out, "{comma}\n    {}", nested(&object(&table.columns, row), "    ")?)?;
-            }
-            writeln!(out, "{}]\n}}", if table.rows.is_empty() { "" } else { "\n  " })
+                Ok(format!("{comma}\n    {}", nested(&serde_json::to_string_pretty(row)?, "\n    ")))
+            })?;
+            writeln!(out, "{}]\n}}", if rows.count() == 0 { "" } else { "\n  " })
         }
-        Format::Ndjson => {
-            for row in &table.rows {
-                writeln!(out, "{}", escape::json(&serde_json::to_string(&object(&table.columns, row))?))?;
-            }
-            Ok(())
-        }
-        Format::Csv => csv(out, table),
-        Format::Md => markdown(out, table),
+        Format::Ndjson => each_row(out, rows, |_, row| {
+            let text = serde_json::to_string(row)?;
+            Ok(format!("{}\n", escape::json(&text)))
+        }),
+        Format::Csv => csv(out, rows),
+        Format::Md => markdown(out, rows),
     }
 }
 
-fn object(columns: &[Column], row: &[Cell]) -> Value {
-    let map: Map<String, Value> =
-        columns.iter().zip(row).map(|(column, cell)| (column.name.clone(), value(cell))).collect();
-    Value::Object(map)
+/// JSON as it stands within more of it, where lines begin so.
+fn nested(json: &str, line: &str) -> String {
+    escape::json(json).replace('\n', line)
 }
 
-fn value(cell: &Cell) -> Value {
-    match cell {
-        Cell::Null => Value::Null,
-        Cell::Boolean(b) => Value::Bool(*b),
-        Cell::Integer(i) => Value::from(*i),
-        Cell::Text(t) => Value::String(t.clone()),
-        Cell::Time(t) => Value::String(t.to_string()),
-        Cell::List(items) => Value::from(items.clone()),
-        Cell::Object(v) => v.clone(),
+/// Rows that are rendered at once, for every core.
+const ROWS_A_CORE: usize = 256;
+
+/// Renders rows on all cores and writes them in their order: a large answer is never held whole.
+fn each_row(
+    out: &mut dyn Write,
+    rows: &dyn Rows,
+    render: impl Fn(usize, &Object<'_>) -> io::Result<String> + Sync,
+) -> io::Result<()> {
+    let step = ROWS_A_CORE * rayon::current_num_threads().max(1);
+    for from in (0..rows.count()).step_by(step) {
+        let some = from..rows.count().min(from + step);
+        let rendered: io::Result<Vec<String>> = some
+            .into_par_iter()
+            .map(|at| render(at, &Object { columns: rows.columns(), cells: &rows.row(at) }))
+            .collect();
+        rendered?.iter().try_for_each(|text| out.write_all(text.as_bytes()))?;
+    }
+    Ok(())
+}
+
+/// A row as an object, its columns in their order.
+struct Object<'a> {
+    columns: &'a [Column],
+    cells: &'a [Cell],
+}
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.columns.iter().map(|column| &column.name).zip(self.cells))
     }
 }
 
@@ -110,7 +125,8 @@ fn plain(cell: &Cell, separator: &str) -> String {
     }
 }
 
-fn text(table: &Table, width: Option<u16>) -> TextTable {
+fn text(rows: &dyn Rows, width: Option<u16>) -> TextTable {
+    let table = whole(rows);
     let mut shown = TextTable::new();
     shown.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     // Without a terminal every row stays on one line, so that grep and less -S work.
@@ -122,7 +138,7 @@ fn text(table: &Table, width: Option<u16>) -> TextTable {
             shown.set_content_arrangement(ContentArrangement::Disabled);
         }
     }
-    let contents: Vec<usize> = (0..table.columns.len()).map(|at| content_width(table, at)).collect();
+    let contents: Vec<usize> = (0..table.columns.len()).map(|at| content_width(&table, at)).collect();
     let narrow = width.is_some_and(|width| contents.iter().map(|w| w + 2).sum::<usize>() > usize::from(width));
     shown.set_header(table.columns.iter().map(|column| column.name.to_uppercase()));
     for row in &table.rows {
@@ -144,6 +160,11 @@ fn text(table: &Table, width: Option<u16>) -> TextTable {
     shown
 }
 
+/// All rows: what columns need is known from them together.
+fn whole(rows: &dyn Rows) -> Table {
+    Table { columns: rows.columns().to_vec(), rows: (0..rows.count()).map(|at| rows.row(at).into_owned()).collect() }
+}
+
 /// Widest content, in characters, of a column that never wraps.
 const UNWRAPPED_MAX: usize = 20;
 
@@ -154,10 +175,11 @@ fn content_width(table: &Table, at: usize) -> usize {
     cells.max().unwrap_or(0).max(name)
 }
 
-fn csv(out: &mut dyn Write, table: &Table) -> io::Result<()> {
+fn csv(out: &mut dyn Write, rows: &dyn Rows) -> io::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
-    writer.write_record(table.columns.iter().map(|column| column.name.as_str())).map_err(plain_io)?;
-    for row in &table.rows {
+    writer.write_record(rows.columns().iter().map(|column| column.name.as_str())).map_err(plain_io)?;
+    for at in 0..rows.count() {
+        let row = rows.row(at);
         let cells: Vec<String> = row
             .iter()
             .map(|cell| match cell {
@@ -180,14 +202,14 @@ fn plain_io(error: csv::Error) -> io::Error {
     }
 }
 
-fn markdown(out: &mut dyn Write, table: &Table) -> io::Result<()> {
-    let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+fn markdown(out: &mut dyn Write, rows: &dyn Rows) -> io::Result<()> {
+    let names: Vec<&str> = rows.columns().iter().map(|column| column.name.as_str()).collect();
     writeln!(out, "| {} |", names.join(" | "))?;
     let rule: Vec<&str> =
-        table.columns.iter().map(|column| if column.kind == ColumnKind::Integer { "---:" } else { "---" }).collect();
+        rows.columns().iter().map(|column| if column.kind == ColumnKind::Integer { "---:" } else { "---" }).collect();
     writeln!(out, "| {} |", rule.join(" | "))?;
-    for row in &table.rows {
-        let cells: Vec<String> = row.iter().map(|cell| escape::markdown(&plain(cell, ", "))).collect();
+    for at in 0..rows.count() {
+        let cells: Vec<String> = rows.row(at).iter().map(|cell| escape::markdown(&plain(cell, ", "))).collect();
         writeln!(out, "| {} |", cells.join(" | "))?;
     }
     Ok(())
@@ -234,8 +256,8 @@ mod tests {
             rendered(Format::Ndjson).lines().next(),
             Some(r#"{"principal":"=cmd|' /C calc'","count":-3,"regions":["a","b"],"human":true}"#)
         );
-        let whole: Value = serde_json::from_str(&rendered(Format::Json)).unwrap();
-        assert_eq!(whole["rows"][1]["count"], Value::Null);
+        let whole: serde_json::Value = serde_json::from_str(&rendered(Format::Json)).unwrap();
+        assert_eq!(whole["rows"][1]["count"], serde_json::Value::Null);
         assert_eq!(whole["meta"]["command"], "test");
         assert!(!rendered(Format::Table).contains('\u{1b}'));
     }

@@ -13,10 +13,11 @@ use crate::usage::activity::{Activity, Join};
 use crate::usage::chain::{Logs, hidden};
 use crate::usage::changes::PolicyChanges;
 use crate::usage::coverage::{AROUND_DAYS, Coverage, SETTLING_HOURS};
-use crate::usage::fold::{FactSource, IssuedCredential, SessionId, ShapeFact, ShapeKey};
-use crate::usage::identity::{Actor, Resolver};
+use crate::usage::fold::{FactSource, IssuedCredential, ShapeFact, ShapeKey};
+use crate::usage::identity::{Actors, Resolver};
 use crate::usage::people::People;
 use crate::usage::regions;
+use crate::usage::sessions::Sessions;
 use crate::usage::trails::Trails;
 
 use super::context::{CommandError, Context};
@@ -51,9 +52,9 @@ pub struct World {
     /// What is granted.
     pub entitlements: Entitlements,
     /// Who stands behind sessions.
-    pub actors: BTreeMap<SessionId, Actor>,
-    /// The keys that signed, by session; empty where not recorded.
-    pub access_keys: BTreeMap<SessionId, String>,
+    pub actors: Actors,
+    /// Their identities and keys.
+    pub sessions: Sessions,
     /// What was used.
     pub activity: Activity,
     /// What the logs speak for.
@@ -128,7 +129,7 @@ impl World {
         let trails = Trails::gather(&snapshot.trails, &trail_calls, members, window);
         let coverage = coverage.with_deliveries(&reader.digest_spans()?, |digest| trails.records_management(digest));
         let trails = trails.judged(&context.config.trails_in_hand, &coverage);
-        let Acts { actors, access_keys, activity, gap } =
+        let Acts { actors, sessions, activity, gap } =
             Acts::load(reader, (depth, times), (window, &collected), &snapshot, &people, catalog)?;
         let (mut changes, mut found, mut entitlements) = Default::default();
         if depth >= Depth::Granted {
@@ -154,7 +155,7 @@ impl World {
             people,
             entitlements,
             actors,
-            access_keys,
+            sessions,
             activity,
             coverage,
             trails,
@@ -260,8 +261,8 @@ fn found_gaps(
 /// Who acted, and what they did.
 #[derive(Default)]
 struct Acts {
-    actors: BTreeMap<SessionId, Actor>,
-    access_keys: BTreeMap<SessionId, String>,
+    actors: Actors,
+    sessions: Sessions,
     activity: Activity,
     gap: Option<Gap>,
 }
@@ -292,11 +293,10 @@ impl Acts {
                 join = join.with_times(window.from.day());
                 read.from = window.to.plus_days(-days).min(window.from);
             }
-            reader.each_usage(read, &mut |row| join.add(row))?;
+            reader.usage_blocks(read, &mut |block| join.add(block))?;
             activity = join.finish();
         }
-        let access_keys = sessions.into_iter().map(|(session, identity)| (session, identity.access_key)).collect();
-        Ok(Self { actors, access_keys, activity, gap: chain_gap(&issued) })
+        Ok(Self { actors, sessions, activity, gap: chain_gap(&issued) })
     }
 }
 
@@ -325,12 +325,7 @@ fn chain_gap(issued: &[IssuedCredential]) -> Option<Gap> {
 }
 
 /// Example events by principal and action, from the distinct calls.
-fn examples(
-    shapes: &BTreeMap<ShapeKey, ShapeFact>,
-    window: Window,
-    actors: &BTreeMap<SessionId, Actor>,
-    catalog: &Catalog,
-) -> Examples {
+fn examples(shapes: &BTreeMap<ShapeKey, ShapeFact>, window: Window, actors: &Actors, catalog: &Catalog) -> Examples {
     let mut found: BTreeMap<(String, ActionId), BTreeSet<(Timestamp, String)>> = BTreeMap::new();
     for (key, fact) in shapes {
         let Some(actor) = actors.get(&key.session) else { continue };
@@ -338,7 +333,7 @@ fn examples(
             continue;
         }
         for action in catalog.event(&key.source, &key.name, &key.variant).certain() {
-            let events = found.entry((actor.principal.clone(), action.id)).or_default();
+            let events = found.entry((actor.principal.to_string(), action.id)).or_default();
             events.insert((fact.example_time, fact.example.clone()));
             if events.len() > MOST_EXAMPLES {
                 events.pop_last();

@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::lake::Reader;
 use crate::model::event::Identity;
 use crate::model::snapshot::{RosterKind, Snapshot};
-use crate::model::table::{Cell, Table};
+use crate::model::table::{Cell, Column, Rows};
 use crate::model::time::Timestamp;
 use crate::usage::fold::FactSource;
 use crate::usage::people::People;
@@ -66,7 +66,7 @@ impl Pseudonyms {
         };
         let snapshot = documents::load(&reader, as_of)?.snapshot;
         let sessions = reader.sessions()?;
-        Self::of(&key_bytes, &snapshot, sessions.values())
+        Self::of(&key_bytes, &snapshot, sessions.identities().iter())
     }
 
     fn of<'a>(
@@ -158,17 +158,19 @@ impl Pseudonyms {
         Cow::Owned(out)
     }
 
-    /// A table with pseudonyms.
+    /// Rows with pseudonyms.
     #[must_use]
-    pub fn table(&self, table: &Table) -> Table {
-        let cell = |cell: &Cell| match cell {
+    pub const fn rows<'a>(&'a self, rows: &'a dyn Rows) -> Unnamed<'a> {
+        Unnamed { names: self, rows }
+    }
+
+    fn cell(&self, cell: &Cell) -> Cell {
+        match cell {
             Cell::Text(text) => Cell::Text(self.text(text).into_owned()),
             Cell::List(list) => Cell::List(list.iter().map(|text| self.text(text).into_owned()).collect()),
             Cell::Object(value) => Cell::Object(self.value(value)),
             Cell::Null | Cell::Boolean(_) | Cell::Integer(_) | Cell::Time(_) => cell.clone(),
-        };
-        let rows = table.rows.iter().map(|row| row.iter().map(cell).collect()).collect();
-        Table { columns: table.columns.clone(), rows }
+        }
     }
 
     /// What machine output says of itself, with pseudonyms.
@@ -194,6 +196,27 @@ impl Pseudonyms {
     }
 }
 
+/// Rows in which pseudonyms stand for names.
+#[expect(missing_debug_implementations, reason = "rows may hold a closure")]
+pub struct Unnamed<'a> {
+    names: &'a Pseudonyms,
+    rows: &'a dyn Rows,
+}
+
+impl Rows for Unnamed<'_> {
+    fn columns(&self) -> &[Column] {
+        self.rows.columns()
+    }
+
+    fn count(&self) -> usize {
+        self.rows.count()
+    }
+
+    fn row(&self, at: usize) -> Cow<'_, [Cell]> {
+        self.rows.row(at).iter().map(|cell| self.names.cell(cell)).collect()
+    }
+}
+
 /// Makes a key of random bytes that only its owner may read.
 fn make_key(path: &Path) -> std::io::Result<Vec<u8>> {
     use std::os::unix::fs::OpenOptionsExt;
@@ -209,6 +232,7 @@ fn make_key(path: &Path) -> std::io::Result<Vec<u8>> {
 mod tests {
     use super::*;
     use crate::model::snapshot::RosterEntry;
+    use crate::model::table::Table;
 
     fn entry(id: &str, name: &str, email: &str, iam_users: &[&str]) -> RosterEntry {
         RosterEntry {
@@ -256,7 +280,7 @@ mod tests {
                 Cell::Object(serde_json::json!({"alee": ["Ann Lee", 1]})),
             ]],
         };
-        let told = format!("{:?}", names.table(&table));
+        let told = format!("{:?}", names.rows(&table).row(0));
         assert!(!told.to_lowercase().contains("lee") && told.matches(&ann).count() == 3, "{told}");
         assert!(!format!("{names:?}").contains("alee"));
     }

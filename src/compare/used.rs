@@ -57,7 +57,7 @@ impl<'a> OwnActivity<'a> {
         let within = |found: &BTreeSet<Day>| found.range(days.clone()).next().is_some();
         let mut rows = self.by_action.get(&action).into_iter().flatten();
         self.presence.iter().filter_map(|presence| presence.attempts.actions.get(&action)).any(within)
-            || rows.any(|(_, use_)| use_.by_day.range(days.clone()).next().is_some())
+            || rows.any(|(_, use_)| use_.by_day.any_of(days))
     }
 
     /// Whether any call of a service was recorded on one of the days, whatever became of it. `actions` are the numbers
@@ -147,8 +147,16 @@ pub fn may_hold(pattern: &ArnPattern, resource: &str) -> bool {
         return false;
     }
     let Some(name) = given.next() else { return false };
-    let within = [format!("{name}/*"), format!("{name}:*")];
-    within.iter().any(|guise| parts.resource.overlaps(&Wild::parse(guise, false)))
+    let inside = |separator: &str| {
+        let inside = format!("{name}{separator}");
+        // A name that was cut to what many share ends in a wildcard of its own.
+        if name.contains(['*', '?']) {
+            return parts.resource.overlaps(&Wild::parse(&format!("{inside}*"), false));
+        }
+        parts.resource.may_begin(&inside)
+    };
+    inside("/")
+        || inside(":")
         || full_name(resource).is_some_and(|full| pattern.overlaps(&ArnPattern::parse(&full, false)))
 }
 

@@ -6,6 +6,7 @@
 //! What holds: only [`Writer`] changes a store; a file that the manifest does not name does not exist; files and
 //! events become part of a generation in one transaction, so a crash at any instant leaves the last generation.
 
+mod ahead;
 mod archive;
 mod check;
 mod chunk;

@@ -6,21 +6,26 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashMap;
+use rayon::prelude::*;
 use rusqlite::{Connection, OptionalExtension};
 
+use super::ahead::ahead;
 use super::disk;
 use super::error::LakeError;
-use super::fold::{MAX_SHAPES, collapse};
+use super::fold::{MAX_SHAPES, collapse, merge};
 use super::manifest::{Manifest, Part, count};
 use super::schema::PartKind;
 use super::source::layout::file_key;
-use super::table::{self, CallFilter, EventRow, read_events, read_fold, read_shapes_of, widen_spans};
-use crate::model::event::Identity;
+use super::table::{
+    self, CallFilter, EventRow, read_events, read_fold, read_issued, read_sessions, read_shapes_of, widen_spans,
+};
 use crate::model::time::{Day, Timestamp, Window};
+use crate::usage::block::UsageBlock;
 use crate::usage::fold::{
     CoverageFact, CoverageKey, DigestSpan, FactSource, Folds, IssuedCredential, SessionId, ShapeFact, ShapeKey,
     TrailCall, UsageRef,
 };
+use crate::usage::sessions::Sessions;
 
 /// A complete state of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -323,12 +328,21 @@ impl Reader {
         })
     }
 
+    fn paths_of(&self, kind: PartKind, window: Option<Window>) -> Vec<PathBuf> {
+        self.parts_of(kind, window).map(|part| self.store.join(&part.name)).collect()
+    }
+
     /// Reads and merges the files of a kind that may hold something of a window.
     fn folds(&self, kind: PartKind, window: Option<Window>) -> Result<Folds, LakeError> {
+        let read = |path: &PathBuf| {
+            let mut folds = Folds::default();
+            read_fold(kind, path, &mut folds).map(|()| folds)
+        };
         let mut folds = Folds::default();
-        for part in self.parts_of(kind, window) {
-            read_fold(kind, &self.store.join(&part.name), &mut folds)?;
-        }
+        ahead(&self.paths_of(kind, window), read, |more| {
+            merge(&mut folds, more);
+            Ok(())
+        })?;
         Ok(folds)
     }
 
@@ -346,10 +360,15 @@ impl Reader {
     /// # Errors
     /// When the store cannot be read.
     pub fn shapes_of(&self, wanted: CallFilter<'_>) -> Result<BTreeMap<ShapeKey, ShapeFact>, LakeError> {
+        let read = |path: &PathBuf| {
+            let mut folds = Folds::default();
+            read_shapes_of(path, wanted, &mut folds).map(|()| folds)
+        };
         let mut folds = Folds::default();
-        for part in self.parts(PartKind::Shapes) {
-            read_shapes_of(&self.store.join(&part.name), wanted, &mut folds)?;
-        }
+        ahead(&self.paths_of(PartKind::Shapes, None), read, |more| {
+            merge(&mut folds, more);
+            Ok(())
+        })?;
         let mut shapes = folds.shapes;
         collapse(&mut shapes, MAX_SHAPES);
         Ok(shapes)
@@ -393,31 +412,66 @@ fn check_length(store: &Path, part: &Part) -> Result<(), LakeError> {
 impl FactSource for Reader {
     type Error = LakeError;
 
-    fn each_usage(&self, window: Window, each: &mut dyn FnMut(&UsageRef<'_>)) -> Result<(), LakeError> {
+    fn usage_blocks(&self, window: Window, each: &mut dyn FnMut(&UsageBlock)) -> Result<(), LakeError> {
         let inside = days_of(window);
-        self.parts_of(PartKind::Usage, Some(window)).try_for_each(|part| {
-            table::each_usage(&self.store.join(&part.name), &mut |row| {
+        let read = |path: &PathBuf| {
+            let mut block = UsageBlock::default();
+            let push = &mut |row: &UsageRef<'_>| {
                 if inside(row.day) {
-                    each(row);
+                    block.push(row);
                 }
-            })
+            };
+            table::each_usage(path, push).map(|()| block)
+        };
+        ahead(&self.paths_of(PartKind::Usage, Some(window)), read, |block| {
+            each(&block);
+            Ok(())
         })
     }
 
     fn session_spans(&self, window: Window) -> Result<BTreeMap<SessionId, (Timestamp, Timestamp)>, LakeError> {
-        let mut spans = BTreeMap::new();
-        for part in self.parts_of(PartKind::Usage, Some(window)) {
-            widen_spans(&self.store.join(&part.name), &days_of(window), &mut spans)?;
-        }
-        Ok(spans)
+        let inside = days_of(window);
+        let read = |path: &PathBuf| {
+            let mut spans = BTreeMap::new();
+            widen_spans(path, &inside, &mut spans).map(|()| spans)
+        };
+        let mut all: BTreeMap<SessionId, (Timestamp, Timestamp)> = BTreeMap::new();
+        ahead(&self.paths_of(PartKind::Usage, Some(window)), read, |spans| {
+            for (session, (first, last)) in spans {
+                let span = all.entry(session).or_insert((first, last));
+                *span = (span.0.min(first), span.1.max(last));
+            }
+            Ok(())
+        })?;
+        Ok(all)
     }
 
-    fn sessions(&self) -> Result<BTreeMap<SessionId, Identity>, LakeError> {
-        Ok(self.folds(PartKind::Sessions, None)?.sessions)
+    fn sessions(&self) -> Result<Sessions, LakeError> {
+        let mut sessions = Sessions::default();
+        ahead(
+            &self.paths_of(PartKind::Sessions, None),
+            |path| read_sessions(path),
+            |more| {
+                sessions.merge(more);
+                Ok(())
+            },
+        )?;
+        Ok(sessions)
     }
 
     fn issued(&self) -> Result<Vec<IssuedCredential>, LakeError> {
-        Ok(self.folds(PartKind::Issued, None)?.issued.into_iter().collect())
+        let mut issued: Vec<IssuedCredential> = Vec::new();
+        ahead(
+            &self.paths_of(PartKind::Issued, None),
+            |path| read_issued(path),
+            |mut more| {
+                issued.append(&mut more);
+                Ok(())
+            },
+        )?;
+        issued.par_sort_unstable();
+        issued.dedup();
+        Ok(issued)
     }
 
     fn coverage(&self, window: Window) -> Result<BTreeMap<CoverageKey, CoverageFact>, LakeError> {

@@ -10,5 +10,6 @@ pub mod last_accessed;
 pub mod resource_policy;
 pub mod snapshot;
 pub mod table;
+pub mod text;
 pub mod time;
 pub mod trail;

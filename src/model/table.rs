@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use std::borrow::Cow;
+
 use super::time::Timestamp;
 
 /// How a column is meant, for alignment and machine output.
@@ -112,6 +114,55 @@ impl From<Vec<String>> for Cell {
 impl<T: Into<Self>> From<Option<T>> for Cell {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Null, Into::into)
+    }
+}
+
+/// Rows that can be written out one by one: a large answer is not made whole first.
+pub trait Rows: Sync {
+    /// Columns, in display order.
+    fn columns(&self) -> &[Column];
+    /// How many rows there are.
+    fn count(&self) -> usize;
+    /// The cells of a row, as many as columns.
+    fn row(&self, at: usize) -> Cow<'_, [Cell]>;
+}
+
+/// Rows that are made when they are asked for.
+#[expect(missing_debug_implementations, reason = "it holds a closure")]
+pub struct Made<'a> {
+    /// Columns, in display order.
+    pub columns: Vec<Column>,
+    /// How many rows there are.
+    pub count: usize,
+    /// Makes a row.
+    pub make: &'a (dyn Fn(usize) -> Vec<Cell> + Sync),
+}
+
+impl Rows for Made<'_> {
+    fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    fn count(&self) -> usize {
+        self.count
+    }
+
+    fn row(&self, at: usize) -> Cow<'_, [Cell]> {
+        Cow::Owned((self.make)(at))
+    }
+}
+
+impl Rows for Table {
+    fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    fn count(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn row(&self, at: usize) -> Cow<'_, [Cell]> {
+        Cow::Borrowed(self.rows.get(at).map_or(&[], Vec::as_slice))
     }
 }
 

@@ -18,6 +18,8 @@ pub const MICROS_PER_DAY: i64 = 24 * MICROS_PER_HOUR;
 pub const SLOT_SECONDS: i64 = 300;
 /// Slots in a day.
 pub const SLOTS_PER_DAY: usize = 288;
+/// A slot, counted from 1970-01-01.
+pub type Slot = i64;
 
 /// An instant: microseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -242,6 +242,22 @@ impl Wild {
         Bound::Pattern(Self { tokens: tokens.into() })
     }
 
+    /// Whether some text that begins so may match, variables and all.
+    #[must_use]
+    pub fn may_begin(&self, with: &str) -> bool {
+        let mut tokens = self.tokens.iter();
+        for c in with.chars() {
+            match tokens.next() {
+                // It takes the rest, and the text may go on as the pattern does.
+                Some(Token::Any | Token::Variable(_)) => return true,
+                Some(Token::One) => {}
+                Some(Token::Literal(own)) if *own == c => {}
+                Some(Token::Literal(_)) | None => return false,
+            }
+        }
+        true
+    }
+
     /// The keys of its variables, as written, each with its default.
     pub fn variables(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         self.tokens
@@ -548,6 +564,12 @@ mod tests {
         #[test]
         fn matches_agrees(pattern in "[ab*?]{0,8}", text in "[abz]{0,8}") {
             prop_assert_eq!(Wild::parse(&pattern, true).matches(&text), oracle(&chars(&pattern), &chars(&text)));
+        }
+
+        #[test]
+        fn may_begin_agrees(pattern in "[ab*?]{0,6}", with in "[ab]{0,5}") {
+            let wild = Wild::parse(&pattern, true);
+            prop_assert_eq!(wild.may_begin(&with), wild.overlaps(&Wild::parse(&format!("{with}*"), false)));
         }
 
         #[test]

@@ -7,12 +7,11 @@ use serde::Serialize;
 
 use crate::catalog::{ActionId, Catalog};
 use crate::entitlements::{AccessClass, AccessClasses};
-use crate::model::time::{Day, Timestamp};
+use crate::model::time::Timestamp;
 use crate::usage::activity::TimeKey;
-use crate::usage::fold::Slots;
 
 use super::rhythm::Rhythm;
-use super::times::{GAP_SLOTS, Slot, WorkingHours, slot_of, slots, start_of};
+use super::times::{GAP_SLOTS, Slot, WorkingHours, slot_of, start_of};
 
 /// How often the same changes have to come back: less is not a habit.
 const LEAST_TIMES: usize = 4;
@@ -39,14 +38,14 @@ pub struct Routine {
 /// The routines of people from some time on, the most frequent first.
 #[must_use]
 pub fn routines(
-    times: &BTreeMap<TimeKey, BTreeMap<Day, Slots>>,
+    times: &BTreeMap<TimeKey, Vec<Slot>>,
     from: Timestamp,
     hours: WorkingHours,
     catalog: &Catalog,
 ) -> Vec<Routine> {
     let (classes, from) = (AccessClasses::get(), slot_of(from));
     let mut changes: BTreeMap<(&str, &str), BTreeMap<Slot, BTreeSet<ActionId>>> = BTreeMap::new();
-    for (key, days) in times {
+    for (key, slots) in times {
         let changes_things = matches!(classes.of(catalog, key.action), AccessClass::Write | AccessClass::Permissions);
         // Becoming a role is how work begins, not what is done.
         let entry = catalog.action(key.action).is_some_and(|action| action.prefix() == "sts");
@@ -56,8 +55,8 @@ pub fn routines(
             continue;
         }
         let of = changes.entry((&key.person, &key.principal.arn)).or_default();
-        for slot in slots(days).into_iter().filter(|slot| *slot >= from) {
-            of.entry(slot).or_default().insert(key.action);
+        for slot in slots.iter().filter(|slot| **slot >= from) {
+            of.entry(*slot).or_default().insert(key.action);
         }
     }
     let mut out = Vec::new();
@@ -116,15 +115,16 @@ mod tests {
     use super::*;
     use crate::usage::activity::PrincipalKey;
 
-    fn times(calls: &[(&str, &str)]) -> BTreeMap<TimeKey, BTreeMap<Day, Slots>> {
-        let mut out: BTreeMap<TimeKey, BTreeMap<Day, Slots>> = BTreeMap::new();
+    fn times(calls: &[(&str, &str)]) -> BTreeMap<TimeKey, Vec<Slot>> {
+        let mut out: BTreeMap<TimeKey, Vec<Slot>> = BTreeMap::new();
         for (action, at) in calls {
             let at: Timestamp = at.parse().unwrap();
             let action = Catalog::get().find(action).unwrap();
             let principal = PrincipalKey { arn: "arn:aws:iam::1:role/r".into(), id: "".into() };
             let key = TimeKey { principal, person: "ann".into(), action };
-            out.entry(key).or_default().entry(at.day()).or_default().insert(at.slot());
+            out.entry(key).or_default().push(slot_of(at));
         }
+        out.values_mut().for_each(|slots| slots.sort_unstable());
         out
     }
 

@@ -12,14 +12,13 @@ use crate::model::finding::Confidence;
 use crate::model::snapshot::Snapshot;
 use crate::model::time::{Day, Timestamp};
 use crate::usage::activity::{ActivityKey, TimeKey};
-use crate::usage::fold::Slots;
 
 use super::capability::{Capability, Place};
 use super::friction::{Forecast, Friction};
 use super::rhythm::Rhythm;
 use super::risk::{Risk, Units};
 use super::scope::{self, Ground, Kind, Reach};
-use super::times::{Slot, bursts, sessions, slot_of, slots, start_of};
+use super::times::{Slot, bursts, sessions, slot_of, start_of};
 use super::verdict::{Advised, Evidence, advise};
 use super::{Advice, DEFAULT_LIMIT, Disregard, Inputs, Recommendation, standing};
 
@@ -37,7 +36,7 @@ pub(super) struct Gathered {
 }
 
 /// When somebody used an action through a principal.
-type Timed<'a> = (&'a TimeKey, &'a BTreeMap<Day, Slots>);
+type Timed<'a> = (&'a TimeKey, &'a [Slot]);
 
 /// What one holder did through a principal; the empty name stands for programs and for those whom the logs do not name.
 #[derive(Debug, Default)]
@@ -88,8 +87,8 @@ struct Sorted<'a> {
 impl<'a> Sorted<'a> {
     fn of(inputs: &'a Inputs<'a>) -> Self {
         let mut times: BTreeMap<&str, Vec<Timed<'_>>> = BTreeMap::new();
-        for (key, days) in inputs.times {
-            times.entry(&key.principal.arn).or_default().push((key, days));
+        for (key, slots) in inputs.times {
+            times.entry(&key.principal.arn).or_default().push((key, slots));
         }
         let mut touched: BTreeMap<&str, Vec<&ActivityKey>> = BTreeMap::new();
         for (key, used) in &inputs.activity.rows {
@@ -103,7 +102,7 @@ impl<'a> Sorted<'a> {
             times,
             granted: granted.collect(),
             touched,
-            ground: Ground::new(inputs.snapshot, inputs.activity, sensitivity, inputs.catalog),
+            ground: Ground::new(inputs.snapshot, inputs.activity, inputs.entitlements, sensitivity, inputs.catalog),
             outside: outside(inputs.snapshot),
             approvers: approvers(inputs.snapshot),
         }
@@ -184,11 +183,10 @@ fn owns<'a>(inputs: &Inputs<'a>, times: &[Timed<'a>]) -> BTreeMap<&'a str, Own<'
     let from = slot_of(inputs.assessment.window.from);
     let mut owns: BTreeMap<&str, Own<'_>> = BTreeMap::new();
     let mut touched: BTreeMap<&str, BTreeMap<Slot, BTreeSet<&str>>> = BTreeMap::new();
-    for (key, days) in times {
+    for (key, slots) in times {
         let Some(action) = catalog.action(key.action) else { continue };
         let (class, service) = (classes.of(catalog, key.action), action.prefix());
-        let (aside, slots): (Vec<Slot>, Vec<Slot>) =
-            slots(days).into_iter().partition(|slot| disregarded(inputs, key, *slot));
+        let (aside, slots): (Vec<Slot>, Vec<Slot>) = slots.iter().partition(|slot| disregarded(inputs, key, **slot));
         let aside = aside.iter().filter(|slot| **slot >= from).count() as u64;
         if aside > 0 {
             *owns.entry(&key.person).or_default().aside.entry((class, service)).or_default() += aside;
@@ -323,7 +321,7 @@ fn of_principal<'a>(
     let factors = factors(inputs, sorted, principal);
     let granted = sorted.granted.get(&(principal.arn.as_str(), principal.id.as_str()));
     let reaches = granted
-        .map(|granted| scope::reaches(granted, &sorted.ground, &inputs.settings.sensitivity, inputs.catalog))
+        .map(|granted| scope::reaches(granted, &sorted.ground, &inputs.settings.sensitivity))
         .unwrap_or_default();
     let from = slot_of(inputs.assessment.window.from);
     let users: Vec<BTreeSet<&str>> = capabilities

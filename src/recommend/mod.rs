@@ -30,9 +30,8 @@ use crate::entitlements::{AccessClass, Entitlements};
 use crate::model::arn::AccountId;
 use crate::model::finding::Confidence;
 use crate::model::snapshot::Snapshot;
-use crate::model::time::{Day, Timestamp, Window};
+use crate::model::time::{Timestamp, Window};
 use crate::usage::activity::{Activity, TimeKey};
-use crate::usage::fold::Slots;
 
 use budget::{Offer, choose};
 use capability::Environments;
@@ -83,7 +82,7 @@ pub struct Inputs<'a> {
     /// State of AWS.
     pub snapshot: &'a Snapshot,
     /// Who used what when, also before the window.
-    pub times: &'a BTreeMap<TimeKey, BTreeMap<Day, Slots>>,
+    pub times: &'a BTreeMap<TimeKey, Vec<Slot>>,
     /// The catalogue.
     pub catalog: &'a Catalog,
     /// What is granted.

@@ -4,11 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use hashbrown::{HashMap, HashSet};
+use rayon::prelude::*;
+
 use serde::Serialize;
 
-use crate::catalog::{Catalog, Glob};
+use crate::catalog::{ActionSet, Catalog, Glob};
 use crate::compare::verdict::scope_may_hold;
-use crate::entitlements::{AccessClass, AccessClasses, PrincipalEntitlements, Scope};
+use crate::entitlements::{AccessClass, AccessClasses, Entitlements, PrincipalEntitlements, Scope};
 use crate::model::arn::AccountId;
 use crate::model::snapshot::Snapshot;
 use crate::policy::{ArnPattern, ResourceMatch};
@@ -77,6 +80,8 @@ type Known = BTreeMap<Arc<str>, bool>;
 pub struct Ground<'a> {
     /// By account and service: the resource, and whether it is sensitive.
     known: BTreeMap<AccountId, BTreeMap<&'a str, Known>>,
+    /// The kinds of access of every set of actions that is granted: many principals hold the same.
+    kinds: HashMap<&'a ActionSet, Vec<Kind<'a>>>,
 }
 
 impl<'a> Ground<'a> {
@@ -85,10 +90,14 @@ impl<'a> Ground<'a> {
     pub fn new(
         snapshot: &'a Snapshot,
         activity: &'a Activity,
+        entitlements: &'a Entitlements,
         sensitivity: &Sensitivity,
         catalog: &'a Catalog,
     ) -> Self {
-        let mut ground = Self::default();
+        let granted = entitlements.principals.iter().flat_map(|one| &one.entitlements);
+        let sets: HashSet<&ActionSet> = granted.map(|one| &*one.actions).collect();
+        let kinds = sets.into_par_iter().map(|set| (set, kinds(set, catalog)));
+        let mut ground = Self { kinds: kinds.collect::<Vec<_>>().into_iter().collect(), ..Self::default() };
         let mut judged: BTreeMap<&str, bool> = BTreeMap::new();
         for key in activity.rows.keys().filter(|key| !key.resource.is_empty()) {
             let Some(action) = catalog.action(key.action) else { continue };
@@ -149,20 +158,13 @@ impl Reach {
 #[must_use]
 pub fn reaches<'c>(
     granted: &PrincipalEntitlements,
-    ground: &Ground<'_>,
+    ground: &Ground<'c>,
     sensitivity: &Sensitivity,
-    catalog: &'c Catalog,
 ) -> BTreeMap<Kind<'c>, Reach> {
-    let classes = AccessClasses::get();
     let mut scopes: BTreeMap<Kind<'c>, BTreeSet<&Scope>> = BTreeMap::new();
     for entitlement in &granted.entitlements {
-        let mut met: BTreeSet<Kind<'c>> = BTreeSet::new();
-        for id in entitlement.actions.iter() {
-            let Some(action) = catalog.action(id) else { continue };
-            met.insert((classes.of(catalog, id), action.prefix()));
-        }
-        for kind in met {
-            scopes.entry(kind).or_default().insert(&entitlement.scope);
+        for kind in ground.kinds.get(&*entitlement.actions).into_iter().flatten() {
+            scopes.entry(*kind).or_default().insert(&entitlement.scope);
         }
     }
     let mut by_service: BTreeMap<(&str, BTreeSet<&Scope>), Reach> = BTreeMap::new();
@@ -177,6 +179,13 @@ pub fn reaches<'c>(
         out.insert((class, service), reach.clone());
     }
     out
+}
+
+/// The kinds of access that actions give.
+fn kinds<'c>(actions: &ActionSet, catalog: &'c Catalog) -> Vec<Kind<'c>> {
+    let classes = AccessClasses::get();
+    let kind = |id| Some((classes.of(catalog, id), catalog.action(id)?.prefix()));
+    actions.iter().filter_map(kind).collect::<BTreeSet<Kind<'c>>>().into_iter().collect()
 }
 
 fn add(reach: &mut Reach, scope: &Scope, known: Option<&Known>, sensitivity: &Sensitivity) {

@@ -4,11 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::model::time::{Day, SLOTS_PER_DAY, Timestamp};
-use crate::usage::fold::Slots;
+use crate::model::time::{SLOTS_PER_DAY, Timestamp};
 
-/// A slot counted from 1970-01-01.
-pub type Slot = i64;
+pub use crate::model::time::Slot;
 
 /// Minutes of a slot.
 pub const SLOT_MINUTES: i64 = 5;
@@ -20,16 +18,6 @@ pub const GAP_SLOTS: i64 = 12;
 /// script or an intruder. Work touches a handful; the console's start page about five.
 pub const BURST_SERVICES: usize = 12;
 const BURST_SLOTS: i64 = 3;
-
-/// The slots of some days, in order.
-#[must_use]
-pub fn slots(days: &BTreeMap<Day, Slots>) -> Vec<Slot> {
-    let of = |(day, slots): (&Day, &Slots)| {
-        let start = i64::from(day.0) * SLOTS_A_DAY;
-        slots.iter().map(move |slot| start + i64::from(slot)).collect::<Vec<_>>()
-    };
-    days.iter().flat_map(of).collect()
-}
 
 /// The slot of an instant.
 #[must_use]
@@ -143,9 +131,7 @@ mod tests {
     #[test]
     fn slots_are_those_of_the_instant() {
         let at: Timestamp = "2026-03-02T08:04:59Z".parse().unwrap();
-        let mut slots = Slots::default();
-        slots.insert(at.slot());
-        assert_eq!(super::slots(&[(at.day(), slots)].into()), [slot_of(at)]);
+        assert_eq!(slot_of(at), i64::from(at.day().0) * SLOTS_A_DAY + i64::from(at.slot()));
         assert_eq!(start_of(slot_of(at)).to_string(), "2026-03-02T08:00:00Z");
     }
 

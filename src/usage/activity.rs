@@ -5,13 +5,14 @@
 mod join;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::catalog::{ActionId, Need};
 use crate::model::event::Outcome;
-use crate::model::time::{Day, Timestamp};
+use crate::model::time::{Day, Slot, Timestamp};
 
-use super::fold::{Slots, UsageFact};
+use super::fold::UsageFact;
 
 pub use join::Join;
 
@@ -43,6 +44,43 @@ pub struct ActivityKey {
     pub region: Arc<str>,
 }
 
+/// Day → (authorised calls, denied calls), in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ByDay(Vec<(Day, (u64, u64))>);
+
+impl ByDay {
+    fn of(&mut self, day: Day) -> &mut (u64, u64) {
+        // Logs are read day by day.
+        let at = match self.0.last() {
+            Some((last, _)) if *last < day => Err(self.0.len()),
+            _ => self.0.binary_search_by_key(&day, |(day, _)| *day),
+        };
+        let at = at.unwrap_or_else(|at| {
+            self.0.insert(at, (day, (0, 0)));
+            at
+        });
+        &mut self.0[at].1
+    }
+
+    /// The days, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &(Day, (u64, u64))> {
+        self.0.iter()
+    }
+
+    /// Whether one of the days is there.
+    #[must_use]
+    pub fn any_of(&self, days: &RangeInclusive<Day>) -> bool {
+        let at = self.0.partition_point(|(day, _)| day < days.start());
+        self.0.get(at).is_some_and(|(day, _)| day <= days.end())
+    }
+}
+
+impl From<(Day, (u64, u64))> for ByDay {
+    fn from(day: (Day, (u64, u64))) -> Self {
+        Self(vec![day])
+    }
+}
+
 /// How often something was done, and when.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ActionUse {
@@ -59,8 +97,8 @@ pub struct ActionUse {
     pub first: Option<Timestamp>,
     /// Last authorised call.
     pub last: Option<Timestamp>,
-    /// Day → (authorised calls, denied calls), for days with either.
-    pub by_day: BTreeMap<Day, (u64, u64)>,
+    /// Calls by day, for days with authorised or denied ones.
+    pub by_day: ByDay,
 }
 
 impl ActionUse {
@@ -73,7 +111,7 @@ impl ActionUse {
         match (outcome, need) {
             (Outcome::Denied, _) => {
                 self.denied += fact.count;
-                self.by_day.entry(day).or_default().1 += fact.count;
+                self.by_day.of(day).1 += fact.count;
             }
             (Outcome::NotEvaluated, _) => self.not_evaluated += fact.count,
             (Outcome::Unknown, _) | (_, Need::Sometimes) => self.undecided += fact.count,
@@ -81,7 +119,7 @@ impl ActionUse {
                 self.count += fact.count;
                 self.first = Some(self.first.map_or(fact.first, |first| first.min(fact.first)));
                 self.last = self.last.max(Some(fact.last));
-                self.by_day.entry(day).or_default().0 += fact.count;
+                self.by_day.of(day).0 += fact.count;
             }
         }
     }
@@ -94,8 +132,8 @@ impl ActionUse {
         self.undecided += other.undecided;
         self.first = self.first.into_iter().chain(other.first).min();
         self.last = self.last.max(other.last);
-        for (day, (authorised, denied)) in &other.by_day {
-            let both = self.by_day.entry(*day).or_default();
+        for (day, (authorised, denied)) in other.by_day.iter() {
+            let both = self.by_day.of(*day);
             *both = (both.0 + authorised, both.1 + denied);
         }
     }
@@ -192,8 +230,8 @@ pub struct TimeKey {
 pub struct Activity {
     /// Rows by key.
     pub rows: BTreeMap<ActivityKey, ActionUse>,
-    /// Five-minute slots (UTC) in which an action was surely exercised, by day; only where that was asked for.
-    pub times: BTreeMap<TimeKey, BTreeMap<Day, Slots>>,
+    /// Five-minute slots (UTC) in which an action was surely exercised, in order; only where that was asked for.
+    pub times: BTreeMap<TimeKey, Vec<Slot>>,
     /// All that each principal did.
     pub presence: BTreeMap<PrincipalKey, Presence>,
     /// Role ARN → how it was assumed.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::text::Text;
 use crate::model::time::Timestamp;
 
 use super::fold::{IssuedCredential, SessionId};
@@ -37,13 +38,13 @@ pub struct Hop {
     /// What kind of principal called.
     pub kind: ActorKind,
     /// ARN of the principal that called, or the best name there is.
-    pub principal: String,
+    pub principal: Text,
     /// Its account; empty where not recorded.
-    pub account: String,
+    pub account: Text,
     /// Its session name; empty where it was no session.
-    pub session_name: String,
+    pub session_name: Text,
     /// The event; empty where several calls of the same caller could be the one.
-    pub event_id: String,
+    pub event_id: Text,
     /// When; of several calls the last.
     pub time: Timestamp,
     /// By what the session was told to be this call's.

@@ -7,7 +7,11 @@
 use std::collections::BTreeMap;
 
 use crate::model::event::{CallVariant, EventCategory, Identity, Outcome};
+use crate::model::text::Text;
 use crate::model::time::{Day, SLOTS_PER_DAY, Timestamp, Window};
+
+use super::block::UsageBlock;
+use super::sessions::Sessions;
 
 /// Version of the normaliser and of the fold keys; every stored fold carries it.
 pub const FOLD_VERSION: u32 = 2;
@@ -302,17 +306,17 @@ impl ShapeFact {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IssuedCredential {
     /// `responseElements.credentials.accessKeyId`; empty where the record does not show it.
-    pub access_key: String,
+    pub access_key: Text,
     /// `responseElements.assumedRoleUser.assumedRoleId` (`AROA…:name`), or the federated user's id.
-    pub session_principal_id: String,
+    pub session_principal_id: Text,
     /// `requestParameters.roleArn`, with path.
-    pub role_arn: String,
+    pub role_arn: Text,
     /// Who called.
     pub by: SessionId,
     /// When.
     pub time: Timestamp,
     /// The event.
-    pub event_id: String,
+    pub event_id: Text,
 }
 
 /// A call that changes what CloudTrail records, with its parameters, which `--slim` leaves out elsewhere: trails and
@@ -426,7 +430,15 @@ pub trait FactSource {
     ///
     /// # Errors
     /// When the store cannot be read.
-    fn each_usage(&self, window: Window, each: &mut dyn FnMut(&UsageRef<'_>)) -> Result<(), Self::Error>;
+    fn usage_blocks(&self, window: Window, each: &mut dyn FnMut(&UsageBlock)) -> Result<(), Self::Error>;
+
+    /// The same, row by row.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn each_usage(&self, window: Window, each: &mut dyn FnMut(&UsageRef<'_>)) -> Result<(), Self::Error> {
+        self.usage_blocks(window, &mut |block| block.rows().for_each(|row| each(&row)))
+    }
 
     /// Usage rows whose day lies in the window, merged, in key order. Holds them all: analysis takes them one by one.
     ///
@@ -450,7 +462,7 @@ pub trait FactSource {
     ///
     /// # Errors
     /// When the store cannot be read.
-    fn sessions(&self) -> Result<BTreeMap<SessionId, Identity>, Self::Error>;
+    fn sessions(&self) -> Result<Sessions, Self::Error>;
 
     /// Every credential seen handed out.
     ///

@@ -10,21 +10,35 @@
 mod actor;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use rayon::prelude::*;
 
 use crate::model::arn::Arn;
 use crate::model::event::Identity;
 use crate::model::snapshot::{RosterKind, Snapshot};
-use crate::model::time::Timestamp;
+use crate::model::text::Text;
 
 use super::chain::{Hop, Logs, Missing, Told, hidden};
 use super::fold::{IssuedCredential, SessionId};
 use super::people::People;
+use super::sessions::{Session, Sessions};
 
 pub use actor::{Actor, ActorKind, Basis};
 
 /// Longest chain of role sessions that is followed back. IAM allows a chained session one hour, so real chains are
 /// short; the limit only bounds made-up ones.
 const MAX_CHAIN: usize = 16;
+
+/// Who stands behind each session.
+pub type Actors = BTreeMap<SessionId, Arc<Actor>>;
+
+/// Sessions that are resolved already.
+type Done = HashMap<SessionId, Arc<Actor>>;
+
+/// A session and its identity.
+type Recorded<'s> = (&'s Session, &'s Identity);
 
 /// How a session is linked to one that obtained its credentials.
 #[derive(Clone, Copy)]
@@ -43,7 +57,7 @@ impl Link<'_> {
             principal: caller.principal.clone(),
             account: caller.account.clone(),
             session_name: caller.session_name.clone(),
-            event_id: if self.several { String::new() } else { self.call.event_id.clone() },
+            event_id: if self.several { Text::default() } else { self.call.event_id.clone() },
             time: self.call.time,
             told: self.told,
         }
@@ -54,12 +68,14 @@ impl Link<'_> {
 #[derive(Debug)]
 pub struct Resolver<'a> {
     people: &'a People,
-    sessions: &'a BTreeMap<SessionId, Identity>,
-    by_key: BTreeMap<&'a str, &'a IssuedCredential>,
-    by_session_name: BTreeMap<&'a str, Vec<&'a IssuedCredential>>,
+    sessions: &'a Sessions,
+    by_key: HashMap<&'a str, &'a IssuedCredential>,
+    by_session_name: HashMap<&'a str, Vec<&'a IssuedCredential>>,
     /// Role ARN → calls whose records do not show what they handed out.
     unreadable: BTreeMap<&'a str, Vec<&'a IssuedCredential>>,
     logs: Logs,
+    /// Who each identity is by itself, as the sessions number them.
+    principals: Vec<Actor>,
     /// (account, role name) → ARN with path, where unique.
     roles: BTreeMap<(String, String), String>,
 }
@@ -70,15 +86,15 @@ impl<'a> Resolver<'a> {
     pub fn new(
         snapshot: &Snapshot,
         people: &'a People,
-        sessions: &'a BTreeMap<SessionId, Identity>,
+        sessions: &'a Sessions,
         issued: &'a [IssuedCredential],
     ) -> Self {
-        let mut by_key: BTreeMap<&'a str, &'a IssuedCredential> = BTreeMap::new();
+        let mut by_key: HashMap<&'a str, &'a IssuedCredential> = HashMap::with_capacity(issued.len());
         for credential in issued {
             // An access key id is handed out once; copies of the call in other accounts name the same caller less
             // well, so the copy that knows a principal wins.
             let better = |new: &IssuedCredential, old: &IssuedCredential| {
-                let rank = |c: &IssuedCredential| sessions.get(&c.by).map_or(0, issuer_rank);
+                let rank = |c: &IssuedCredential| sessions.get(c.by).map_or(0, |(_, identity)| issuer_rank(identity));
                 rank(new) > rank(old)
             };
             if !credential.access_key.is_empty() {
@@ -93,9 +109,13 @@ impl<'a> Resolver<'a> {
             }
         }
         // By name only what the best copy of each call says.
-        let mut by_session_name: BTreeMap<&str, Vec<&IssuedCredential>> = BTreeMap::new();
+        let mut by_session_name: HashMap<&str, Vec<&IssuedCredential>> = HashMap::new();
         let mut unreadable: BTreeMap<&str, Vec<&IssuedCredential>> = BTreeMap::new();
-        for credential in by_key.values().copied().chain(hidden(issued)) {
+        // In the order of the calls, whatever that of the table is.
+        let best = |call: &&IssuedCredential| {
+            by_key.get(call.access_key.as_str()).is_some_and(|one| std::ptr::eq(*one, *call))
+        };
+        for credential in issued.iter().filter(best).chain(hidden(issued)) {
             if !credential.session_principal_id.is_empty() {
                 by_session_name.entry(credential.session_principal_id.as_str()).or_default().push(credential);
             } else if credential.access_key.is_empty() {
@@ -108,7 +128,11 @@ impl<'a> Resolver<'a> {
                 roles.insert((iam.account.to_string(), role.holder.name.clone()), role.holder.arn.to_string());
             }
         }
-        Self { people, sessions, by_key, by_session_name, unreadable, logs: Logs::default(), roles }
+        let logs = Logs::default();
+        let mut made =
+            Self { people, sessions, by_key, by_session_name, unreadable, logs, roles, principals: Vec::new() };
+        made.principals = sessions.identities().par_iter().map(|identity| made.principal(identity)).collect();
+        made
     }
 
     /// With what is known of the logs: sessions linked by their name alone are linked to calls near their own, and what
@@ -121,46 +145,46 @@ impl<'a> Resolver<'a> {
 
     /// Resolves every session.
     #[must_use]
-    pub fn resolve_all(&self) -> BTreeMap<SessionId, Actor> {
-        let mut done = BTreeMap::new();
-        for id in self.sessions.keys() {
+    pub fn resolve_all(&self) -> Actors {
+        let (mut done, ids) = (Done::default(), self.sessions.ids());
+        for id in &ids {
             self.resolve_into(*id, &mut done, &mut Vec::new());
         }
-        done
+        ids.into_iter().filter_map(|id| Some((id, done.remove(&id)?))).collect()
     }
 
-    fn resolve_into(&self, id: SessionId, done: &mut BTreeMap<SessionId, Actor>, path: &mut Vec<SessionId>) {
+    fn resolve_into(&self, id: SessionId, done: &mut Done, path: &mut Vec<SessionId>) {
         if done.contains_key(&id) || path.contains(&id) || path.len() >= MAX_CHAIN {
             return;
         }
-        let Some(identity) = self.sessions.get(&id) else { return };
+        let Some((session, identity)) = self.sessions.get(id) else { return };
         path.push(id);
-        let links = self.links(id, identity);
+        let links = self.links(id, session, identity);
         for link in &links {
             self.resolve_into(link.call.by, done, path);
         }
         path.pop();
         let known: Vec<(Link<'_>, &Actor)> =
-            links.iter().filter_map(|link| Some((*link, done.get(&link.call.by)?))).collect();
+            links.iter().filter_map(|link| Some((*link, &**done.get(&link.call.by)?))).collect();
         let actor = if known.len() == links.len() {
-            self.actor(id, identity, &known)
+            self.actor(id, (session, identity), &known)
         } else {
-            Actor { missing: Some(Missing::Circle), ..self.actor(id, identity, &[]) }
+            Actor { missing: Some(Missing::Circle), ..self.actor(id, (session, identity), &[]) }
         };
-        done.insert(id, actor);
+        done.insert(id, Arc::new(actor));
     }
 
     /// The calls that can have handed out this session's credentials, one a caller: that of the access key, or, where
     /// the key was not seen handed out, those that obtained a session of this name near its time.
-    fn links(&self, id: SessionId, identity: &Identity) -> Vec<Link<'a>> {
-        if let Some(call) = self.by_key.get(identity.access_key.as_str()) {
+    fn links(&self, id: SessionId, session: &Session, identity: &Identity) -> Vec<Link<'a>> {
+        if let Some(call) = self.by_key.get(session.access_key.as_str()) {
             return vec![Link { call, several: false, told: Told::Key }];
         }
-        if !identity.access_key.is_empty() && identity.kind != "AssumedRole" {
+        if !session.access_key.is_empty() && identity.kind != "AssumedRole" {
             return Vec::new();
         }
         let mut links: BTreeMap<SessionId, Link<'a>> = BTreeMap::new();
-        let (role, created) = (is_role(identity), created(identity));
+        let (role, created) = (is_role(identity), session.created());
         for call in self.by_session_name.get(identity.principal_id.as_str()).into_iter().flatten().copied() {
             let Some(told) = self.logs.told(id, role, created, call.time) else { continue };
             links
@@ -178,8 +202,9 @@ impl<'a> Resolver<'a> {
         links.into_values().filter(|link| !start || link.told == Told::Start).collect()
     }
 
-    fn actor(&self, id: SessionId, identity: &Identity, origins: &[(Link<'_>, &Actor)]) -> Actor {
-        let mut actor = self.principal(identity);
+    fn actor(&self, id: SessionId, (session, identity): Recorded<'_>, origins: &[(Link<'_>, &Actor)]) -> Actor {
+        let known = self.principals.get(session.identity as usize);
+        let mut actor = known.cloned().unwrap_or_else(|| self.principal(identity));
         // Identity Center's own way to a session is SAML. Whoever obtained one otherwise stands behind it, whatever the
         // role and the session are called.
         let other =
@@ -204,7 +229,7 @@ impl<'a> Resolver<'a> {
             }
         }
         if assumed || (actor.kind == ActorKind::Root && identity.assumed_root) {
-            actor.missing = self.missing(id, identity, &actor, origins);
+            actor.missing = self.missing(id, (session, identity), &actor, origins);
             actor.machine |= actor.missing == Some(Missing::Workload);
         }
         if let Some(person) = &actor.person
@@ -225,11 +250,11 @@ impl<'a> Resolver<'a> {
             actor.basis = chain_basis(origins, true);
             // What the caller had to set as source identity binds more than the name of a session.
             if actor.basis == Basis::SessionName && !named.is_empty() {
-                actor.person = Some(self.people.named(named).unwrap_or(named).to_owned());
+                actor.person = Some(self.people.named(named).unwrap_or(named).into());
                 actor.basis = Basis::SourceIdentity;
             }
         } else if !named.is_empty() {
-            actor.person = Some(self.people.named(named).unwrap_or(named).to_owned());
+            actor.person = Some(self.people.named(named).unwrap_or(named).into());
             actor.basis = Basis::SourceIdentity;
         }
         actor.machine = !origins.is_empty() && origins.iter().all(|(_, origin)| origin.machine);
@@ -239,15 +264,15 @@ impl<'a> Resolver<'a> {
     fn missing(
         &self,
         id: SessionId,
-        identity: &Identity,
+        (session, identity): Recorded<'_>,
         actor: &Actor,
         origins: &[(Link<'_>, &Actor)],
     ) -> Option<Missing> {
         match origins {
-            [] if self.is_unreadable(id, identity, actor) => Some(Missing::Unreadable),
-            [] => Some(self.logs.unrecorded(id, is_role(identity), created(identity), &actor.session_name)),
+            [] if self.is_unreadable(id, (session, identity), actor) => Some(Missing::Unreadable),
+            [] => Some(self.logs.unrecorded(id, is_role(identity), session.created(), &actor.session_name)),
             [(_, origin)] if origin.kind == ActorKind::OtherAccount => {
-                let account = origin.account.clone();
+                let account = origin.account.to_string();
                 let collected = self.logs.collected.contains(&account);
                 Some(if collected { Missing::CopyOnly(account) } else { Missing::NotCollected(account) })
             }
@@ -260,9 +285,9 @@ impl<'a> Resolver<'a> {
     }
 
     /// Whether a call obtained credentials of the session's role at the right time without showing which.
-    fn is_unreadable(&self, id: SessionId, identity: &Identity, actor: &Actor) -> bool {
+    fn is_unreadable(&self, id: SessionId, (session, identity): Recorded<'_>, actor: &Actor) -> bool {
         let calls = self.unreadable.get(actor.principal.as_str()).into_iter().flatten();
-        let (role, created) = (is_role(identity), created(identity));
+        let (role, created) = (is_role(identity), session.created());
         calls.into_iter().any(|call| self.logs.told(id, role, created, call.time).is_some())
     }
 
@@ -270,10 +295,10 @@ impl<'a> Resolver<'a> {
     fn principal(&self, identity: &Identity) -> Actor {
         let mut actor = Actor {
             kind: ActorKind::Unknown,
-            principal: identity.arn.clone(),
-            principal_id: identity.principal_id.clone(),
-            account: identity.account.clone(),
-            session_name: String::new(),
+            principal: identity.arn.as_str().into(),
+            principal_id: identity.principal_id.as_str().into(),
+            account: identity.account.as_str().into(),
+            session_name: Text::default(),
             person: None,
             basis: Basis::None,
             machine: false,
@@ -287,15 +312,15 @@ impl<'a> Resolver<'a> {
             "Root" => {
                 actor.kind = ActorKind::Root;
                 if actor.principal.is_empty() {
-                    actor.principal = format!("arn:aws:iam::{}:root", identity.account);
+                    actor.principal = format!("arn:aws:iam::{}:root", identity.account).into();
                 }
             }
             "FederatedUser" if !identity.issuer_arn.is_empty() => {
                 // GetFederationToken: the session has at most its user's permissions, so the user is the principal.
                 actor.kind = if identity.issuer_kind == "Root" { ActorKind::Root } else { ActorKind::User };
-                actor.principal.clone_from(&identity.issuer_arn);
-                actor.session_name = last_part(&identity.arn).to_owned();
-                actor.principal_id.clone_from(&identity.issuer_id);
+                actor.principal = identity.issuer_arn.as_str().into();
+                actor.session_name = last_part(&identity.arn).into();
+                actor.principal_id = identity.issuer_id.as_str().into();
                 if actor.kind == ActorKind::User {
                     let name = last_part(&identity.issuer_arn);
                     self.own_user(&identity.issuer_arn, name, &mut actor);
@@ -312,7 +337,7 @@ impl<'a> Resolver<'a> {
                 actor.principal = non_empty(&identity.provider, &identity.arn, &identity.principal_id);
                 actor.machine = true;
                 actor.basis = Basis::WebIdentity;
-                actor.session_name.clone_from(&identity.user_name);
+                actor.session_name = identity.user_name.as_str().into();
             }
             "IdentityCenterUser" => {
                 actor.kind = ActorKind::IdentityCenterUser;
@@ -343,7 +368,7 @@ impl<'a> Resolver<'a> {
         actor.kind = ActorKind::User;
         if actor.principal.is_empty() {
             // Some records of console sign-in and of deleted users have no ARN.
-            actor.principal = format!("arn:aws:iam::{}:user/{}", identity.account, identity.user_name);
+            actor.principal = format!("arn:aws:iam::{}:user/{}", identity.account, identity.user_name).into();
         }
         let arn = actor.principal.clone();
         self.own_user(&arn, &identity.user_name, actor);
@@ -352,24 +377,24 @@ impl<'a> Resolver<'a> {
     fn own_user(&self, arn: &str, name: &str, actor: &mut Actor) {
         actor.basis = Basis::IamUser;
         let owner = self.people.owner_of_iam_user(arn, name);
-        actor.person = Some(owner.unwrap_or(arn).to_owned());
+        actor.person = Some(owner.unwrap_or(arn).into());
     }
 
     fn assumed_role(&self, identity: &Identity, actor: &mut Actor) {
         actor.kind = ActorKind::Role;
         let (id, session) = identity.principal_id.split_once(':').unwrap_or((&identity.principal_id, ""));
-        session.clone_into(&mut actor.session_name);
-        actor.principal_id = if identity.issuer_id.is_empty() { id.to_owned() } else { identity.issuer_id.clone() };
+        actor.session_name = session.into();
+        actor.principal_id = if identity.issuer_id.is_empty() { id.into() } else { identity.issuer_id.as_str().into() };
         let mut rebuilt = false;
         if identity.issuer_arn.is_empty() {
             let role = self.role_of_session(identity);
             rebuilt = role.as_ref().is_some_and(|(_, known)| !known);
-            actor.principal = role.map_or_else(|| identity.arn.clone(), |(arn, _)| arn);
+            actor.principal = role.map_or_else(|| identity.arn.as_str().into(), |(arn, _)| arn.into());
         } else {
-            actor.principal.clone_from(&identity.issuer_arn);
+            actor.principal = identity.issuer_arn.as_str().into();
         }
         if actor.session_name.is_empty() && identity.arn.contains(":assumed-role/") {
-            actor.session_name = last_part(&identity.arn).to_owned();
+            actor.session_name = last_part(&identity.arn).into();
         }
         if is_identity_center_role(&actor.principal) || rebuilt && is_named_for_identity_center(&actor.principal) {
             actor.basis = Basis::IdentityCenter;
@@ -391,17 +416,17 @@ impl<'a> Resolver<'a> {
         })
     }
 
-    fn center_user(&self, identity: &Identity, name: &str) -> Option<String> {
+    fn center_user(&self, identity: &Identity, name: &str) -> Option<Text> {
         self.people
             .with_store_id(&identity.on_behalf_of)
             .or_else(|| self.people.named(name))
-            .map(str::to_owned)
-            .or_else(|| (!name.is_empty()).then(|| name.to_lowercase()))
-            .or_else(|| (!identity.on_behalf_of.is_empty()).then(|| identity.on_behalf_of.clone()))
+            .map(Text::from)
+            .or_else(|| (!name.is_empty()).then(|| name.to_lowercase().into()))
+            .or_else(|| (!identity.on_behalf_of.is_empty()).then(|| identity.on_behalf_of.as_str().into()))
     }
 
-    fn subject(&self, name: &str) -> Option<String> {
-        (!name.is_empty()).then(|| self.people.named(name).map_or_else(|| name.to_lowercase(), str::to_owned))
+    fn subject(&self, name: &str) -> Option<Text> {
+        (!name.is_empty()).then(|| self.people.named(name).map_or_else(|| name.to_lowercase().into(), Text::from))
     }
 }
 
@@ -415,7 +440,7 @@ fn issuer_rank(identity: &Identity) -> u8 {
 }
 
 /// The one person behind all origins, if they agree.
-fn one_person(origins: &[(Link<'_>, &Actor)]) -> Option<String> {
+fn one_person(origins: &[(Link<'_>, &Actor)]) -> Option<Text> {
     let mut people = origins.iter().map(|(_, origin)| origin.person.as_ref());
     let first = people.next()??;
     people.all(|person| person == Some(first)).then(|| first.clone())
@@ -441,11 +466,6 @@ fn is_role(identity: &Identity) -> bool {
     matches!(identity.kind.as_str(), "AssumedRole" | "Role")
 }
 
-/// When the credentials were made, where the record says it.
-fn created(identity: &Identity) -> Option<Timestamp> {
-    identity.created.parse().ok()
-}
-
 /// Whether an ARN is that of a role which Identity Center provisioned: the path is reserved, nobody else can create a
 /// role there. Source: "Referencing permission sets in resource policies", Identity Center User Guide.
 #[must_use]
@@ -463,8 +483,8 @@ fn last_part(arn: &str) -> &str {
     arn.rsplit(['/', ':']).next().unwrap_or(arn)
 }
 
-fn non_empty(first: &str, second: &str, third: &str) -> String {
-    [first, second, third].into_iter().find(|text| !text.is_empty()).unwrap_or("").to_owned()
+fn non_empty(first: &str, second: &str, third: &str) -> Text {
+    [first, second, third].into_iter().find(|text| !text.is_empty()).unwrap_or("").into()
 }
 
 #[cfg(test)]

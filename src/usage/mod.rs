@@ -1,6 +1,7 @@
 //! What was used: the folds over events, and who and what stands behind their keys.
 
 pub mod activity;
+pub mod block;
 pub mod category;
 pub mod chain;
 pub mod changes;
@@ -10,6 +11,7 @@ pub mod fold;
 pub mod identity;
 pub mod people;
 pub mod regions;
+pub mod sessions;
 mod silence;
 pub mod trails;
 pub mod unseen;

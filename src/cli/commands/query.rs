@@ -152,11 +152,15 @@ fn attribution(world: &World) -> Vec<AttributionRow> {
         .map(|(session, actor)| AttributionRow {
             session: session.0,
             kind: actor.kind.as_str().to_owned(),
-            principal: actor.principal.clone(),
-            account: actor.account.clone(),
-            session_name: actor.session_name.clone(),
-            access_key: world.access_keys.get(session).cloned().unwrap_or_default(),
-            person: actor.person.clone().unwrap_or_default(),
+            principal: actor.principal.to_string(),
+            account: actor.account.to_string(),
+            session_name: actor.session_name.to_string(),
+            access_key: world
+                .sessions
+                .get(*session)
+                .map(|(session, _)| session.access_key.to_string())
+                .unwrap_or_default(),
+            person: actor.person.as_deref().unwrap_or_default().to_owned(),
             basis: actor.basis.as_str().to_owned(),
             machine: actor.machine,
             start: actor.start().to_owned(),
@@ -191,7 +195,7 @@ fn each_activity(world: &World, each: &mut dyn FnMut(ActivityRow<'_>)) {
         .collect();
     for (key, use_) in &world.activity.rows {
         let Some(action) = names.get(&key.action) else { continue };
-        for (day, (count, denied)) in &use_.by_day {
+        for (day, (count, denied)) in use_.by_day.iter() {
             each(ActivityRow {
                 principal: &key.principal.arn,
                 person: &key.person,

@@ -14,7 +14,7 @@ use crate::cli::output::Meta;
 use crate::cli::pipeline::World;
 use crate::compare::{self, holders::permission_set_of};
 use crate::entitlements::AccessClass;
-use crate::model::table::{Cell, Column, ColumnKind, Table};
+use crate::model::table::{Cell, Column, ColumnKind, Made, Table};
 use crate::recommend::automation::{self, Routine};
 use crate::recommend::capability::{self, Environments};
 use crate::recommend::combinations::{self, Held};
@@ -201,8 +201,8 @@ impl Told<'_> {
                 context.note(&format!("{more} more lines: choose with --person, --principal or --advice"));
             }
         } else {
-            let rows = chosen.iter().map(|row| cells(row, of_person)).collect();
-            context.emit(&meta, &Table { columns: columns(), rows })?;
+            let make = |at: usize| chosen.get(at).map(|row| cells(row, of_person)).unwrap_or_default();
+            context.emit(&meta, &Made { columns: columns(), count: chosen.len(), make: &make })?;
         }
         context.note(&summary(self.all));
         Ok(Status::Done)

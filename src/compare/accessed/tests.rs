@@ -199,13 +199,12 @@ fn calls_that_were_denied_or_allowed_elsewhere_explain_an_action() {
         region: "us-east-1".into(),
     };
     let day = at("2026-03-03").day();
-    let denied = ActionUse { denied: 1, by_day: BTreeMap::from([(day, (0, 1))]), ..ActionUse::default() };
+    let denied = ActionUse { denied: 1, by_day: (day, (0, 1)).into(), ..ActionUse::default() };
     let mut own = OwnActivity::default();
     own.by_action.insert(key.action, vec![(&key, &denied)]);
     assert_eq!(judge(&report, &own), ["unused"; 3]);
     // A use in the logs is a use, whatever IAM says.
-    let used =
-        ActionUse { count: 1, by_day: BTreeMap::from([(at("2026-03-01").day(), (1, 0))]), ..ActionUse::default() };
+    let used = ActionUse { count: 1, by_day: (at("2026-03-01").day(), (1, 0)).into(), ..ActionUse::default() };
     let mut own = OwnActivity::default();
     own.by_action.insert(key.action, vec![(&key, &used)]);
     assert_eq!(judge(&report, &own), ["unused", "used", "unused"]);

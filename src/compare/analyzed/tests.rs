@@ -276,7 +276,7 @@ fn what_is_called_unused_and_used_is_a_disagreement() {
         ("2026-05-31", named, ""),
     ] {
         let day = at(day).day();
-        let used = ActionUse { count: 1, by_day: BTreeMap::from([(day, (1, 0))]), ..ActionUse::default() };
+        let used = ActionUse { count: 1, by_day: (day, (1, 0)).into(), ..ActionUse::default() };
         let presence = Presence { days: BTreeSet::from([day]), ..Presence::default() };
         let mut own = OwnActivity { presence: vec![&presence], ..OwnActivity::default() };
         own.by_action.insert(key.action, vec![(&key, &used)]);
@@ -300,7 +300,7 @@ fn what_is_called_unused_and_used_is_a_disagreement() {
 fn a_denied_call_is_no_use() {
     let key = row();
     let day = at("2026-05-30").day();
-    let denied = ActionUse { denied: 1, by_day: BTreeMap::from([(day, (0, 1))]), ..ActionUse::default() };
+    let denied = ActionUse { denied: 1, by_day: (day, (0, 1)).into(), ..ActionUse::default() };
     let mut own = OwnActivity::default();
     own.by_action.insert(key.action, vec![(&key, &denied)]);
     let snapshot = of_role(vec![permission("s3", &[])]);

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use hashbrown::HashMap;
+
 use super::{Columns, ParquetBytes, ROW_GROUP_ROWS, Table, at, failed, from_json};
 use crate::lake::chunk::{Chunk, Row, Span};
 use crate::lake::content::Content;
@@ -10,6 +12,7 @@ use crate::lake::error::LakeError;
 use crate::lake::symbols::Sym;
 use crate::model::event::{CallVariant, Event, EventCategory, EventResource, Identity, Outcome};
 use crate::usage::fold::SessionId;
+use crate::usage::sessions::Sessions;
 
 /// An event and where its record stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,38 +78,68 @@ pub(super) fn put_identities<'a>(columns: &mut Columns, identities: impl Iterato
     columns.flag("assumed_root", identities.map(|i| i.assumed_root));
 }
 
-pub(super) fn identities(table: &Table<'_>) -> Result<Vec<Identity>, LakeError> {
-    let text = |name: &str| table.text(name);
-    let (kind, principal_id, arn, account) =
-        (text("identity_type")?, text("principal_id")?, text("principal_arn")?, text("principal_account")?);
-    let (access_key, user_name, invoked_by) = (text("access_key")?, text("user_name")?, text("invoked_by")?);
-    let (issuer_kind, issuer_arn, issuer_id) = (text("issuer_type")?, text("issuer_arn")?, text("issuer_id")?);
-    let (source_identity, provider) = (text("source_identity")?, text("provider")?);
-    let (on_behalf_of, identity_store) = (text("on_behalf_of")?, text("identity_store")?);
-    let created = table.later_text("created")?;
+pub(super) fn identities(table: &Table<'_>) -> Result<Vec<(SessionId, Identity)>, LakeError> {
+    let sessions = sessions(table)?;
+    Ok(sessions.ids().into_iter().filter_map(|id| Some((id, sessions.whole(id)?))).collect())
+}
+
+/// The sessions of a table. What rows have in common is made once.
+pub(super) fn sessions(table: &Table<'_>) -> Result<Sessions, LakeError> {
+    let columns = IDENTITY.iter().map(|(name, _)| table.text(name)).collect::<Result<Vec<_>, _>>()?;
+    let (store, created) = (table.text("identity_store")?, table.later_text("created")?);
     let (mfa, assumed_root) = (table.optional_flag("mfa")?, table.flag("assumed_root")?);
-    let own = |column: &[&str], row: usize| at(column, row).to_owned();
-    Ok((0..table.height())
-        .map(|row| Identity {
-            kind: own(&kind, row),
-            principal_id: own(&principal_id, row),
-            arn: own(&arn, row),
-            account: own(&account, row),
-            access_key: own(&access_key, row),
-            user_name: own(&user_name, row),
-            invoked_by: own(&invoked_by, row),
-            issuer_kind: own(&issuer_kind, row),
-            issuer_arn: own(&issuer_arn, row),
-            issuer_id: own(&issuer_id, row),
-            source_identity: own(&source_identity, row),
-            provider: own(&provider, row),
-            mfa: at(&mfa, row),
-            created: own(&created, row),
-            on_behalf_of: own(&on_behalf_of, row),
-            identity_store: own(&identity_store, row),
-            assumed_root: at(&assumed_root, row),
-        })
-        .collect())
+    let mut sessions = Sessions::default();
+    let mut known: HashMap<([&str; IDENTITY.len()], &str, Option<bool>, bool), u32> = HashMap::new();
+    for (row, session) in table.key("session")?.into_iter().enumerate() {
+        let mut texts: [&str; IDENTITY.len()] =
+            std::array::from_fn(|at| columns.get(at).map_or("", |one| super::at(one, row)));
+        let [_, _, _, _, access_key, ..] = &mut texts;
+        let key = std::mem::take(access_key);
+        let whole = (texts, at(&store, row), at(&mfa, row), at(&assumed_root, row));
+        let number = *known
+            .entry(whole)
+            .or_insert_with_key(|(texts, store, mfa, root)| sessions.number(identity_of(texts, store, *mfa, *root)));
+        sessions.put(SessionId(session), number, key, at(&created, row));
+    }
+    Ok(sessions)
+}
+
+/// An identity from the texts of [`IDENTITY`] and what else it has.
+fn identity_of(texts: &[&str; IDENTITY.len()], store: &str, mfa: Option<bool>, assumed_root: bool) -> Identity {
+    let [
+        kind,
+        principal_id,
+        arn,
+        account,
+        access_key,
+        user_name,
+        invoked_by,
+        issuer_kind,
+        issuer_arn,
+        issuer_id,
+        source_identity,
+        provider,
+        on_behalf_of,
+    ] = texts.map(str::to_owned);
+    Identity {
+        kind,
+        principal_id,
+        arn,
+        account,
+        access_key,
+        user_name,
+        invoked_by,
+        issuer_kind,
+        issuer_arn,
+        issuer_id,
+        source_identity,
+        provider,
+        mfa,
+        created: String::new(),
+        on_behalf_of,
+        identity_store: store.to_owned(),
+        assumed_root,
+    }
 }
 
 pub(super) fn put_variants(columns: &mut Columns, chunk: &Chunk, variants: impl Iterator<Item = u32> + Clone) {

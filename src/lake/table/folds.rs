@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use hashbrown::HashMap;
+
 use super::events::{category, identities, outcome, put_identities, put_sessions, put_symbols, put_variants, variants};
 use super::{Columns, ParquetBytes, Table, at, failed, from_json, json};
 use crate::lake::chunk::{Chunk, Row};
@@ -12,11 +14,13 @@ use crate::lake::fold::{Call, ChunkFolds, Noted, ShapeCell, ShapeSum, merge};
 use crate::lake::schema::PartKind;
 use crate::lake::symbols::{Sym, Symbols};
 use crate::model::event::CallVariant;
+use crate::model::text::Text;
 use crate::model::time::{Day, MICROS_PER_HOUR, Timestamp};
 use crate::usage::fold::{
     CoverageFact, CoverageKey, Folds, IssuedCredential, SessionId, ShapeFact, ShapeKey, Slots, TrailCall, UsageFact,
     UsageRef,
 };
+use crate::usage::sessions::Sessions;
 
 /// One kind of a chunk's folds as a Parquet file, and its rows; none where it has none.
 pub(crate) fn fold_bytes(
@@ -239,7 +243,7 @@ fn coverage(columns: &mut Columns, chunk: &Chunk, folds: &ChunkFolds<'_>) -> usi
 }
 
 /// Which distinct calls to read: by source, name and variant.
-pub type CallFilter<'f> = &'f dyn Fn(&str, &str, &CallVariant) -> bool;
+pub type CallFilter<'f> = &'f (dyn Fn(&str, &str, &CallVariant) -> bool + Sync);
 
 /// Reads one file of distinct calls and merges those that are wanted into `folds`.
 pub(crate) fn read_shapes_of(path: &Path, wanted: CallFilter<'_>, folds: &mut Folds) -> Result<(), LakeError> {
@@ -254,10 +258,9 @@ pub(crate) fn read_fold(kind: PartKind, path: &Path, folds: &mut Folds) -> Resul
         PartKind::Usage => read_usage(&table, &mut more)?,
         PartKind::Shapes => read_shapes(&table, &|_, _, _| true, &mut more)?,
         PartKind::Sessions => {
-            let keys = table.key("session")?;
-            more.sessions = keys.into_iter().map(SessionId).zip(identities(&table)?).collect();
+            more.sessions = identities(&table)?.into_iter().collect();
         }
-        PartKind::Issued => read_issued(&table, &mut more)?,
+        PartKind::Issued => more.issued = issued_of(&table)?.into_iter().collect(),
         PartKind::Coverage => read_coverage(&table, &mut more)?,
         PartKind::TrailCalls => read_trail_calls(&table, &mut more)?,
         PartKind::Events => {}
@@ -280,7 +283,7 @@ pub(crate) fn each_usage(path: &Path, each: &mut dyn FnMut(&UsageRef<'_>)) -> Re
 /// Widens the spans of sessions by the rows of one file of usage whose days lie in the window.
 pub(crate) fn widen_spans(
     path: &Path,
-    inside: &dyn Fn(Day) -> bool,
+    inside: &(dyn Fn(Day) -> bool + Sync),
     spans: &mut BTreeMap<SessionId, (Timestamp, Timestamp)>,
 ) -> Result<(), LakeError> {
     let table = Table::read_columns(path, &["session", "day", "first", "last"])?;
@@ -351,10 +354,14 @@ fn read_shapes(table: &Table<'_>, wanted: CallFilter<'_>, folds: &mut Folds) -> 
     let (shared, inexact, count) = (table.flag("shared")?, table.flag("inexact")?, table.count("count")?);
     let (first, last) = (table.time("first")?, table.time("last")?);
     let (example, example_time) = (table.text("example")?, table.time("example_time")?);
-    for (row, variant) in variants.into_iter().enumerate() {
-        if !wanted(at(&source, row), at(&name, row), &variant) {
+    // Asked once for every call, not once a row.
+    let mut asked: HashMap<(&str, &str, &CallVariant), bool> = HashMap::new();
+    for (row, variant) in variants.iter().enumerate() {
+        let call = (at(&source, row), at(&name, row), variant);
+        if !*asked.entry(call).or_insert_with_key(|(source, name, variant)| wanted(source, name, variant)) {
             continue;
         }
+        let variant = variant.clone();
         let key = ShapeKey {
             session: SessionId(at(&session, row)),
             source: at(&source, row).to_owned(),
@@ -385,21 +392,34 @@ fn read_shapes(table: &Table<'_>, wanted: CallFilter<'_>, folds: &mut Folds) -> 
     Ok(())
 }
 
-fn read_issued(table: &Table<'_>, folds: &mut Folds) -> Result<(), LakeError> {
+/// The sessions of a file.
+pub(crate) fn read_sessions(path: &Path) -> Result<Sessions, LakeError> {
+    super::events::sessions(&Table::read(path)?)
+}
+
+/// The credentials that the calls of a file handed out.
+pub(crate) fn read_issued(path: &Path) -> Result<Vec<IssuedCredential>, LakeError> {
+    issued_of(&Table::read(path)?)
+}
+
+fn issued_of(table: &Table<'_>) -> Result<Vec<IssuedCredential>, LakeError> {
     let (key, principal) = (table.text("access_key")?, table.text("session_principal_id")?);
     let (role, by) = (table.text("role_arn")?, table.key("session")?);
     let (time, event) = (table.time("time")?, table.text("event_id")?);
+    // Roles and sessions repeat.
+    let mut known: HashMap<&str, Text> = HashMap::new();
+    let mut found = Vec::with_capacity(table.height());
     for row in 0..table.height() {
-        folds.issued.insert(IssuedCredential {
-            access_key: at(&key, row).to_owned(),
-            session_principal_id: at(&principal, row).to_owned(),
-            role_arn: at(&role, row).to_owned(),
+        found.push(IssuedCredential {
+            access_key: at(&key, row).into(),
+            session_principal_id: known.entry(at(&principal, row)).or_insert_with_key(|one| (*one).into()).clone(),
+            role_arn: known.entry(at(&role, row)).or_insert_with_key(|one| (*one).into()).clone(),
             by: SessionId(at(&by, row)),
             time: at(&time, row),
-            event_id: at(&event, row).to_owned(),
+            event_id: at(&event, row).into(),
         });
     }
-    Ok(())
+    Ok(found)
 }
 
 fn read_trail_calls(table: &Table<'_>, folds: &mut Folds) -> Result<(), LakeError> {

@@ -16,7 +16,9 @@ use crate::model::time::Timestamp;
 use columns::{Columns, ParquetBytes};
 pub use events::EventRow;
 pub(crate) use events::{events_bytes, hex, read_events};
-pub(crate) use folds::{CallFilter, each_usage, fold_bytes, read_fold, read_shapes_of, widen_spans};
+pub(crate) use folds::{
+    CallFilter, each_usage, fold_bytes, read_fold, read_issued, read_sessions, read_shapes_of, widen_spans,
+};
 pub(crate) use slices::{CallColumns, CallRow, KeyColumns, via};
 
 /// Rows of a row group: small enough to prune by, large enough to compress.

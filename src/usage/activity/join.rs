@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
+use rayon::prelude::*;
 
 use super::{ActionUse, Activity, ActivityKey, Assumed, Attempts, DataResource};
 use super::{PersonPresence, Presence, PrincipalKey, TimeKey};
 use crate::catalog::{ActionId, CallResource, Catalog, Mapped, Need};
 use crate::model::event::{EventCategory, Identity, Outcome};
-use crate::model::time::Day;
-use crate::usage::fold::{SessionId, Slots, UsageRef};
-use crate::usage::identity::{Actor, ActorKind};
+use crate::model::time::{Day, SLOTS_PER_DAY, Slot};
+use crate::usage::block::{UsageBlock, UsageCall, UsageCell};
+use crate::usage::fold::SessionId;
+use crate::usage::identity::{Actor, ActorKind, Actors};
+use crate::usage::sessions::Sessions;
 use crate::usage::unseen::{Unseen, unseen};
 
 /// Joins usage rows with actors and actions, row by row: rows of one key may come several times, in any order.
@@ -19,8 +22,8 @@ use crate::usage::unseen::{Unseen, unseen};
 /// Within, texts are numbers: there are millions of rows, and a few thousand principals, resources and regions.
 #[derive(Debug)]
 pub struct Join<'a> {
-    sessions: &'a BTreeMap<SessionId, Identity>,
-    actors: &'a BTreeMap<SessionId, Actor>,
+    sessions: &'a Sessions,
+    actors: &'a Actors,
     collected: &'a BTreeSet<String>,
     catalog: &'a Catalog,
     texts: Texts,
@@ -32,8 +35,8 @@ pub struct Join<'a> {
     assumed: BTreeMap<String, Assumed>,
     /// Resource and action.
     data: HashSet<(u32, ActionId)>,
-    /// When people used what, where that is asked for.
-    times: Option<HashMap<(u32, ActionId, Day), Slots>>,
+    /// When people used what, where that is asked for; the same may stand several times.
+    times: Option<Vec<(u32, ActionId, Slot)>>,
     /// The first day that counts; of days before only times are kept.
     from: Day,
     permissionless: BTreeSet<ActionId>,
@@ -95,6 +98,29 @@ struct Acts {
     attempts: Attempts,
 }
 
+/// What stands behind a call, whoever makes it.
+#[derive(Debug)]
+struct Meaning {
+    /// What it is named for.
+    named: Option<ActionId>,
+    /// The same of data events.
+    data: Option<ActionId>,
+    /// Whether the catalogue does not know it.
+    unmapped: bool,
+    /// The action of its name, where it needs no permission.
+    permissionless: Option<ActionId>,
+    /// Whether it touches more than its record shows.
+    others: bool,
+    /// Whether a role was assumed.
+    assumption: bool,
+    /// Actions that it surely exercised.
+    certain: Vec<ActionId>,
+    uses: Vec<Use>,
+}
+
+/// An action that a call needs, and on what if not on its main resource.
+type Use = (ActionId, Need, Option<u32>);
+
 /// A row of activity, as numbers: who, action, resource, account, region.
 type Cell = (u32, ActionId, u32, u32, u32);
 
@@ -102,8 +128,8 @@ impl<'a> Join<'a> {
     /// Nothing joined yet. `collected` are the accounts whose own logs the lake holds.
     #[must_use]
     pub fn new(
-        sessions: &'a BTreeMap<SessionId, Identity>,
-        actors: &'a BTreeMap<SessionId, Actor>,
+        sessions: &'a Sessions,
+        actors: &'a Actors,
         collected: &'a BTreeSet<String>,
         catalog: &'a Catalog,
     ) -> Self {
@@ -129,7 +155,7 @@ impl<'a> Join<'a> {
     /// Also keeps when people used what (see [`Activity::times`]), and of rows before `from` nothing else.
     #[must_use]
     pub fn with_times(mut self, from: Day) -> Self {
-        (self.times, self.from) = (Some(HashMap::new()), from);
+        (self.times, self.from) = (Some(Vec::new()), from);
         self
     }
 
@@ -137,8 +163,8 @@ impl<'a> Join<'a> {
         if let Some(known) = self.known.get(&session) {
             return *known;
         }
-        let found = self.sessions.get(&session).zip(self.actors.get(&session));
-        let found = found.map(|(identity, actor)| Behind { identity, actor, acts: self.acts_of(actor) });
+        let found = self.sessions.get(session).zip(self.actors.get(&session));
+        let found = found.map(|((_, identity), actor)| Behind { identity, actor, acts: self.acts_of(actor) });
         self.known.insert(session, found);
         found
     }
@@ -167,119 +193,146 @@ impl<'a> Join<'a> {
         }))
     }
 
-    /// Adds a row.
-    pub fn add(&mut self, row: &UsageRef<'_>) {
-        let Some(Behind { identity, actor, acts }) = self.behind(row.session) else { return };
-        if !counts(row, identity, self.collected) {
-            return;
-        }
-        if row.day < self.from {
-            self.note_times(row, acts);
-            return;
-        }
-        self.note_assumption(row, actor);
-        let mapping = self.catalog.event(row.source, row.name, row.variant);
-        if row.category == EventCategory::Data
-            && !row.resource.is_empty()
-            && let Some(action) = mapping.actions().first()
-        {
-            self.data.insert((self.texts.number(row.resource), action.id));
-        }
-        if mapping.mapped == Mapped::Unmapped {
-            *self.unmapped.entry((row.source.to_owned(), row.name.to_owned())).or_default() += row.fact.count;
-        }
-        let Some(who) = acts else { return };
-        self.note_presence(row, who);
-        // What the call is named for comes first.
-        self.note_attempt(row, who, mapping.actions().first().map(|named| named.id));
-        if let Some(action) = without_permission(&mapping.mapped, row, self.catalog) {
-            self.permissionless.insert(action);
-            self.add_use(row, who, (action, Need::Always, row.resource));
-        }
-        // A denial that names its action is a denial of that action and of no other: RunInstances refused for
-        // iam:PassRole is no refusal of ec2:RunInstances.
-        let refused = (row.outcome == Outcome::Denied).then(|| self.catalog.find(&row.variant.refused)).flatten();
-        if let Some(action) = refused
-            && !mapping.actions().iter().any(|mapped| mapped.id == action)
-        {
-            self.add_use(row, who, (action, Need::Always, row.resource));
-        }
-        let others = unseen(row.source, row.name) == Some(Unseen::Others) && !row.resource.is_empty();
-        for action in mapping.actions().iter().filter(|mapped| refused.is_none_or(|refused| mapped.id == refused)) {
-            let resource = match &action.on {
-                CallResource::Main => row.resource,
-                CallResource::Role { value, .. } => value,
-                CallResource::Named(_) => "",
+    /// Adds rows.
+    pub fn add(&mut self, block: &UsageBlock) {
+        let behind: Vec<Option<Behind<'a>>> = block.sessions().iter().map(|session| self.behind(*session)).collect();
+        let meanings: Vec<Meaning> = block.calls().iter().map(|call| self.meaning(call)).collect();
+        // Rows of days that do not count need no texts.
+        let mut texts: Vec<Option<u32>> = vec![None; block.texts().len()];
+        let mut text = |known: &mut Texts, number: u32| match texts.get_mut(number as usize) {
+            Some(there) => *there.get_or_insert_with(|| known.number(block.text_of(number))),
+            None => known.number(""),
+        };
+        let (nothing, mut unmapped) = (self.texts.number(""), vec![0u64; meanings.len()]);
+        let mut times = Vec::new();
+        for cell in block.cells() {
+            let at = (behind.get(cell.session as usize), block.calls().get(cell.call as usize));
+            let ((Some(Some(behind)), Some(call)), Some(meaning)) = (at, meanings.get(cell.call as usize)) else {
+                continue;
             };
-            self.add_use(row, who, (action.id, action.need, resource));
-            // The same call touched more than it shows: on anything else the action is neither used nor unused.
-            if others && action.on == CallResource::Main && row.outcome.supports_use() {
-                self.add_use(row, who, (action.id, Need::Sometimes, ""));
+            if !counts(cell.shared, block.text_of(cell.account), behind.identity, self.collected) {
+                continue;
+            }
+            if let Some(who) = behind.acts.filter(|_| self.times.is_some() && call.outcome.supports_use()) {
+                let start = i64::from(cell.day.0) * SLOTS_PER_DAY as i64;
+                let slots = || cell.fact.slots.iter().map(|slot| start + i64::from(slot));
+                times.extend(meaning.certain.iter().flat_map(|action| slots().map(|slot| (who, *action, slot))));
+            }
+            if cell.day < self.from {
+                continue;
+            }
+            let resource = block.text_of(cell.resource);
+            if meaning.assumption && resource.contains(":role/") {
+                self.note_assumption(resource, cell, behind.actor);
+            }
+            let [resource, account, region] =
+                [cell.resource, cell.account, cell.region].map(|number| text(&mut self.texts, number));
+            let is_named = resource != nothing;
+            self.data.extend(meaning.data.filter(|_| is_named).map(|action| (resource, action)));
+            if let Some(calls) = unmapped.get_mut(cell.call as usize).filter(|_| meaning.unmapped) {
+                *calls += cell.fact.count;
+            }
+            let Some(who) = behind.acts else { continue };
+            self.note_presence(cell, call.outcome, who);
+            self.note_attempt(cell.day, &call.source, who, meaning.named);
+            self.permissionless.extend(meaning.permissionless);
+            for (action, need, on) in &meaning.uses {
+                let place = (on.unwrap_or(resource), account, region);
+                self.add_use(cell, call.outcome, who, (*action, *need), place);
+                // The same call touched more than it shows: on anything else the action is neither used nor unused.
+                if meaning.others && is_named && on.is_none() && call.outcome.supports_use() {
+                    let place = (nothing, account, region);
+                    self.add_use(cell, call.outcome, who, (*action, Need::Sometimes), place);
+                }
             }
         }
+        for (call, calls) in block.calls().iter().zip(unmapped).filter(|(_, calls)| *calls > 0) {
+            *self.unmapped.entry((call.source.clone(), call.name.clone())).or_default() += calls;
+        }
+        times.sort_unstable();
+        times.dedup();
+        self.times.iter_mut().for_each(|all| all.append(&mut times));
     }
 
-    /// When something was done on a day that does not count otherwise.
-    fn note_times(&mut self, row: &UsageRef<'_>, who: Option<u32>) {
-        let (Some(who), Some(times)) = (who.filter(|_| row.outcome.supports_use()), &mut self.times) else { return };
-        for action in self.catalog.event(row.source, row.name, row.variant).certain() {
-            times.entry((who, action.id, row.day)).or_default().merge(&row.fact.slots);
+    /// What stands behind a call, whoever makes it.
+    fn meaning(&mut self, call: &UsageCall) -> Meaning {
+        let mapping = self.catalog.event(&call.source, &call.name, &call.variant);
+        let first = mapping.actions().first().map(|named| named.id);
+        let permissionless = without_permission(&mapping.mapped, call, self.catalog);
+        // A denial that names its action is a denial of that action and of no other: RunInstances refused for
+        // iam:PassRole is no refusal of ec2:RunInstances.
+        let refused = (call.outcome == Outcome::Denied).then(|| self.catalog.find(&call.variant.refused)).flatten();
+        let beside = refused.filter(|action| !mapping.actions().iter().any(|mapped| mapped.id == *action));
+        let mut uses: Vec<Use> = permissionless.into_iter().chain(beside).map(|id| (id, Need::Always, None)).collect();
+        for action in mapping.actions().iter().filter(|mapped| refused.is_none_or(|refused| mapped.id == refused)) {
+            let on = match &action.on {
+                CallResource::Main => None,
+                CallResource::Role { value, .. } => Some(self.texts.number(value)),
+                CallResource::Named(_) => Some(self.texts.number("")),
+            };
+            uses.push((action.id, action.need, on));
+        }
+        let sts = call.source.starts_with("sts.") && call.name.starts_with("AssumeRole");
+        Meaning {
+            named: first,
+            data: first.filter(|_| call.category == EventCategory::Data),
+            unmapped: mapping.mapped == Mapped::Unmapped,
+            permissionless,
+            others: unseen(&call.source, &call.name) == Some(Unseen::Others),
+            assumption: sts && call.outcome.supports_use(),
+            certain: permissionless.into_iter().chain(mapping.certain().map(|action| action.id)).collect(),
+            uses,
         }
     }
 
-    fn add_use(&mut self, row: &UsageRef<'_>, who: u32, (action, need, resource): (ActionId, Need, &str)) {
-        let texts = &mut self.texts;
-        let cell = (who, action, texts.number(resource), texts.number(row.account), texts.number(row.region));
-        self.rows.entry(cell).or_default().add(row.outcome, need, row.day, &row.fact);
-        if let Some(times) = &mut self.times
-            && need == Need::Always
-            && row.outcome.supports_use()
-        {
-            times.entry((who, action, row.day)).or_default().merge(&row.fact.slots);
-        }
+    fn add_use(
+        &mut self,
+        cell: &UsageCell,
+        outcome: Outcome,
+        who: u32,
+        (action, need): (ActionId, Need),
+        (resource, account, region): (u32, u32, u32),
+    ) {
+        let row = self.rows.entry((who, action, resource, account, region)).or_default();
+        row.add(outcome, need, cell.day, &cell.fact);
     }
 
     /// `AssumeRole*` and the services' own assumptions keep a role in use.
-    fn note_assumption(&mut self, row: &UsageRef<'_>, actor: &Actor) {
-        if !row.outcome.supports_use() || !row.source.starts_with("sts.") || !row.name.starts_with("AssumeRole") {
-            return;
-        }
-        if !row.resource.contains(":role/") {
-            return;
-        }
-        let assumed = self.assumed.entry(row.resource.to_owned()).or_default();
-        assumed.last = assumed.last.max(Some(row.fact.last));
-        assumed.days.insert(row.day);
-        if !assumed.by.contains(&actor.principal) {
-            assumed.by.insert(actor.principal.clone());
+    fn note_assumption(&mut self, role: &str, cell: &UsageCell, actor: &Actor) {
+        let assumed = self.assumed.entry(role.to_owned()).or_default();
+        assumed.last = assumed.last.max(Some(cell.fact.last));
+        assumed.days.insert(cell.day);
+        if !assumed.by.contains(actor.principal.as_str()) {
+            assumed.by.insert(actor.principal.to_string());
         }
     }
 
-    fn note_presence(&mut self, row: &UsageRef<'_>, who: u32) {
+    fn note_presence(&mut self, cell: &UsageCell, outcome: Outcome, who: u32) {
         let Some(acts) = self.acts.get_mut(who as usize) else { return };
         acts.met = true;
-        if row.outcome == Outcome::Denied {
-            acts.denied += row.fact.count;
+        if outcome == Outcome::Denied {
+            acts.denied += cell.fact.count;
         }
-        if row.outcome.supports_use() {
-            acts.calls += row.fact.count;
-            acts.seen.last = acts.seen.last.max(Some(row.fact.last));
-            acts.seen.days.insert(row.day);
+        if outcome.supports_use() {
+            acts.calls += cell.fact.count;
+            acts.seen.last = acts.seen.last.max(Some(cell.fact.last));
+            acts.seen.days.insert(cell.day);
         }
     }
 
-    fn note_attempt(&mut self, row: &UsageRef<'_>, who: u32, named: Option<ActionId>) {
+    /// What the call is named for comes first.
+    fn note_attempt(&mut self, day: Day, source: &str, who: u32, named: Option<ActionId>) {
         let Some(acts) = self.acts.get_mut(who as usize) else { return };
         let Attempts { actions, services } = &mut acts.attempts;
         if let Some(action) = named {
-            actions.entry(action).or_default().insert(row.day);
+            actions.entry(action).or_default().insert(day);
             return;
         }
-        let service = row.source.split('.').next().unwrap_or_default();
+        let service = source.split('.').next().unwrap_or_default();
         if let Some(days) = services.get_mut(service) {
-            days.insert(row.day);
+            days.insert(day);
         } else {
-            services.insert(service.to_owned(), BTreeSet::from([row.day]));
+            services.insert(service.to_owned(), BTreeSet::from([day]));
         }
     }
 
@@ -293,15 +346,18 @@ impl<'a> Join<'a> {
             acts.iter().map(|acts| (&acts.who.principal, &acts.who.person, &acts.who.likely)).collect();
         let people = self::ranks(&people);
         let rank = |ranks: &[u32], at: u32| ranks.get(at as usize).copied().unwrap_or_default();
-        let order = |(who, action, resource, account, region): &Cell| {
-            let text = |number: &u32| rank(&ranks, *number);
-            (rank(&people, *who), *action, text(resource), text(account), text(region))
-        };
-        let mut sorted: Vec<(Cell, ActionUse)> = rows.into_iter().collect();
-        sorted.sort_unstable_by_key(|(cell, _)| order(cell));
+        let mut sorted: Vec<(Cell, Cell, ActionUse)> = rows
+            .into_iter()
+            .map(|(cell, use_)| {
+                let (who, action, resource, account, region) = cell;
+                let text = |number: u32| rank(&ranks, number);
+                ((rank(&people, who), action, text(resource), text(account), text(region)), cell, use_)
+            })
+            .collect();
+        sorted.par_sort_unstable_by_key(|(order, ..)| *order);
         // A principal may act as a machine and as a person of no known name.
-        sorted.dedup_by(|(cell, use_), (before, kept)| {
-            let same = order(cell) == order(before);
+        sorted.dedup_by(|(order, _, use_), (before, _, kept)| {
+            let same = order == before;
             if same {
                 kept.merge(use_);
             }
@@ -312,21 +368,14 @@ impl<'a> Join<'a> {
             let [resource, account, region] = [resource, account, region].map(|number| texts.get(number));
             Some(ActivityKey { principal, person, likely, action, resource, account, region })
         };
-        let joined = sorted.into_iter().filter_map(|(cell, use_)| Some((key(cell)?, use_))).collect();
+        let joined = sorted.into_iter().filter_map(|(_, cell, use_)| Some((key(cell)?, use_))).collect();
         let data_seen = data.into_iter().filter_map(|(resource, action)| {
             use crate::catalog::AccessLevel::{List, Read};
             let action = catalog.action(action)?;
             let write = !matches!(action.access(), List | Read);
             Some(DataResource { service: action.prefix().to_owned(), resource: texts.get(resource).to_string(), write })
         });
-        let mut timed: BTreeMap<TimeKey, BTreeMap<Day, Slots>> = BTreeMap::new();
-        for ((who, action, day), slots) in times.into_iter().flatten() {
-            let Some(Acts { who, .. }) = acts.get(who as usize) else { continue };
-            // What only the name of a session leads to is no act of anybody's.
-            let person = Arc::clone(&who.person);
-            let key = TimeKey { principal: who.principal.clone(), person, action };
-            timed.entry(key).or_default().entry(day).or_default().merge(&slots);
-        }
+        let timed = timed(times.unwrap_or_default(), &acts);
         Activity {
             rows: joined,
             times: timed,
@@ -337,6 +386,29 @@ impl<'a> Join<'a> {
             unmapped: self.unmapped,
         }
     }
+}
+
+/// When each person used what. Within, slots are in order, each once.
+fn timed(mut times: Vec<(u32, ActionId, Slot)>, acts: &[Acts]) -> BTreeMap<TimeKey, Vec<Slot>> {
+    times.par_sort_unstable();
+    times.dedup();
+    let mut found: BTreeMap<TimeKey, Vec<Slot>> = BTreeMap::new();
+    for group in times.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+        let [(who, action, _), ..] = group else { continue };
+        let Some(Acts { who, .. }) = acts.get(*who as usize) else { continue };
+        // What only the name of a session leads to is no act of anybody's.
+        let person = Arc::clone(&who.person);
+        let key = TimeKey { principal: who.principal.clone(), person, action: *action };
+        let slots = found.entry(key).or_default();
+        let ordered = slots.is_empty();
+        slots.extend(group.iter().map(|(_, _, slot)| *slot));
+        // A principal may act as a machine and as a person of no known name.
+        if !ordered {
+            slots.sort_unstable();
+            slots.dedup();
+        }
+    }
+    found
 }
 
 /// The rank of each value among the others; equal ones have the same.
@@ -385,11 +457,11 @@ fn presence(acts: &[Acts]) -> BTreeMap<PrincipalKey, Presence> {
 }
 
 /// The action that bears the name of a call which needs no permission; a policy may name it without effect.
-fn without_permission(mapped: &Mapped<'_>, key: &UsageRef<'_>, catalog: &Catalog) -> Option<ActionId> {
+fn without_permission(mapped: &Mapped<'_>, call: &UsageCall, catalog: &Catalog) -> Option<ActionId> {
     match mapped {
         Mapped::None { reason: "permissionless call" } => {
-            let service = key.source.split('.').next()?;
-            catalog.find(&format!("{service}:{}", key.name))
+            let service = call.source.split('.').next()?;
+            catalog.find(&format!("{service}:{}", call.name))
         }
         _ => None,
     }
@@ -397,11 +469,8 @@ fn without_permission(mapped: &Mapped<'_>, key: &UsageRef<'_>, catalog: &Catalog
 
 /// Whether this record is the one that counts: of the copies of a cross-account call the one in the caller's own
 /// account, else, where that account's logs were not collected, the other.
-fn counts(row: &UsageRef<'_>, identity: &Identity, collected: &BTreeSet<String>) -> bool {
-    !row.shared
-        || identity.account.is_empty()
-        || identity.account == row.account
-        || !collected.contains(&identity.account)
+fn counts(shared: bool, account: &str, identity: &Identity, collected: &BTreeSet<String>) -> bool {
+    !shared || identity.account.is_empty() || identity.account == account || !collected.contains(&identity.account)
 }
 
 #[cfg(test)]
@@ -457,13 +526,13 @@ mod tests {
 
     fn joined_all(rows: &[UsageRow], identity: &Identity, collected: &[&str], own_act: bool) -> Activity {
         let id = SessionId::of(identity);
-        let sessions = BTreeMap::from([(id, identity.clone())]);
+        let sessions = Sessions::from_iter([(id, identity.clone())]);
         let actor = Actor {
             kind: ActorKind::User,
-            principal: identity.arn.clone(),
+            principal: identity.arn.as_str().into(),
             principal_id: "AIDA1".into(),
-            account: identity.account.clone(),
-            session_name: String::new(),
+            account: identity.account.as_str().into(),
+            session_name: "".into(),
             person: Some("ada".into()),
             basis: crate::usage::identity::Basis::IamUser,
             machine: false,
@@ -473,9 +542,11 @@ mod tests {
         };
         let collected = collected.iter().map(|account| (*account).to_owned()).collect();
         let catalog = Catalog::get();
-        let actors = BTreeMap::from([(id, actor)]);
+        let actors = Actors::from([(id, actor.into())]);
         let mut join = Join::new(&sessions, &actors, &collected, catalog);
-        rows.iter().for_each(|row| join.add(&row.view()));
+        let mut block = UsageBlock::default();
+        rows.iter().for_each(|row| block.push(&row.view()));
+        join.add(&block);
         join.finish()
     }
 

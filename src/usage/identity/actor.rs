@@ -1,5 +1,6 @@
 //! Who stands behind a session, and what that rests on.
 
+use crate::model::text::Text;
 use crate::usage::chain::{Hop, Missing};
 
 /// What kind of principal acted.
@@ -93,15 +94,15 @@ pub struct Actor {
     /// Kind of principal.
     pub kind: ActorKind,
     /// ARN of the principal: user, role with its path where known, root; for others the best name there is.
-    pub principal: String,
+    pub principal: Text,
     /// Unique id of the principal (`AIDA…`, `AROA…`); empty where not recorded.
-    pub principal_id: String,
+    pub principal_id: Text,
     /// Account that owns the principal; empty where not recorded.
-    pub account: String,
+    pub account: Text,
     /// Role session name; empty for others.
-    pub session_name: String,
+    pub session_name: Text,
     /// The person, where known.
-    pub person: Option<String>,
+    pub person: Option<Text>,
     /// What that rests on.
     pub basis: Basis,
     /// The origin is a program, a pipeline or an AWS service.

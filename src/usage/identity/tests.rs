@@ -72,10 +72,10 @@ fn issued(key: &str, session: &str, by: &Identity) -> IssuedCredential {
     IssuedCredential {
         access_key: key.into(),
         session_principal_id: session.into(),
-        role_arn: String::new(),
+        role_arn: "".into(),
         by: SessionId::of(by),
         time: Timestamp::default(),
-        event_id: String::new(),
+        event_id: "".into(),
     }
 }
 
@@ -84,7 +84,7 @@ fn resolve(identities: &[Identity], issued: &[IssuedCredential]) -> Vec<Actor> {
     let people = People::of(&snapshot);
     let sessions = identities.iter().map(|i| (SessionId::of(i), i.clone())).collect();
     let done = Resolver::new(&snapshot, &people, &sessions, issued).resolve_all();
-    identities.iter().map(|i| done[&SessionId::of(i)].clone()).collect()
+    identities.iter().map(|i| (*done[&SessionId::of(i)]).clone()).collect()
 }
 
 fn chain(actor: &Actor) -> Vec<&str> {
@@ -235,7 +235,7 @@ fn resolve_with(identities: &[Identity], issued: &[IssuedCredential], logs: Logs
     let people = People::of(&snapshot);
     let sessions = identities.iter().map(|i| (SessionId::of(i), i.clone())).collect();
     let done = Resolver::new(&snapshot, &people, &sessions, issued).with_logs(logs).resolve_all();
-    identities.iter().map(|i| done[&SessionId::of(i)].clone()).collect()
+    identities.iter().map(|i| (*done[&SessionId::of(i)]).clone()).collect()
 }
 
 #[test]

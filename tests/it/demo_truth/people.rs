@@ -124,5 +124,5 @@ fn owner(checks: &mut Checks<'_>) {
 }
 
 fn origins(actor: &jitscan::usage::identity::Actor) -> Vec<String> {
-    actor.hops.iter().map(|hop| hop.principal.clone()).collect()
+    actor.hops.iter().map(|hop| hop.principal.to_string()).collect()
 }

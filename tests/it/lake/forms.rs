@@ -9,6 +9,7 @@ use jitscan::catalog::Catalog;
 use jitscan::demo::{DemoOptions, Sink, generate};
 use jitscan::model::snapshot::Snapshot;
 use jitscan::usage::activity::Join;
+use jitscan::usage::block::UsageBlock;
 use jitscan::usage::identity::Resolver;
 use jitscan::usage::people::People;
 use serde_json::Value;
@@ -58,7 +59,9 @@ fn usage(store: &Path) -> BTreeSet<String> {
     let rows = reader.usage(all_time()).unwrap();
     let collected = reader.coverage(all_time()).unwrap().into_keys().map(|key| key.account).collect();
     let mut join = Join::new(&sessions, &actors, &collected, catalog);
-    rows.iter().for_each(|row| join.add(&row.view()));
+    let mut block = UsageBlock::default();
+    rows.iter().for_each(|row| block.push(&row.view()));
+    join.add(&block);
     let activity = join.finish();
     activity
         .rows

@@ -75,6 +75,11 @@ pub fn assert_clean(store: &Path) {
     assert!(report.is_clean() && bad.is_empty(), "{bad:#?}");
 }
 
+/// Every session's identity as it was recorded.
+fn whole(sessions: &jitscan::usage::sessions::Sessions) -> BTreeMap<SessionId, jitscan::model::event::Identity> {
+    sessions.ids().into_iter().map(|id| (id, sessions.whole(id).unwrap())).collect()
+}
+
 /// What a store says, which must be clean.
 pub fn contents(store: &Path) -> Contents {
     assert_clean(store);
@@ -85,7 +90,7 @@ pub fn contents(store: &Path) -> Contents {
         events,
         usage: reader.usage(all_time()).unwrap().into_iter().map(|row| (row.key, row.fact)).collect(),
         shapes: reader.shapes().unwrap(),
-        sessions: reader.sessions().unwrap(),
+        sessions: whole(&reader.sessions().unwrap()),
         issued: reader.issued().unwrap(),
         coverage: reader
             .coverage(all_time())
