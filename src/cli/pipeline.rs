@@ -281,7 +281,8 @@ impl Acts {
         if depth < Depth::Actors {
             return Ok(Self::default());
         }
-        let (sessions, issued) = (reader.sessions()?, reader.issued()?);
+        let sessions = reader.sessions()?;
+        let issued = reader.issued()?;
         let from = reader.event_span().map(|span| span.from);
         let logs = Logs { from, seen: reader.session_spans(window)?, collected: collected.clone() };
         let actors = Resolver::new(snapshot, people, &sessions, &issued).with_logs(logs).resolve_all();

@@ -4,8 +4,8 @@ use rayon::prelude::*;
 
 use super::error::LakeError;
 
-/// Files that are read at once, for every core: enough that none waits for another's largest.
-const A_CORE: usize = 2;
+/// Files that are read at once, for every core: enough that none waits long for another's largest.
+const A_CORE: usize = 8;
 
 /// Reads all, so many at a time, while what was read before is handed over: in order, as if read one by one.
 pub(super) fn ahead<I: Sync, T: Send>(

@@ -17,13 +17,13 @@ use super::manifest::{Manifest, Part, count};
 use super::schema::PartKind;
 use super::source::layout::file_key;
 use super::table::{
-    self, CallFilter, EventRow, read_events, read_fold, read_issued, read_sessions, read_shapes_of, widen_spans,
+    CallFilter, EventRow, read_events, read_fold, read_issued, read_sessions, read_shapes_of, read_usage, widen_spans,
 };
 use crate::model::time::{Day, Timestamp, Window};
 use crate::usage::block::UsageBlock;
 use crate::usage::fold::{
     CoverageFact, CoverageKey, DigestSpan, FactSource, Folds, IssuedCredential, SessionId, ShapeFact, ShapeKey,
-    TrailCall, UsageRef,
+    TrailCall,
 };
 use crate::usage::sessions::Sessions;
 
@@ -414,15 +414,7 @@ impl FactSource for Reader {
 
     fn usage_blocks(&self, window: Window, each: &mut dyn FnMut(&UsageBlock)) -> Result<(), LakeError> {
         let inside = days_of(window);
-        let read = |path: &PathBuf| {
-            let mut block = UsageBlock::default();
-            let push = &mut |row: &UsageRef<'_>| {
-                if inside(row.day) {
-                    block.push(row);
-                }
-            };
-            table::each_usage(path, push).map(|()| block)
-        };
+        let read = |path: &PathBuf| read_usage(path, &inside);
         ahead(&self.paths_of(PartKind::Usage, Some(window)), read, |block| {
             each(&block);
             Ok(())

@@ -336,9 +336,12 @@ fn of_principal<'a>(
         .map(|(capability, _)| {
             let (mut whole, mut units) = (Reach::default(), Units::default());
             for service in &capability.services {
-                let reach = reaches.get(&(capability.class, service.as_str())).cloned().unwrap_or_default();
-                units.add(capability.class, &reach);
-                whole.merge(&reach);
+                let Some(reach) = reaches.get(&(capability.class, service.as_str())) else {
+                    units.add(capability.class, &Reach::default());
+                    continue;
+                };
+                units.add(capability.class, reach);
+                whole.merge(reach);
             }
             let risk = Risk::of(capability, units, &factors);
             (Arc::new(whole), risk)

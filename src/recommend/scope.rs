@@ -2,7 +2,7 @@
 //! bear names of what is worth stealing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use hashbrown::{HashMap, HashSet};
 use rayon::prelude::*;
@@ -72,6 +72,9 @@ impl Sensitivity {
     }
 }
 
+/// Where something is in memory, and how long it is.
+type Place = (usize, usize);
+
 /// Known resources of a service, each with whether it is sensitive.
 type Known = BTreeMap<Arc<str>, bool>;
 
@@ -82,6 +85,8 @@ pub struct Ground<'a> {
     known: BTreeMap<AccountId, BTreeMap<&'a str, Known>>,
     /// The kinds of access of every set of actions that is granted: many principals hold the same.
     kinds: HashMap<&'a ActionSet, Vec<Kind<'a>>>,
+    /// What scopes reach, by account, service and scope: found as it is asked for.
+    reached: RwLock<HashMap<(AccountId, Place, Place), Arc<Reach>>>,
 }
 
 impl<'a> Ground<'a> {
@@ -116,6 +121,25 @@ impl<'a> Ground<'a> {
 
     fn place(&mut self, account: AccountId, service: &'a str) -> &mut Known {
         self.known.entry(account).or_default().entry(service).or_default()
+    }
+
+    /// What a scope reaches of a service in an account; many principals hold the same.
+    fn reached(
+        &self,
+        (account, service): (AccountId, &'a str),
+        scope: &Arc<Scope>,
+        sensitivity: &Sensitivity,
+    ) -> Arc<Reach> {
+        // Scopes and names of services live longer than this, so that no two have one place in memory.
+        let key = (account, (service.as_ptr() as usize, service.len()), (Arc::as_ptr(scope) as usize, 0));
+        let known = self.reached.read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        known.unwrap_or_else(|| {
+            let mut reach = Reach::default();
+            add(&mut reach, scope, self.of(account, service), sensitivity);
+            let reach = Arc::new(reach);
+            self.reached.write().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&reach));
+            reach
+        })
     }
 
     fn of(&self, account: AccountId, service: &str) -> Option<&Known> {
@@ -160,23 +184,25 @@ pub fn reaches<'c>(
     granted: &PrincipalEntitlements,
     ground: &Ground<'c>,
     sensitivity: &Sensitivity,
-) -> BTreeMap<Kind<'c>, Reach> {
-    let mut scopes: BTreeMap<Kind<'c>, BTreeSet<&Scope>> = BTreeMap::new();
-    for entitlement in &granted.entitlements {
+) -> BTreeMap<Kind<'c>, Arc<Reach>> {
+    let mut scopes: BTreeMap<Kind<'c>, BTreeSet<usize>> = BTreeMap::new();
+    for (at, entitlement) in granted.entitlements.iter().enumerate() {
         for kind in ground.kinds.get(&*entitlement.actions).into_iter().flatten() {
-            scopes.entry(*kind).or_default().insert(&entitlement.scope);
+            scopes.entry(*kind).or_default().insert(at);
         }
     }
-    let mut by_service: BTreeMap<(&str, BTreeSet<&Scope>), Reach> = BTreeMap::new();
+    let mut by_service: BTreeMap<(&str, BTreeSet<usize>), Arc<Reach>> = BTreeMap::new();
     let mut out = BTreeMap::new();
     for ((class, service), scopes) in scopes {
-        let reach = by_service.entry((service, scopes)).or_insert_with_key(|(service, scopes)| {
-            let known = ground.of(granted.account, service);
-            let mut reach = Reach::default();
-            scopes.iter().for_each(|scope| add(&mut reach, scope, known, sensitivity));
-            reach
+        let reach = by_service.entry((service, scopes)).or_insert_with_key(|(_, scopes)| {
+            let scopes = scopes.iter().filter_map(|at| Some(&granted.entitlements.get(*at)?.scope));
+            let mut reaches = scopes.map(|scope| ground.reached((granted.account, service), scope, sensitivity));
+            let first = reaches.next().unwrap_or_default();
+            let mut whole: Option<Reach> = None;
+            reaches.for_each(|more| whole.get_or_insert_with(|| (*first).clone()).merge(&more));
+            whole.map_or(first, Arc::new)
         });
-        out.insert((class, service), reach.clone());
+        out.insert((class, service), Arc::clone(reach));
     }
     out
 }

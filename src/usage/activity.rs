@@ -49,17 +49,17 @@ pub struct ActivityKey {
 pub struct ByDay(Vec<(Day, (u64, u64))>);
 
 impl ByDay {
-    fn of(&mut self, day: Day) -> &mut (u64, u64) {
+    fn add(&mut self, day: Day, authorised: u64, denied: u64) {
         // Logs are read day by day.
         let at = match self.0.last() {
             Some((last, _)) if *last < day => Err(self.0.len()),
             _ => self.0.binary_search_by_key(&day, |(day, _)| *day),
         };
-        let at = at.unwrap_or_else(|at| {
-            self.0.insert(at, (day, (0, 0)));
-            at
-        });
-        &mut self.0[at].1
+        match at.map(|at| self.0.get_mut(at)) {
+            Ok(Some((_, both))) => *both = (both.0 + authorised, both.1 + denied),
+            Ok(None) => {}
+            Err(at) => self.0.insert(at, (day, (authorised, denied))),
+        }
     }
 
     /// The days, in order.
@@ -111,7 +111,7 @@ impl ActionUse {
         match (outcome, need) {
             (Outcome::Denied, _) => {
                 self.denied += fact.count;
-                self.by_day.of(day).1 += fact.count;
+                self.by_day.add(day, 0, fact.count);
             }
             (Outcome::NotEvaluated, _) => self.not_evaluated += fact.count,
             (Outcome::Unknown, _) | (_, Need::Sometimes) => self.undecided += fact.count,
@@ -119,7 +119,7 @@ impl ActionUse {
                 self.count += fact.count;
                 self.first = Some(self.first.map_or(fact.first, |first| first.min(fact.first)));
                 self.last = self.last.max(Some(fact.last));
-                self.by_day.of(day).0 += fact.count;
+                self.by_day.add(day, fact.count, 0);
             }
         }
     }
@@ -133,8 +133,7 @@ impl ActionUse {
         self.first = self.first.into_iter().chain(other.first).min();
         self.last = self.last.max(other.last);
         for (day, (authorised, denied)) in other.by_day.iter() {
-            let both = self.by_day.of(*day);
-            *both = (both.0 + authorised, both.1 + denied);
+            self.by_day.add(*day, *authorised, *denied);
         }
     }
 }

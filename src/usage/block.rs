@@ -24,16 +24,6 @@ pub struct UsageCall {
     pub outcome: Outcome,
 }
 
-impl UsageCall {
-    fn is_of(&self, row: &UsageRef<'_>) -> bool {
-        self.outcome == row.outcome
-            && self.category == row.category
-            && self.name == row.name
-            && self.source == row.source
-            && self.variant == *row.variant
-    }
-}
-
 /// A row: numbers into the lists of its block, and what the fold counts.
 #[derive(Clone, Copy, Debug)]
 pub struct UsageCell {
@@ -69,69 +59,55 @@ pub struct UsageBlock {
 #[derive(Debug, Default)]
 struct Index {
     sessions: HashMap<SessionId, u32>,
-    /// By source and name; calls of one name are few.
-    calls: HashMap<(u32, u32), Vec<u32>>,
+    calls: HashMap<UsageCall, u32>,
     texts: HashMap<String, u32>,
 }
 
 impl UsageBlock {
     /// Adds a row.
     pub fn push(&mut self, row: &UsageRef<'_>) {
-        // Rows are stored sorted: most have the session and the call of the row before.
-        let last = self.rows.last().copied();
-        let session = match last.filter(|last| self.sessions.get(last.session as usize) == Some(&row.session)) {
-            Some(last) => last.session,
-            None => self.session(row.session),
-        };
-        let same = |last: &UsageCell| self.calls.get(last.call as usize).is_some_and(|call| call.is_of(row));
-        let call = match last.filter(same) {
-            Some(last) => last.call,
-            None => self.call(row),
-        };
-        let [resource, account, region] = [
-            (row.resource, last.map(|last| last.resource)),
-            (row.account, last.map(|last| last.account)),
-            (row.region, last.map(|last| last.region)),
-        ]
-        .map(|(text, before)| self.text(text, before));
+        let session = self.session(row.session);
+        let (source, name, variant) = (row.source.to_owned(), row.name.to_owned(), row.variant.clone());
+        let call = self.call(UsageCall { source, name, variant, category: row.category, outcome: row.outcome });
+        let [resource, account, region] = [row.resource, row.account, row.region].map(|text| self.text(text));
         let (day, shared, fact) = (row.day, row.shared, row.fact);
-        self.rows.push(UsageCell { session, call, resource, account, region, day, shared, fact });
+        self.put(UsageCell { session, call, resource, account, region, day, shared, fact });
     }
 
-    fn session(&mut self, id: SessionId) -> u32 {
+    /// Adds a row whose numbers are those of this block.
+    pub fn put(&mut self, cell: UsageCell) {
+        self.rows.push(cell);
+    }
+
+    /// The number of a session.
+    pub fn session(&mut self, id: SessionId) -> u32 {
+        // Rows are stored sorted: most are of the session of the row before.
+        let last = self.rows.last().map(|row| row.session);
+        if let Some(last) = last.filter(|last| self.sessions.get(*last as usize) == Some(&id)) {
+            return last;
+        }
         *self.index.sessions.entry(id).or_insert_with(|| {
             self.sessions.push(id);
             self.sessions.len() as u32 - 1
         })
     }
 
-    fn call(&mut self, row: &UsageRef<'_>) -> u32 {
-        let key = (self.text(row.source, None), self.text(row.name, None));
-        let alike = self.index.calls.entry(key).or_default();
-        let is_known = |number: &&u32| self.calls.get(**number as usize).is_some_and(|call| call.is_of(row));
-        if let Some(known) = alike.iter().find(is_known) {
-            return *known;
-        }
-        let number = self.calls.len() as u32;
-        alike.push(number);
-        let (source, name, variant) = (row.source.to_owned(), row.name.to_owned(), row.variant.clone());
-        self.calls.push(UsageCall { source, name, variant, category: row.category, outcome: row.outcome });
-        number
+    /// The number of a call.
+    pub fn call(&mut self, call: UsageCall) -> u32 {
+        let (next, calls) = (self.calls.len() as u32, &mut self.calls);
+        *self.index.calls.entry(call).or_insert_with_key(|call| {
+            calls.push(call.clone());
+            next
+        })
     }
 
-    fn text(&mut self, text: &str, before: Option<u32>) -> u32 {
-        if let Some(before) =
-            before.filter(|number| self.texts.get(*number as usize).is_some_and(|known| known == text))
-        {
-            return before;
-        }
-        if let Some(known) = self.index.texts.get(text) {
-            return *known;
-        }
-        let number = self.texts.len() as u32;
-        self.texts.push(text.to_owned());
-        self.index.texts.insert(text.to_owned(), number);
-        number
+    /// The number of a text.
+    pub fn text(&mut self, text: &str) -> u32 {
+        let (next, texts) = (self.texts.len() as u32, &mut self.texts);
+        *self.index.texts.entry_ref(text).or_insert_with(|| {
+            texts.push(text.to_owned());
+            next
+        })
     }
 
     /// The distinct sessions.

@@ -90,8 +90,14 @@ impl Slots {
 
     /// The slots in order.
     pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
-        (0..SLOTS_PER_DAY as u16)
-            .filter(|slot| self.0.get(usize::from(slot / 64)).is_some_and(|word| word & (1 << (slot % 64)) != 0))
+        (0u16..).zip(self.0).flat_map(|(at, word)| {
+            let mut left = word;
+            std::iter::from_fn(move || {
+                let slot = (left != 0).then(|| at * 64 + left.trailing_zeros() as u16);
+                left &= left.wrapping_sub(1);
+                slot
+            })
+        })
     }
 
     /// The five words that are stored, the first slots in the first word's lowest bits.

@@ -31,6 +31,9 @@ pub use actor::{Actor, ActorKind, Basis};
 /// short; the limit only bounds made-up ones.
 const MAX_CHAIN: usize = 16;
 
+/// Sessions that are resolved together.
+const PART: usize = 1 << 15;
+
 /// Who stands behind each session.
 pub type Actors = BTreeMap<SessionId, Arc<Actor>>;
 
@@ -146,11 +149,15 @@ impl<'a> Resolver<'a> {
     /// Resolves every session.
     #[must_use]
     pub fn resolve_all(&self) -> Actors {
-        let (mut done, ids) = (Done::default(), self.sessions.ids());
-        for id in &ids {
-            self.resolve_into(*id, &mut done, &mut Vec::new());
-        }
-        ids.into_iter().filter_map(|id| Some((id, done.remove(&id)?))).collect()
+        // Some at a time: who obtained credentials for sessions of several parts is resolved for each, which gives the same.
+        // The parts do not depend on the machine, so neither does what is said of records that go round in a circle.
+        let of_part = |ids: &[SessionId]| {
+            let mut done = Done::default();
+            ids.iter().for_each(|id| self.resolve_into(*id, &mut done, &mut Vec::new()));
+            ids.iter().filter_map(|id| Some((*id, done.remove(id)?))).collect::<Vec<_>>()
+        };
+        let parts: Vec<Vec<_>> = self.sessions.ids().par_chunks(PART).map(of_part).collect();
+        parts.into_iter().flatten().collect()
     }
 
     fn resolve_into(&self, id: SessionId, done: &mut Done, path: &mut Vec<SessionId>) {

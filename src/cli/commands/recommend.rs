@@ -4,6 +4,7 @@ mod views;
 mod ways;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem::ManuallyDrop;
 
 use crate::catalog::Glob;
 use crate::cli::args::{AdviceArg, RecommendArgs};
@@ -93,7 +94,8 @@ pub fn columns() -> Vec<Column> {
 /// When the store cannot be read, or what was asked for is not there.
 pub fn run(context: &Context<'_>, args: &RecommendArgs) -> Result<Status, CommandError> {
     let reader = open(context)?;
-    let world = World::load_with_times(context, &reader, HISTORY_DAYS)?;
+    // What is loaded goes with the process: giving back millions of small values would take longer than writing them out.
+    let world = ManuallyDrop::new(World::load_with_times(context, &reader, HISTORY_DAYS)?);
     let (window, times) = (world.coverage.window(), &world.activity.times);
     let settings = settings(context, args);
     let person = |text: &String| person(&world, text);
@@ -132,7 +134,7 @@ pub fn run(context: &Context<'_>, args: &RecommendArgs) -> Result<Status, Comman
         chains: &survey.accounts(),
         settings: &settings,
     };
-    let all = recommend::recommend(&inputs);
+    let all = ManuallyDrop::new(recommend::recommend(&inputs));
     let told = Told { context, world: &world, inputs: &inputs, all: &all, techniques: &techniques, survey: &survey };
     if args.curve || args.weeks {
         return told.together(args.curve);

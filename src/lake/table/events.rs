@@ -83,13 +83,16 @@ pub(super) fn identities(table: &Table<'_>) -> Result<Vec<(SessionId, Identity)>
     Ok(sessions.ids().into_iter().filter_map(|id| Some((id, sessions.whole(id)?))).collect())
 }
 
+/// What sessions have in common: texts, identity store, MFA, and whether root was assumed.
+type Alike<'t> = ([&'t str; IDENTITY.len()], &'t str, Option<bool>, bool);
+
 /// The sessions of a table. What rows have in common is made once.
 pub(super) fn sessions(table: &Table<'_>) -> Result<Sessions, LakeError> {
     let columns = IDENTITY.iter().map(|(name, _)| table.text(name)).collect::<Result<Vec<_>, _>>()?;
     let (store, created) = (table.text("identity_store")?, table.later_text("created")?);
     let (mfa, assumed_root) = (table.optional_flag("mfa")?, table.flag("assumed_root")?);
     let mut sessions = Sessions::default();
-    let mut known: HashMap<([&str; IDENTITY.len()], &str, Option<bool>, bool), u32> = HashMap::new();
+    let mut known: HashMap<Alike<'_>, u32> = HashMap::new();
     for (row, session) in table.key("session")?.into_iter().enumerate() {
         let mut texts: [&str; IDENTITY.len()] =
             std::array::from_fn(|at| columns.get(at).map_or("", |one| super::at(one, row)));

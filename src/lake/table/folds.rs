@@ -16,9 +16,9 @@ use crate::lake::symbols::{Sym, Symbols};
 use crate::model::event::CallVariant;
 use crate::model::text::Text;
 use crate::model::time::{Day, MICROS_PER_HOUR, Timestamp};
+use crate::usage::block::{UsageBlock, UsageCall, UsageCell};
 use crate::usage::fold::{
     CoverageFact, CoverageKey, Folds, IssuedCredential, SessionId, ShapeFact, ShapeKey, Slots, TrailCall, UsageFact,
-    UsageRef,
 };
 use crate::usage::sessions::Sessions;
 
@@ -255,7 +255,11 @@ pub(crate) fn read_fold(kind: PartKind, path: &Path, folds: &mut Folds) -> Resul
     let table = Table::read(path)?;
     let mut more = Folds::default();
     match kind {
-        PartKind::Usage => read_usage(&table, &mut more)?,
+        PartKind::Usage => {
+            for row in usage_block(&table, &|_| true)?.rows() {
+                more.usage.entry(row.to_key()).and_modify(|known| known.merge(&row.fact)).or_insert(row.fact);
+            }
+        }
         PartKind::Shapes => read_shapes(&table, &|_, _, _| true, &mut more)?,
         PartKind::Sessions => {
             more.sessions = identities(&table)?.into_iter().collect();
@@ -275,9 +279,9 @@ fn day(path: &Path, text: &str) -> Result<Day, LakeError> {
         .map_err(|e| LakeError::Damaged { path: path.to_owned(), reason: e.to_string() })
 }
 
-/// Hands over the rows of one file of usage.
-pub(crate) fn each_usage(path: &Path, each: &mut dyn FnMut(&UsageRef<'_>)) -> Result<(), LakeError> {
-    usage_rows(&Table::read(path)?, each)
+/// The rows of one file of usage whose days are wanted.
+pub(crate) fn read_usage(path: &Path, inside: &(dyn Fn(Day) -> bool + Sync)) -> Result<UsageBlock, LakeError> {
+    usage_block(&Table::read(path)?, inside)
 }
 
 /// Widens the spans of sessions by the rows of one file of usage whose days lie in the window.
@@ -308,41 +312,55 @@ fn known_day<'t>(path: &Path, text: &'t str, known: &mut BTreeMap<&'t str, Day>)
     }
 }
 
-fn read_usage(table: &Table<'_>, folds: &mut Folds) -> Result<(), LakeError> {
-    usage_rows(table, &mut |row| {
-        folds.usage.entry(row.to_key()).and_modify(|known| known.merge(&row.fact)).or_insert(row.fact);
-    })
-}
+/// What tells calls apart, as numbers: of source, name, category, outcome, roles and refused action, and the two flags.
+type CallCode = ([u32; 6], bool, bool);
 
-fn usage_rows(table: &Table<'_>, each: &mut dyn FnMut(&UsageRef<'_>)) -> Result<(), LakeError> {
+fn usage_block(table: &Table<'_>, inside: &(dyn Fn(Day) -> bool + Sync)) -> Result<UsageBlock, LakeError> {
     let path = table.path;
-    let (session, variants) = (table.key("session")?, variants(table)?);
-    let (source, name) = (table.text("source")?, table.text("name")?);
-    let (kind, resource, result) = (table.text("category")?, table.text("resource")?, table.text("outcome")?);
-    let (account, region, days) = (table.text("account")?, table.text("region")?, table.text("day")?);
+    let days = table.coded("day")?;
+    let known = days.texts.iter().map(|text| day(path, text)).collect::<Result<Vec<Day>, _>>()?;
+    let (session, source, name) = (table.key("session")?, table.coded("source")?, table.coded("name")?);
+    let (kind, result) = (table.coded("category")?, table.coded("outcome")?);
+    let (roles, refused) = (table.coded("roles")?, table.coded("refused")?);
+    let (version_id, tags) = (table.flag("version_id")?, table.flag("tags")?);
+    let (resource, account, region) = (table.coded("resource")?, table.coded("account")?, table.coded("region")?);
     let (shared, count) = (table.flag("shared")?, table.count("count")?);
     let slots = SLOTS.iter().map(|name| table.key(name)).collect::<Result<Vec<_>, _>>()?;
     let (first, last) = (table.time("first")?, table.time("last")?);
-    let mut known_days = BTreeMap::new();
-    for (row, variant) in variants.iter().enumerate() {
+    let mut block = UsageBlock::default();
+    let [resources, accounts, regions] = [&resource, &account, &region]
+        .map(|column| column.texts.iter().map(|text| block.text(text)).collect::<Vec<u32>>());
+    let mut calls: HashMap<CallCode, u32> = HashMap::new();
+    for row in 0..table.height() {
+        let day = at(&known, days.at(row) as usize);
+        if !inside(day) {
+            continue;
+        }
+        let columns = [&source, &name, &kind, &result, &roles, &refused];
+        let code = (columns.map(|column| column.at(row)), at(&version_id, row), at(&tags, row));
+        let call = match calls.get(&code) {
+            Some(call) => *call,
+            None => {
+                let [source, name, kind, result, roles, refused] = columns.map(|column| column.text(row));
+                let roles = if roles == "[]" { Vec::new() } else { from_json(path, roles)? };
+                let refused = refused.to_owned();
+                let variant = CallVariant { version_id: at(&version_id, row), tags: at(&tags, row), roles, refused };
+                let (category, outcome) = (category(path, kind)?, outcome(path, result)?);
+                let (source, name) = (source.to_owned(), name.to_owned());
+                let call = block.call(UsageCall { source, name, variant, category, outcome });
+                calls.insert(code, call);
+                call
+            }
+        };
         let mut words = slots.iter().map(|column| at(column, row));
         let slots = Slots::from_words(std::array::from_fn(|_| words.next().unwrap_or_default()));
-        each(&UsageRef {
-            session: SessionId(at(&session, row)),
-            source: at(&source, row),
-            name: at(&name, row),
-            variant,
-            category: category(path, at(&kind, row))?,
-            resource: at(&resource, row),
-            outcome: outcome(path, at(&result, row))?,
-            account: at(&account, row),
-            region: at(&region, row),
-            day: known_day(path, at(&days, row), &mut known_days)?,
-            shared: at(&shared, row),
-            fact: UsageFact { count: at(&count, row), first: at(&first, row), last: at(&last, row), slots },
-        });
+        let fact = UsageFact { count: at(&count, row), first: at(&first, row), last: at(&last, row), slots };
+        let session = block.session(SessionId(at(&session, row)));
+        let [resource, account, region] = [(&resource, &resources), (&account, &accounts), (&region, &regions)]
+            .map(|(column, numbers)| at(numbers, column.at(row) as usize));
+        block.put(UsageCell { session, call, resource, account, region, day, shared: at(&shared, row), fact });
     }
-    Ok(())
+    Ok(block)
 }
 
 fn read_shapes(table: &Table<'_>, wanted: CallFilter<'_>, folds: &mut Folds) -> Result<(), LakeError> {

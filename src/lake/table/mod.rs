@@ -8,6 +8,8 @@ mod slices;
 use std::io::Cursor;
 use std::path::Path;
 
+use hashbrown::HashMap;
+
 use polars::prelude::{Column, DataFrame, DataType, ParquetReader, PolarsError, SerReader};
 
 use super::error::LakeError;
@@ -17,7 +19,7 @@ use columns::{Columns, ParquetBytes};
 pub use events::EventRow;
 pub(crate) use events::{events_bytes, hex, read_events};
 pub(crate) use folds::{
-    CallFilter, each_usage, fold_bytes, read_fold, read_issued, read_sessions, read_shapes_of, widen_spans,
+    CallFilter, fold_bytes, read_fold, read_issued, read_sessions, read_shapes_of, read_usage, widen_spans,
 };
 pub(crate) use slices::{CallColumns, CallRow, KeyColumns, via};
 
@@ -62,6 +64,27 @@ impl<'p> Table<'p> {
         Ok(column.iter().map(Option::unwrap_or_default).collect())
     }
 
+    /// A column whose texts repeat, as numbers.
+    fn coded(&self, name: &str) -> Result<Coded<'_>, LakeError> {
+        let column = self.column(name)?.str().map_err(|e| failed(self.path, &e))?;
+        let mut coded = Coded { numbers: Vec::with_capacity(column.len()), texts: Vec::new() };
+        let mut known: HashMap<&str, u32> = HashMap::new();
+        let mut last = ("", None);
+        for text in column.iter().map(Option::unwrap_or_default) {
+            let number = match last {
+                // Rows are stored sorted: most are as the one before.
+                (before, Some(number)) if before == text => number,
+                _ => *known.entry(text).or_insert_with(|| {
+                    coded.texts.push(text);
+                    coded.texts.len() as u32 - 1
+                }),
+            };
+            last = (text, Some(number));
+            coded.numbers.push(number);
+        }
+        Ok(coded)
+    }
+
     /// A column that tables of earlier releases do not have; empty there.
     fn later_text(&self, name: &str) -> Result<Vec<&str>, LakeError> {
         if self.frame.get_column_index(name).is_some() { self.text(name) } else { Ok(Vec::new()) }
@@ -93,6 +116,22 @@ impl<'p> Table<'p> {
         let column = self.column(name)?.cast(&DataType::Int64).map_err(|e| failed(self.path, &e))?;
         let column = column.i64().map_err(|e| failed(self.path, &e))?;
         Ok(column.iter().map(|v| Timestamp::from_micros(v.unwrap_or_default())).collect())
+    }
+}
+
+/// A column of texts: each once, and of each row its number.
+pub(crate) struct Coded<'t> {
+    numbers: Vec<u32>,
+    texts: Vec<&'t str>,
+}
+
+impl<'t> Coded<'t> {
+    fn at(&self, row: usize) -> u32 {
+        at(&self.numbers, row)
+    }
+
+    fn text(&self, row: usize) -> &'t str {
+        at(&self.texts, self.at(row) as usize)
     }
 }
 

@@ -27,8 +27,6 @@ pub struct Join<'a> {
     collected: &'a BTreeSet<String>,
     catalog: &'a Catalog,
     texts: Texts,
-    /// Who is behind each session met, and where they are kept; none where no identity or nobody is known.
-    known: HashMap<SessionId, Option<Behind<'a>>>,
     who: HashMap<Who, u32>,
     acts: Vec<Acts>,
     rows: HashMap<Cell, ActionUse>,
@@ -139,7 +137,6 @@ impl<'a> Join<'a> {
             collected,
             catalog,
             texts: Texts::default(),
-            known: HashMap::new(),
             who: HashMap::new(),
             acts: Vec::new(),
             rows: HashMap::new(),
@@ -160,13 +157,9 @@ impl<'a> Join<'a> {
     }
 
     fn behind(&mut self, session: SessionId) -> Option<Behind<'a>> {
-        if let Some(known) = self.known.get(&session) {
-            return *known;
-        }
-        let found = self.sessions.get(session).zip(self.actors.get(&session));
-        let found = found.map(|((_, identity), actor)| Behind { identity, actor, acts: self.acts_of(actor) });
-        self.known.insert(session, found);
-        found
+        let (_, identity) = self.sessions.get(session)?;
+        let actor = self.actors.get(&session)?;
+        Some(Behind { identity, actor, acts: self.acts_of(actor) })
     }
 
     /// Where what an actor does is kept.
