@@ -19,5 +19,6 @@ pub mod model;
 pub mod policy;
 pub mod query;
 pub mod recommend;
+pub mod remediate;
 pub mod report;
 pub mod usage;

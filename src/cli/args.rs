@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::model::time::Timestamp;
+use crate::recommend::Advice;
 
 use super::output::Format;
 
@@ -124,6 +125,13 @@ pub enum Command {
     /// Say who can become an administrator, by which known techniques of privilege escalation, and by which statements:
     /// calls that a Deny, a boundary, a service control policy or a condition stops are no way
     Escalations(EscalationsArgs),
+    /// Turn recommendations into a plan that changes access, and prove on what was recorded that it breaks nobody's work
+    #[command(after_long_help = super::commands::remediate::HELP)]
+    Remediate {
+        /// What to do.
+        #[command(subcommand)]
+        action: RemediateAction,
+    },
     /// Look at the findings of the last scan
     Findings {
         /// What to do with them.
@@ -412,7 +420,7 @@ pub enum PolicyAction {
 }
 
 /// `jitscan recommend`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct RecommendArgs {
     /// Requests that one person is willing to make, such as 2/week or 5/month: the conversions that remove the most exposure
     /// within it are chosen [default: each conversion up to 2/week]
@@ -453,6 +461,55 @@ pub struct RecommendArgs {
     pub html: Option<PathBuf>,
 }
 
+/// `jitscan remediate …`.
+#[derive(Debug, Subcommand)]
+pub enum RemediateAction {
+    /// Make a plan from recommendations, all of them or those chosen, and write it to a file; nothing in AWS changes
+    Plan(PlanArgs),
+    /// Show a plan: what changes and why, each call with the one that takes it back, documents line by line
+    Show {
+        /// The plan
+        #[arg(value_name = "PLAN")]
+        plan: PathBuf,
+    },
+    /// Decide every distinct recorded call of the plan's principals in the window again, in the state after the plan; exits
+    /// with 3 where one would be denied
+    Prove {
+        /// The plan
+        #[arg(value_name = "PLAN")]
+        plan: PathBuf,
+    },
+}
+
+/// `jitscan remediate plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Where the plan is written
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Only recommendations whose id begins so; repeat for more
+    #[arg(long, value_name = "ID")]
+    pub id: Vec<String>,
+    /// Only principals whose ARN contains this
+    #[arg(long, value_name = "TEXT")]
+    pub principal: Option<String>,
+    /// Only what this person holds; others keep what they have through the same principals
+    #[arg(long, value_name = "ID")]
+    pub person: Option<String>,
+    /// Only this account
+    #[arg(long, value_name = "ID")]
+    pub account: Option<String>,
+    /// Only this advice; repeat for more
+    #[arg(long, value_name = "ADVICE", value_enum)]
+    pub advice: Vec<AdviceArg>,
+    /// As for `recommend`: requests that one person is willing to make, such as 2/week
+    #[arg(long, value_name = "N/SPAN", value_parser = super::span::budget)]
+    pub friction_budget: Option<u64>,
+    /// Also change principals that CloudFormation or Terraform manage, by their tags
+    #[arg(long)]
+    pub managed_by_code: bool,
+}
+
 /// `jitscan escalations`.
 #[derive(Debug, Args)]
 pub struct EscalationsArgs {
@@ -477,6 +534,20 @@ pub enum AdviceArg {
     DecideLater,
     /// Leave it as it is
     KeepStanding,
+}
+
+impl AdviceArg {
+    /// The advice.
+    #[must_use]
+    pub const fn advice(self) -> Advice {
+        match self {
+            Self::Remove => Advice::Remove,
+            Self::ConvertToJit => Advice::ConvertToJit,
+            Self::Shrink => Advice::Shrink,
+            Self::DecideLater => Advice::DecideLater,
+            Self::KeepStanding => Advice::KeepStanding,
+        }
+    }
 }
 
 /// `jitscan findings …`.

@@ -96,6 +96,7 @@ pub fn run(cli: &Cli, stop: Arc<AtomicBool>, names: &mut Option<Arc<Pseudonyms>>
         Command::Policy { action } => commands::policy::run(&context, action),
         Command::Escalations(args) => commands::escalations::run(&context, args),
         Command::Recommend(args) => commands::recommend::run(&context, args),
+        Command::Remediate { action } => commands::remediate::run(&context, action),
         Command::Findings { action } => commands::findings::run(&context, action),
         Command::Catalog { action } => commands::catalog::run(&context, action),
         Command::Report(args) => commands::report::run(&context, args),

@@ -18,6 +18,7 @@ mod last_accessed;
 mod logs;
 mod process;
 mod recommend;
+mod remediate;
 mod trails;
 
 use std::ffi::OsStr;

@@ -21,12 +21,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("compliance", &["findings", "compare", "model"]),
     ("query", &["findings", "compare", "model"]),
     ("recommend", &["findings", "compare", "entitlements", "decide", "usage", "policy", "catalog", "model"]),
+    (
+        "remediate",
+        &["recommend", "findings", "compare", "entitlements", "decide", "usage", "policy", "catalog", "model"],
+    ),
     ("report", &["recommend", "compliance", "findings", "compare", "model"]),
     ("demo", &["model"]),
     (
         "cli",
         &[
             "report",
+            "remediate",
             "recommend",
             "compliance",
             "query",

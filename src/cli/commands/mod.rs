@@ -15,6 +15,7 @@ pub mod permissions;
 pub mod policy;
 pub mod query;
 pub mod recommend;
+pub mod remediate;
 pub mod report;
 pub mod scan;
 pub mod schema;

@@ -7,14 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::mem::ManuallyDrop;
 
 use crate::catalog::Glob;
-use crate::cli::args::{AdviceArg, RecommendArgs};
+use crate::cli::args::RecommendArgs;
 use crate::cli::commands::open;
 use crate::cli::context::{CommandError, Context};
 use crate::cli::exit::Status;
 use crate::cli::output::Meta;
 use crate::cli::pipeline::World;
+use crate::compare::assessment::Assessment;
 use crate::compare::{self, holders::permission_set_of};
 use crate::entitlements::AccessClass;
+use crate::lake::Reader;
 use crate::model::table::{Cell, Column, ColumnKind, Made, Table};
 use crate::recommend::automation::{self, Routine};
 use crate::recommend::capability::{self, Environments};
@@ -94,8 +96,7 @@ pub fn columns() -> Vec<Column> {
 /// When the store cannot be read, or what was asked for is not there.
 pub fn run(context: &Context<'_>, args: &RecommendArgs) -> Result<Status, CommandError> {
     let reader = open(context)?;
-    // What is loaded goes with the process: giving back millions of small values would take longer than writing them out.
-    let world = ManuallyDrop::new(World::load_with_times(context, &reader, HISTORY_DAYS)?);
+    let (world, assessment) = loaded(context, &reader)?;
     let (window, times) = (world.coverage.window(), &world.activity.times);
     let settings = settings(context, args);
     let person = |text: &String| person(&world, text);
@@ -107,9 +108,6 @@ pub fn run(context: &Context<'_>, args: &RecommendArgs) -> Result<Status, Comman
         context.emit(&world.meta("recommend --automation", world.gaps.clone()), &views::automation_table(&found))?;
         return Ok(Status::Done);
     }
-    let mut assessment = compare::assess(&world.inputs());
-    assessment.gaps.extend(world.gaps.iter().cloned());
-    assessment.gaps.sort();
     let gaps = || assessment.gaps.clone();
     if args.combinations {
         let management = world.snapshot.organization.as_ref().map(|organization| organization.management_account);
@@ -119,41 +117,74 @@ pub fn run(context: &Context<'_>, args: &RecommendArgs) -> Result<Status, Comman
         context.emit(&world.meta("recommend --combinations", gaps()), &views::combinations_table(&held))?;
         return Ok(Status::Done);
     }
+    tell(context, &reader, (&world, &assessment, &settings), |told| {
+        if args.curve || args.weeks {
+            return told.together(args.curve);
+        }
+        if let Some(id) = &args.explain {
+            return told.explain(&reader, id);
+        }
+        if let Some(text) = &args.phished {
+            return told.phished(&person(text));
+        }
+        let rows = told.all.rows.iter();
+        let chosen: Vec<&Recommendation> = rows.filter(|row| wanted(args, row) && is_of(&row.person)).collect();
+        if args.policies {
+            return told.policies(&chosen);
+        }
+        if let Some(path) = &args.html {
+            told.page(&chosen, path)?;
+        }
+        told.list(&chosen, of_person.is_some())
+    })
+}
+
+/// Recommends from a store, and tells it in some way.
+///
+/// # Errors
+/// When the store cannot be read, or telling fails.
+pub(super) fn told<T>(
+    context: &Context<'_>,
+    reader: &Reader,
+    args: &RecommendArgs,
+    tell_it: impl FnOnce(&Told<'_>) -> Result<T, CommandError>,
+) -> Result<T, CommandError> {
+    let (world, assessment) = loaded(context, reader)?;
+    tell(context, reader, (&world, &assessment, &settings(context, args)), tell_it)
+}
+
+/// What is loaded goes with the process: giving back millions of small values would take longer than writing them out.
+fn loaded(context: &Context<'_>, reader: &Reader) -> Result<(ManuallyDrop<World>, Assessment), CommandError> {
+    let world = ManuallyDrop::new(World::load_with_times(context, reader, HISTORY_DAYS)?);
+    let mut assessment = compare::assess(&world.inputs());
+    assessment.gaps.extend(world.gaps.iter().cloned());
+    assessment.gaps.sort();
+    Ok((world, assessment))
+}
+
+fn tell<T>(
+    context: &Context<'_>,
+    reader: &Reader,
+    (world, assessment, settings): (&World, &Assessment, &Settings),
+    tell_it: impl FnOnce(&Told<'_>) -> Result<T, CommandError>,
+) -> Result<T, CommandError> {
     let techniques = super::escalations::techniques(context)?;
     let survey = escalation::survey(&world.snapshot, &techniques, world.catalog, world.as_of);
     let escalating = survey.paths.iter().filter(|path| path.sure).map(|path| path.principal.clone()).collect();
     let inputs = Inputs {
-        assessment: &assessment,
+        assessment,
         snapshot: &world.snapshot,
-        times,
+        times: &world.activity.times,
         catalog: world.catalog,
         entitlements: &world.entitlements,
         activity: &world.activity,
         logged_from: reader.event_span().map(|span| span.from),
         escalating: &escalating,
         chains: &survey.accounts(),
-        settings: &settings,
+        settings,
     };
     let all = ManuallyDrop::new(recommend::recommend(&inputs));
-    let told = Told { context, world: &world, inputs: &inputs, all: &all, techniques: &techniques, survey: &survey };
-    if args.curve || args.weeks {
-        return told.together(args.curve);
-    }
-    if let Some(id) = &args.explain {
-        return told.explain(&reader, id);
-    }
-    drop(reader);
-    if let Some(text) = &args.phished {
-        return told.phished(&person(text));
-    }
-    let chosen: Vec<&Recommendation> = all.rows.iter().filter(|row| wanted(args, row) && is_of(&row.person)).collect();
-    if args.policies {
-        return told.policies(&chosen);
-    }
-    if let Some(path) = &args.html {
-        told.page(&chosen, path)?;
-    }
-    told.list(&chosen, of_person.is_some())
+    tell_it(&Told { context, world, inputs: &inputs, all: &all, techniques: &techniques, survey: &survey })
 }
 
 /// The person of an id, e-mail address or user name, or of a name that only one in the roster has; else what was said.
@@ -166,11 +197,11 @@ fn person(world: &World, text: &str) -> String {
 }
 
 /// What is told in one way or another.
-struct Told<'a> {
+pub(super) struct Told<'a> {
     context: &'a Context<'a>,
-    world: &'a World,
-    inputs: &'a Inputs<'a>,
-    all: &'a Recommendations,
+    pub(super) world: &'a World,
+    pub(super) inputs: &'a Inputs<'a>,
+    pub(super) all: &'a Recommendations,
     techniques: &'a [Technique],
     survey: &'a Survey,
 }
@@ -188,7 +219,12 @@ impl Told<'_> {
         Ok(Status::Done)
     }
 
-    fn meta(&self, command: &str) -> Meta {
+    /// The person whom a text means.
+    pub(super) fn person(&self, text: &str) -> String {
+        person(self.world, text)
+    }
+
+    pub(super) fn meta(&self, command: &str) -> Meta {
         self.world.meta(command, self.inputs.assessment.gaps.clone())
     }
 
@@ -230,15 +266,8 @@ fn settings(context: &Context<'_>, args: &RecommendArgs) -> Settings {
 }
 
 fn wanted(args: &RecommendArgs, row: &Recommendation) -> bool {
-    let advice = |arg: &AdviceArg| match arg {
-        AdviceArg::Remove => Advice::Remove,
-        AdviceArg::ConvertToJit => Advice::ConvertToJit,
-        AdviceArg::Shrink => Advice::Shrink,
-        AdviceArg::DecideLater => Advice::DecideLater,
-        AdviceArg::KeepStanding => Advice::KeepStanding,
-    };
     args.principal.as_ref().is_none_or(|text| row.principal.contains(text.as_str()))
-        && (args.advice.is_empty() || args.advice.iter().any(|arg| advice(arg) == row.advice))
+        && (args.advice.is_empty() || args.advice.iter().any(|arg| arg.advice() == row.advice))
 }
 
 fn cells(row: &Recommendation, of_person: bool) -> Vec<Cell> {

@@ -2,7 +2,7 @@
 
 use crate::cli::commands::{
     can, catalog, collect, coverage, entitlements, escalations, findings, ingest, lake, logs, policy, query, recommend,
-    report, usage, validate, who_can,
+    remediate, report, usage, validate, who_can,
 };
 use crate::cli::context::{CommandError, Context};
 use crate::cli::exit::Status;
@@ -44,6 +44,9 @@ pub fn all() -> Vec<(String, Vec<Column>)> {
         ("recommend --explain", recommend::explain_columns()),
         ("recommend --phished", recommend::phished_columns()),
         ("recommend --policies", recommend::policies_columns()),
+        ("remediate plan", remediate::plan_columns()),
+        ("remediate show", remediate::show_columns()),
+        ("remediate prove", remediate::prove_columns()),
         ("policy test (from statements on with --explain)", policy::columns(true)),
         ("catalog action", catalog::action_columns()),
         ("catalog event, events", catalog::event_columns()),

@@ -16,16 +16,16 @@ use serde_json::Value;
 
 use super::Place;
 
-const AT: &str = "--config demo/jitscan.toml --store demo/store --as-of 2026-11-01";
+pub(super) const AT: &str = "--config demo/jitscan.toml --store demo/store --as-of 2026-11-01";
 
-fn demo() -> Place {
+pub(super) fn demo() -> Place {
     let place = Place::new();
     let run = place.line("demo --output-dir demo");
     assert_eq!(run.code, Some(0), "{run:?}");
     place
 }
 
-fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
     value.pointer(pointer).and_then(Value::as_str).unwrap_or("")
 }
 

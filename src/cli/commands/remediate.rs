@@ -1,0 +1,432 @@
+//! `jitscan remediate`: from advice to a plan that can be read, and the proof that it breaks nobody's work.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use similar::TextDiff;
+
+use crate::cli::args::{PlanArgs, RecommendArgs, RemediateAction};
+use crate::cli::commands::{open, recommend as recommending};
+use crate::cli::context::{CommandError, Context};
+use crate::cli::exit::Status;
+use crate::cli::output::Meta;
+use crate::cli::pipeline::{Depth, World};
+use crate::compare;
+use crate::model::table::{Cell, Column, ColumnKind, Table};
+use crate::remediate::effect::Effect;
+use crate::remediate::prove::{self, Proof, Verdict};
+use crate::remediate::{self, FORM, Plan, Reason, Step};
+use crate::report::{Folder, Sink};
+
+/// What `remediate --help` says at its end.
+pub const HELP: &str = "\
+A plan is a file that names the state it was made from and every call to IAM, each with the one that takes it back. It \
+only ever narrows: statements lose actions, and conditions, resources and Deny stay as they are written. Access that is \
+to be asked for moves to a role of its own, closed until a grant opens it.
+
+A proof takes every distinct call that was recorded of the plan's principals in the window and decides it again in the \
+state after the plan: still allowed, through a grant, would be denied, or undecidable, with events for each. What CloudTrail \
+did not record it cannot see; `--window` says how far it looks back.";
+
+/// Columns of `plan`.
+#[must_use]
+pub fn plan_columns() -> Vec<Column> {
+    use ColumnKind::{Integer, List, Text};
+    vec![
+        Column::new(
+            "kind",
+            Text,
+            "grant: a role for what is asked for from now on; change; left: chosen and left as it is",
+        ),
+        Column::new("principal", Text, "ARN; of a grant the principal whose standing access it takes the place of"),
+        Column::new("account", Text, "the account"),
+        Column::new("role", Text, "of a grant: ARN of its role"),
+        Column::new("people", List, "of a grant: who is eligible"),
+        Column::new("granted", Integer, "of a change: actions granted before"),
+        Column::new("removed", Integer, "how many of these go"),
+        Column::new("calls", Integer, "calls to IAM"),
+        Column::new("recommendations", List, "ids of what asked for it"),
+        Column::new("why", List, "why, or why not"),
+    ]
+}
+
+/// Columns of `show`.
+#[must_use]
+pub fn show_columns() -> Vec<Column> {
+    use ColumnKind::{Integer, List, Text};
+    vec![
+        Column::new("step", Integer, "the order in which they are made, from 1"),
+        Column::new("account", Text, "the account"),
+        Column::new("of", Text, "ARN of the principal that changes, or of the role of a grant"),
+        Column::new("about", Text, "what it is for"),
+        Column::new("do", List, "the call, as the AWS CLI takes it"),
+        Column::new("undo", List, "the call that takes it back"),
+    ]
+}
+
+/// Columns of `prove`.
+#[must_use]
+pub fn prove_columns() -> Vec<Column> {
+    use ColumnKind::{Integer, List, Text, Time};
+    vec![
+        Column::new("verdict", Text, "would_be_denied, undecidable, through_a_grant or still_allowed"),
+        Column::new("principal", Text, "ARN"),
+        Column::new("person", Text, "who made the calls; empty where nobody is known"),
+        Column::new("action", Text, "the action that decides; source and name where none is known"),
+        Column::new("through", Text, "ARN of the role of the grant, where one is needed"),
+        Column::new("why", Text, "why, or what is missing"),
+        Column::new("calls", Integer, "recorded calls; copies in several accounts count each"),
+        Column::new("shapes", Integer, "distinct ones"),
+        Column::new("last", Time, "the last"),
+        Column::new("examples", List, "event ids, the first three"),
+    ]
+}
+
+/// Runs it.
+///
+/// # Errors
+/// When the store or the plan cannot be read, or they do not fit.
+pub fn run(context: &Context<'_>, action: &RemediateAction) -> Result<Status, CommandError> {
+    match action {
+        RemediateAction::Plan(args) => plan(context, args),
+        RemediateAction::Show { plan } => show(context, &read(plan)?),
+        RemediateAction::Prove { plan } => prove(context, &read(plan)?),
+    }
+}
+
+/// Reads a plan and checks that it is one that was not changed by hand.
+fn read(path: &Path) -> Result<Plan, CommandError> {
+    let failed = |why: String| CommandError::Failed(format!("{}: {why}", path.display()));
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| CommandError::File { path: path.display().to_string(), source })?;
+    let plan: Plan = serde_json::from_str(&text).map_err(|error| failed(format!("expected a plan: {error}")))?;
+    if plan.form != FORM {
+        return Err(failed(format!("expected a plan of form {FORM}, found form {}", plan.form)));
+    }
+    let found = plan.hashed();
+    if plan.hash != found {
+        return Err(failed(format!("its hash is {found} and not {}, as it says: it was changed", plan.hash)));
+    }
+    Ok(plan)
+}
+
+fn plan(context: &Context<'_>, args: &PlanArgs) -> Result<Status, CommandError> {
+    let reader = open(context)?;
+    let recommend = RecommendArgs { friction_budget: args.friction_budget, ..RecommendArgs::default() };
+    let made = recommending::told(context, &reader, &recommend, |told| {
+        let person = args.person.as_deref().map(|text| told.person(text));
+        let wanted = |row: &&crate::recommend::Recommendation| {
+            (args.id.is_empty() || args.id.iter().any(|id| row.id.starts_with(id.as_str())))
+                && args.account.as_ref().is_none_or(|account| row.account == *account)
+                && args.principal.as_ref().is_none_or(|text| row.principal.contains(text.as_str()))
+                && person.as_ref().is_none_or(|person| row.person == *person)
+                && (args.advice.is_empty() || args.advice.iter().any(|one| one.advice() == row.advice))
+        };
+        let rows = &told.all.rows;
+        for id in &args.id {
+            if !rows.iter().any(|row| row.id.starts_with(id.as_str())) {
+                return Err(CommandError::Usage(format!("there is no recommendation `{id}`: see `jitscan recommend`")));
+            }
+        }
+        let chosen: Vec<_> = rows.iter().filter(wanted).collect();
+        let principals: BTreeSet<&str> = chosen.iter().map(|row| row.principal.as_str()).collect();
+        let verdicts = compare::action_verdicts(&told.world.inputs(), |arn| principals.contains(arn));
+        let plan = remediate::plan(&remediate::Inputs {
+            recommend: told.inputs,
+            all: rows,
+            chosen: &chosen.iter().map(|row| row.id.as_str()).collect(),
+            verdicts: &verdicts,
+            managed_by_code: args.managed_by_code,
+        });
+        Ok((plan, told.meta("remediate plan")))
+    });
+    let (plan, meta) = made?;
+    // Only a plan that can be made and taken back leaves this place.
+    write(&plan, &args.out)?;
+    context.emit(&meta, &plan_table(&plan, context.is_for_people()))?;
+    let (steps, left) = (plan.steps().count(), plan.left.len());
+    context.note(&format!(
+        "plan {}: {} grants, {} principals changed in {steps} calls, {left} left as they are; written to {}",
+        plan.hash,
+        plan.grants.len(),
+        plan.changes.len(),
+        args.out.display()
+    ));
+    Ok(Status::Done)
+}
+
+fn write(plan: &Plan, path: &Path) -> Result<(), CommandError> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| CommandError::Usage(format!("{}: expected the name of a file", path.display())))?;
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut text = serde_json::to_string_pretty(plan).map_err(|error| CommandError::Failed(error.to_string()))?;
+    text.push('\n');
+    let failed = |source| CommandError::File { path: path.display().to_string(), source };
+    Folder(folder.to_owned()).put(name, text.as_bytes()).map_err(failed)
+}
+
+fn because(reasons: &[Reason]) -> Vec<String> {
+    let told = |one: &Reason| {
+        let of = if one.person.is_empty() { String::new() } else { format!(" ({})", one.person) };
+        format!("{}: {}{of}: {}", one.advice.replace('_', " "), one.capability, one.why.join("; "))
+    };
+    reasons.iter().map(told).collect()
+}
+
+fn ids(reasons: &[Reason]) -> Vec<String> {
+    reasons.iter().map(|one| one.id.clone()).collect()
+}
+
+fn plan_table(plan: &Plan, people: bool) -> Table {
+    let mut rows: Vec<Vec<Cell>> = Vec::new();
+    for one in &plan.grants {
+        rows.push(vec![
+            "grant".into(),
+            one.principal.as_str().into(),
+            one.account.to_string().into(),
+            one.role.as_str().into(),
+            one.people.clone().into(),
+            Cell::Null,
+            Cell::Null,
+            one.steps.len().into(),
+            ids(&one.reasons).into(),
+            because(&one.reasons).into(),
+        ]);
+    }
+    for one in &plan.changes {
+        rows.push(vec![
+            "change".into(),
+            one.principal.as_str().into(),
+            one.account.to_string().into(),
+            "".into(),
+            Cell::List(Vec::new()),
+            one.granted.into(),
+            one.removed.into(),
+            one.steps.len().into(),
+            ids(&one.reasons).into(),
+            because(&one.reasons).into(),
+        ]);
+    }
+    for one in &plan.left {
+        let account = one.principal.split(':').nth(4).unwrap_or_default();
+        rows.push(vec![
+            "left".into(),
+            one.principal.as_str().into(),
+            account.into(),
+            "".into(),
+            Cell::List(Vec::new()),
+            Cell::Null,
+            Cell::Null,
+            Cell::Null,
+            one.ids.clone().into(),
+            vec![one.why.clone()].into(),
+        ]);
+    }
+    let table = Table { columns: plan_columns(), rows };
+    let columns = ["kind", "principal", "people", "granted", "removed", "calls", "why"];
+    if people { for_people(&table, &columns) } else { table }
+}
+
+/// Some columns of a table, with what people call things.
+fn for_people(table: &Table, names: &[&str]) -> Table {
+    let mut out = pick(table, names);
+    for (at, column) in out.columns.iter().enumerate() {
+        for cell in out.rows.iter_mut().filter_map(|row| row.get_mut(at)) {
+            let short = |person: &str| person.split('@').next().unwrap_or_default().to_owned();
+            *cell = match (column.name.as_str(), &*cell) {
+                ("principal", Cell::Text(arn)) => {
+                    let account = arn.split(':').nth(4).unwrap_or_default();
+                    format!("{} ({account})", arn.rsplit(['/', ':']).next().unwrap_or_default()).into()
+                }
+                ("person", Cell::Text(person)) => short(person).into(),
+                ("people", Cell::List(people)) => people.iter().map(|one| short(one)).collect::<Vec<_>>().into(),
+                // The reasons of advice stand in `show`.
+                ("why", Cell::List(why)) if why.len() > 1 => format!("{} recommendations", why.len()).into(),
+                ("verdict", Cell::Text(verdict)) => verdict.replace('_', " ").into(),
+                _ => continue,
+            };
+        }
+    }
+    out
+}
+
+/// Some columns of a table.
+fn pick(table: &Table, names: &[&str]) -> Table {
+    let at: Vec<usize> =
+        names.iter().filter_map(|name| table.columns.iter().position(|column| column.name == *name)).collect();
+    let of = |row: &Vec<Cell>| at.iter().filter_map(|at| row.get(*at).cloned()).collect();
+    Table {
+        columns: at.iter().filter_map(|at| table.columns.get(*at).cloned()).collect(),
+        rows: table.rows.iter().map(of).collect(),
+    }
+}
+
+fn meta(plan: &Plan, command: &str) -> Meta {
+    Meta {
+        command: command.to_owned(),
+        as_of: Some(plan.as_of),
+        generation: Some(plan.generation),
+        catalogue: Some(plan.catalogue.clone()),
+        snapshot: Some(plan.snapshot.clone()),
+        ..Meta::default()
+    }
+}
+
+fn show(context: &Context<'_>, plan: &Plan) -> Result<Status, CommandError> {
+    if context.is_for_people() {
+        context.emit_text(&told(plan))?;
+        return Ok(Status::Done);
+    }
+    let row = |(at, (account, of, step)): (usize, (crate::model::arn::AccountId, &str, &Step))| {
+        vec![
+            Cell::from(at + 1),
+            account.to_string().into(),
+            of.into(),
+            step.about.as_str().into(),
+            step.effect.arguments().into(),
+            step.undo.arguments().into(),
+        ]
+    };
+    let rows = plan.steps().enumerate().map(row).collect();
+    context.emit(&meta(plan, "remediate show"), &Table { columns: show_columns(), rows })?;
+    Ok(Status::Done)
+}
+
+/// A plan for people: what changes, why, and the documents line by line.
+fn told(plan: &Plan) -> String {
+    let mut out = format!(
+        "plan {}, as of {}, of state {} and generation {}\n{} grants, {} principals changed, {} left as they are\n",
+        plan.hash,
+        plan.as_of,
+        plan.snapshot,
+        plan.generation,
+        plan.grants.len(),
+        plan.changes.len(),
+        plan.left.len()
+    );
+    let mut number = 0;
+    for grant in &plan.grants {
+        out.push_str(&format!(
+            "\ngrant {}\n  in place of standing access of {}, for {} minutes at a time\n  eligible: {}\n",
+            grant.role,
+            grant.principal,
+            grant.minutes,
+            grant.people.join(", ")
+        ));
+        told_steps(&grant.reasons, &grant.steps, &mut number, &mut out);
+    }
+    for change in &plan.changes {
+        out.push_str(&format!(
+            "\nchange {}\n  {} of {} actions go\n",
+            change.principal, change.removed, change.granted
+        ));
+        told_steps(&change.reasons, &change.steps, &mut number, &mut out);
+    }
+    if !plan.left.is_empty() {
+        out.push_str("\nleft as they are:\n");
+    }
+    for left in &plan.left {
+        out.push_str(&format!("  {}: {}\n", left.principal, left.why));
+    }
+    out
+}
+
+fn told_steps(reasons: &[Reason], steps: &[Step], number: &mut usize, out: &mut String) {
+    for reason in because(reasons) {
+        out.push_str(&format!("  because of {reason}\n"));
+    }
+    for step in steps {
+        *number += 1;
+        let call = step.effect.arguments();
+        let shown: Vec<&str> = call.iter().skip(1).map(String::as_str).filter(|part| !part.starts_with('{')).collect();
+        let shown: Vec<&str> = shown.into_iter().filter(|part| !part.ends_with("-document")).collect();
+        out.push_str(&format!("  {number}. {} ({})\n", shown.join(" "), step.about));
+        let (before, after) = (pretty(&step.undo), pretty(&step.effect));
+        if !before.is_empty() || !after.is_empty() {
+            let diff = TextDiff::from_lines(&before, &after);
+            let diff = diff.unified_diff().context_radius(2).to_string();
+            diff.lines().for_each(|line| out.push_str(&format!("     {line}\n")));
+        }
+    }
+}
+
+/// The document of a call, a line for each of its values; empty where it has none.
+fn pretty(effect: &Effect) -> String {
+    let document = match effect {
+        Effect::PutRolePolicy { document, .. }
+        | Effect::PutUserPolicy { document, .. }
+        | Effect::CreatePolicy { document, .. } => document,
+        Effect::CreateRole { trust, .. } => trust,
+        _ => return String::new(),
+    };
+    let value: Option<serde_json::Value> = serde_json::from_str(document).ok();
+    let text = value.and_then(|value| serde_json::to_string_pretty(&value).ok());
+    format!("{}\n", text.unwrap_or_else(|| document.clone()))
+}
+
+fn prove(context: &Context<'_>, plan: &Plan) -> Result<Status, CommandError> {
+    let reader = open(context)?;
+    let world = World::load_to(context, &reader, Depth::Actors)?;
+    if world.snapshot.hash != plan.snapshot {
+        return Err(CommandError::Failed(format!(
+            "the plan was made from state {}, and the store has {}: make it anew, or choose the time with --as-of {}",
+            plan.snapshot, world.snapshot.hash, plan.as_of
+        )));
+    }
+    let proof = prove::prove(&prove::Inputs {
+        plan,
+        before: &world.snapshot,
+        shapes: &reader.shapes()?,
+        actors: &world.actors,
+        sessions: &world.sessions,
+        window: world.coverage.window(),
+        generation: world.generation,
+        catalog: world.catalog,
+    });
+    let proof = proof.map_err(|misfit| CommandError::Failed(format!("the plan does not fit the state: {misfit}")))?;
+    let rows = proof.rows.iter().map(proved).collect();
+    let table = Table { columns: prove_columns(), rows };
+    let meta = world.meta("remediate prove", world.gaps.clone());
+    if context.is_for_people() {
+        let mut worse = table;
+        worse.rows.retain(|row| row.first() != Some(&Cell::from(Verdict::StillAllowed.as_str())));
+        let columns = ["verdict", "principal", "person", "action", "calls", "why"];
+        context.emit(&meta, &for_people(&worse, &columns))?;
+    } else {
+        context.emit(&meta, &table)?;
+    }
+    context.note(&summary(&proof));
+    let denied = proof.calls(Verdict::WouldBeDenied) > 0;
+    Ok(if denied { Status::Findings } else { Status::Done })
+}
+
+fn proved(row: &prove::Row) -> Vec<Cell> {
+    vec![
+        row.verdict.as_str().into(),
+        row.principal.as_str().into(),
+        row.person.as_str().into(),
+        row.action.as_str().into(),
+        row.through.as_str().into(),
+        row.why.as_str().into(),
+        row.calls.into(),
+        row.shapes.into(),
+        row.last.into(),
+        row.examples.clone().into(),
+    ]
+}
+
+fn summary(proof: &Proof) -> String {
+    let all: u64 = proof.rows.iter().map(|row| row.calls).sum();
+    format!(
+        "plan {} on generation {}, {}: {all} recorded calls of its principals: {} still allowed, {} through a grant, {} \
+         would be denied, {} undecidable\nWhat was not recorded is not proved: kinds of calls that CloudTrail does not log, \
+         days without logs, and work outside the window.",
+        proof.plan,
+        proof.generation,
+        proof.window,
+        proof.calls(Verdict::StillAllowed),
+        proof.calls(Verdict::ThroughAGrant),
+        proof.calls(Verdict::WouldBeDenied),
+        proof.calls(Verdict::Undecidable),
+    )
+}

@@ -1,0 +1,198 @@
+//! From advice to changed access: a plan that can be read, and a proof on what was recorded that it breaks nobody's work.
+
+pub mod effect;
+mod make;
+pub mod prove;
+pub mod quota;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::arn::AccountId;
+use crate::model::snapshot::Snapshot;
+use crate::model::time::Timestamp;
+
+use effect::{Conflict, Effect};
+
+pub use make::{Inputs, plan};
+
+/// Version of the plan's form.
+pub const FORM: u32 = 1;
+
+/// Path of what jitscan makes: policies and roles under it are its own, nothing else is.
+pub const PATH: &str = "/jitscan/";
+
+/// A call with the one that takes it back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// What it is for, in words.
+    pub about: String,
+    /// The call.
+    #[serde(rename = "do")]
+    pub effect: Effect,
+    /// The call that takes it back.
+    pub undo: Effect,
+}
+
+/// Why something changes: the recommendation that asked for it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reason {
+    /// Id of the recommendation.
+    pub id: String,
+    /// What it advises.
+    pub advice: String,
+    /// The capability, in words.
+    pub capability: String,
+    /// Who holds it; empty for programs.
+    pub person: String,
+    /// Why, in words.
+    pub why: Vec<String>,
+}
+
+/// What changes of one principal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// ARN.
+    pub principal: String,
+    /// Unique id; empty where not known. Another one under the same name is another principal.
+    pub id: String,
+    /// Account.
+    pub account: AccountId,
+    /// Why.
+    pub reasons: Vec<Reason>,
+    /// Actions of the catalogue that are granted before.
+    pub granted: u64,
+    /// How many of these go.
+    pub removed: u64,
+    /// Calls, in order: what is new comes before what is old goes, so that nobody lacks in between what they keep.
+    pub steps: Vec<Step>,
+}
+
+/// A role that stands for a capability which is granted for a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grant {
+    /// ARN of the role.
+    pub role: String,
+    /// Account.
+    pub account: AccountId,
+    /// ARN of the principal whose standing access it takes the place of, and who may assume it.
+    pub principal: String,
+    /// Its unique id.
+    pub id: String,
+    /// Who is eligible.
+    pub people: Vec<String>,
+    /// How long a grant fits most sessions, in minutes.
+    pub minutes: i64,
+    /// Why.
+    pub reasons: Vec<Reason>,
+    /// Calls, in order.
+    pub steps: Vec<Step>,
+}
+
+/// A principal that was chosen and is left as it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Left {
+    /// ARN.
+    pub principal: String,
+    /// Ids of the recommendations.
+    pub ids: Vec<String>,
+    /// Why.
+    pub why: String,
+}
+
+/// A plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Version of its form: [`FORM`].
+    pub form: u32,
+    /// BLAKE3 over the rest of the plan, 32 hexadecimal digits.
+    pub hash: String,
+    /// The instant that it speaks for.
+    pub as_of: Timestamp,
+    /// Generation of the lake that it was made from.
+    pub generation: u64,
+    /// Hash of the state that it was made from, and fits.
+    pub snapshot: String,
+    /// Version of the catalogue.
+    pub catalogue: String,
+    /// Roles for what is granted for a time: made first.
+    pub grants: Vec<Grant>,
+    /// What changes.
+    pub changes: Vec<Change>,
+    /// What stays although it was chosen.
+    pub left: Vec<Left>,
+}
+
+/// Why a plan does not fit a state.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("step {step} of {principal}: {conflict}")]
+pub struct Misfit {
+    /// ARN of the principal or role.
+    pub principal: String,
+    /// Number of the step, from 1.
+    pub step: usize,
+    /// What is in the way.
+    pub conflict: Conflict,
+}
+
+impl Plan {
+    /// The hash of the plan as it stands.
+    #[must_use]
+    pub fn hashed(&self) -> String {
+        let bare = Self { hash: String::new(), ..self.clone() };
+        let text = serde_json::to_string(&bare).unwrap_or_default();
+        blake3::hash(text.as_bytes()).to_hex().chars().take(32).collect()
+    }
+
+    /// All steps in order, with the account and the principal or role that they are of.
+    pub fn steps(&self) -> impl Iterator<Item = (AccountId, &str, &Step)> {
+        let grants = self.grants.iter().map(|one| (one.account, one.role.as_str(), &one.steps));
+        let changes = self.changes.iter().map(|one| (one.account, one.principal.as_str(), &one.steps));
+        grants.chain(changes).flat_map(|(account, of, steps)| steps.iter().map(move |step| (account, of, step)))
+    }
+
+    /// The state after the plan.
+    ///
+    /// # Errors
+    /// Where a step does not fit the state.
+    pub fn after(&self, before: &Snapshot) -> Result<Snapshot, Misfit> {
+        make_all(before, self.steps().map(|(account, of, step)| (account, of, &step.effect)))
+    }
+
+    /// The state once all that the plan did is taken back, the last step first.
+    ///
+    /// # Errors
+    /// Where taking back a step does not fit the state.
+    pub fn undone(&self, after: &Snapshot) -> Result<Snapshot, Misfit> {
+        let mut steps: Vec<_> = self.steps().map(|(account, of, step)| (account, of, &step.undo)).collect();
+        steps.reverse();
+        make_all(after, steps.into_iter())
+    }
+}
+
+fn make_all<'p>(
+    state: &Snapshot,
+    effects: impl Iterator<Item = (AccountId, &'p str, &'p Effect)>,
+) -> Result<Snapshot, Misfit> {
+    let mut state = state.clone();
+    let mut met: BTreeMap<&str, usize> = BTreeMap::new();
+    for (account, of, effect) in effects {
+        let step = met.entry(of).or_default();
+        *step += 1;
+        let misfit = |conflict| Misfit { principal: of.to_owned(), step: *step, conflict };
+        let iam = state.accounts.get_mut(&account);
+        let iam = iam.ok_or_else(|| misfit(Conflict::Missing(format!("account {account}"))))?;
+        effect.make(iam).map_err(misfit)?;
+    }
+    Ok(state)
+}
+
+#[cfg(test)]
+mod tests;

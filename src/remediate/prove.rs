@@ -1,0 +1,458 @@
+//! Every distinct recorded call of a plan's principals, decided again in the state after the plan.
+//!
+//! A plan narrows statements to fewer actions and leaves the rest of them as it is. So for most calls nothing has to be
+//! decided: where the same statements bear on an action before and after, the answer is the same, whatever the request
+//! carried; what was authorised still is. Only where they differ the engine is asked, and where it cannot tell, the proof
+//! says so.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use serde::Serialize;
+
+use crate::catalog::{ActionId, ActionSet, Catalog, Mapped, Need};
+use crate::decide::compile::Compiler;
+use crate::decide::context::{Context, Slot};
+use crate::decide::inquiry::{Inquiry, Question, set_time};
+use crate::decide::request::ResourceRule;
+use crate::decide::{Answer, Roster, exempt};
+use crate::model::arn::Arn;
+use crate::model::snapshot::Snapshot;
+use crate::model::time::{Timestamp, Window};
+use crate::policy::compile::compile;
+use crate::policy::{DocumentKind, PolicyDocument, Statement};
+use crate::usage::fold::{ShapeFact, ShapeKey};
+use crate::usage::identity::{Actor, Actors};
+use crate::usage::sessions::Sessions;
+
+use super::make::Found;
+use super::{Grant, Misfit, Plan};
+
+/// Most example events of a row.
+const EXAMPLES: usize = 3;
+
+/// What becomes of a recorded call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It would be refused.
+    WouldBeDenied,
+    /// It cannot be told.
+    Undecidable,
+    /// It goes through while a grant is open: that is the friction.
+    ThroughAGrant,
+    /// It goes through as before.
+    StillAllowed,
+}
+
+impl Verdict {
+    /// As output names it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::WouldBeDenied => "would_be_denied",
+            Self::Undecidable => "undecidable",
+            Self::ThroughAGrant => "through_a_grant",
+            Self::StillAllowed => "still_allowed",
+        }
+    }
+}
+
+/// Calls of which the same is to be said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// ARN of the principal.
+    pub principal: String,
+    /// Who made them; empty where nobody is known.
+    pub person: String,
+    /// What becomes of them.
+    pub verdict: Verdict,
+    /// The action that decides; of calls behind which none is known, source and name.
+    pub action: String,
+    /// The role through which they go, where a grant is needed.
+    pub through: String,
+    /// Why, or what is missing.
+    pub why: String,
+    /// Recorded calls; copies in several accounts count each.
+    pub calls: u64,
+    /// Distinct ones.
+    pub shapes: u64,
+    /// The last.
+    pub last: Timestamp,
+    /// Events, the first ones of their kind.
+    pub examples: Vec<String>,
+}
+
+/// A proof.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Proof {
+    /// Hash of the plan.
+    pub plan: String,
+    /// Generation of the lake.
+    pub generation: u64,
+    /// The window of which every call was decided.
+    pub window: Window,
+    /// What becomes of them, the worst first.
+    pub rows: Vec<Row>,
+}
+
+impl Proof {
+    /// Recorded calls with a verdict.
+    #[must_use]
+    pub fn calls(&self, verdict: Verdict) -> u64 {
+        self.rows.iter().filter(|row| row.verdict == verdict).map(|row| row.calls).sum()
+    }
+}
+
+/// All that a proof is made from.
+#[derive(Debug)]
+pub struct Inputs<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The state that it was made from.
+    pub before: &'a Snapshot,
+    /// Every distinct call.
+    pub shapes: &'a BTreeMap<ShapeKey, ShapeFact>,
+    /// Who stands behind the sessions.
+    pub actors: &'a Actors,
+    /// The sessions themselves.
+    pub sessions: &'a Sessions,
+    /// Which calls count.
+    pub window: Window,
+    /// Generation of the lake.
+    pub generation: u64,
+    /// The catalogue.
+    pub catalog: &'a Catalog,
+}
+
+/// Proves.
+///
+/// # Errors
+/// When the plan does not fit the state.
+pub fn prove(inputs: &Inputs<'_>) -> Result<Proof, Misfit> {
+    let after = inputs.plan.after(inputs.before)?;
+    let compiler = Compiler::deciding(inputs.catalog);
+    let roster = Roster::new(&after, &compiler);
+    let worlds: HashMap<&str, World<'_>> = inputs
+        .plan
+        .changes
+        .iter()
+        .map(|change| {
+            let grants = inputs.plan.grants.iter().filter(|grant| grant.principal == change.principal);
+            let side = |snapshot: &Snapshot, arn: &str| Side::of(snapshot, arn, inputs.catalog);
+            let world = World {
+                id: &change.id,
+                before: side(inputs.before, &change.principal),
+                after: side(&after, &change.principal),
+                grants: grants.map(|grant| (grant, side(&after, &grant.role))).collect(),
+            };
+            (change.principal.as_str(), world)
+        })
+        .collect();
+    let inquiry = Inquiry { roster: &roster, organization: after.organization.as_ref() };
+    let mut rows: BTreeMap<(Verdict, String, String, String, String, String), Row> = BTreeMap::new();
+    for (key, fact) in inputs.shapes {
+        let Some(actor) = inputs.actors.get(&key.session) else { continue };
+        let Some(world) = worlds.get(actor.principal.as_str()) else { continue };
+        let within = fact.last >= inputs.window.from && fact.first < inputs.window.to;
+        // The same name with another unique id was another principal.
+        let other = !world.id.is_empty() && !actor.principal_id.is_empty() && actor.principal_id != *world.id;
+        if !within || other || !key.outcome.supports_use() {
+            continue;
+        }
+        let told = (Call { inputs, inquiry: &inquiry, world, key, fact, actor }).told();
+        let person = actor.sure_person().or_else(|| actor.likely_person()).unwrap_or_default();
+        let Told { verdict, action, through, why } = told;
+        let at =
+            (verdict, actor.principal.to_string(), person.to_owned(), action.clone(), through.clone(), why.clone());
+        let row = rows.entry(at).or_insert_with(|| Row {
+            principal: actor.principal.to_string(),
+            person: person.to_owned(),
+            verdict,
+            action,
+            through,
+            why,
+            calls: 0,
+            shapes: 0,
+            last: fact.last,
+            examples: Vec::new(),
+        });
+        row.calls += fact.count;
+        row.shapes += 1;
+        row.last = row.last.max(fact.last);
+        if row.examples.len() < EXAMPLES && !fact.example.is_empty() {
+            row.examples.push(fact.example.clone());
+        }
+    }
+    let (plan, generation, window) = (inputs.plan.hash.clone(), inputs.generation, inputs.window);
+    Ok(Proof { plan, generation, window, rows: rows.into_values().collect() })
+}
+
+/// A principal's identity policies, by statement.
+#[derive(Debug, Default)]
+struct Side {
+    statements: Vec<(Statement, Arc<ActionSet>)>,
+    /// A document cannot be read, or was not collected.
+    broken: bool,
+}
+
+impl Side {
+    fn of(snapshot: &Snapshot, arn: &str, catalog: &Catalog) -> Self {
+        let mut out = Self::default();
+        let Some(policies) = Found::of(snapshot, arn).and_then(|found| found.policies().ok()) else {
+            return Self { broken: true, ..out };
+        };
+        for held in policies {
+            let Ok(document) = PolicyDocument::parse(held.json, DocumentKind::Identity) else {
+                out.broken = true;
+                continue;
+            };
+            for statement in document.statements {
+                let set = compile(&statement.actions, catalog).set;
+                out.statements.push((statement, set));
+            }
+        }
+        out
+    }
+
+    /// What bears on an action: the statements without their ids and actions.
+    fn on(&self, action: ActionId) -> BTreeSet<String> {
+        let named = self.statements.iter().filter(|(_, set)| set.contains(action));
+        named.map(|(one, _)| format!("{:?} {:?} {:?}", one.effect, one.resources, one.conditions)).collect()
+    }
+}
+
+/// What bears on the calls of a principal.
+#[derive(Debug)]
+struct World<'p> {
+    id: &'p String,
+    before: Side,
+    after: Side,
+    grants: Vec<(&'p Grant, Side)>,
+}
+
+/// What is said of a call.
+struct Told {
+    verdict: Verdict,
+    action: String,
+    through: String,
+    why: String,
+}
+
+/// Why a call does not go through by way of a grant.
+enum Not {
+    /// It surely does not.
+    Surely(String),
+    /// That cannot be told.
+    Perhaps(String),
+}
+
+/// A recorded call.
+struct Call<'a> {
+    inputs: &'a Inputs<'a>,
+    inquiry: &'a Inquiry<'a, 'a>,
+    world: &'a World<'a>,
+    key: &'a ShapeKey,
+    fact: &'a ShapeFact,
+    actor: &'a Actor,
+}
+
+/// Name of a session of a grant's role, where policies ask for it.
+const SESSION: &str = "jitscan";
+
+/// Beginnings of condition keys, in lower case, that say something of the caller: the role of a grant is another caller.
+const OF_CALLER: [&str; 9] = [
+    "aws:principal",
+    "aws:user",
+    "aws:multifactor",
+    "aws:token",
+    "aws:source",
+    "aws:federated",
+    "aws:assumedroot",
+    "sts:",
+    "saml:",
+];
+
+impl Call<'_> {
+    fn told(&self) -> Told {
+        let catalog = self.inputs.catalog;
+        let mapping = catalog.event(&self.key.source, &self.key.name, &self.key.variant);
+        let call = || format!("{} {}", self.key.source, self.key.name);
+        let said =
+            |verdict, action: String, why: &str| Told { verdict, action, through: String::new(), why: why.into() };
+        match &mapping.mapped {
+            Mapped::Unmapped => {
+                let why = "the catalogue does not know which action stands behind this call";
+                return said(Verdict::Undecidable, call(), why);
+            }
+            Mapped::None { .. } => return said(Verdict::StillAllowed, call(), "it needs no permission"),
+            Mapped::Actions(_) => {}
+        }
+        let one = |action: &crate::catalog::MappedAction<'_>| {
+            let name = catalog.action(action.id).map(|one| one.full_name()).unwrap_or_default();
+            let (verdict, through, why) = self.on(action.id, &name);
+            // What the call may not have needed does not have to be allowed.
+            if action.need == Need::Sometimes && verdict != Verdict::StillAllowed {
+                let why = format!("the record does not show whether it needed {name}");
+                return Told { verdict: Verdict::Undecidable, action: name, through: String::new(), why };
+            }
+            Told { verdict, action: name, through, why }
+        };
+        let worst = mapping.actions().iter().map(one).min_by_key(|told| told.verdict);
+        worst.unwrap_or_else(|| said(Verdict::StillAllowed, call(), "it needs no permission"))
+    }
+
+    /// What becomes of it as far as one action goes, through which role, and why.
+    fn on(&self, action: ActionId, name: &str) -> (Verdict, String, String) {
+        let world = self.world;
+        let nothing = String::new;
+        if world.before.broken || world.after.broken {
+            return (Verdict::Undecidable, nothing(), "a policy cannot be read".to_owned());
+        }
+        let before = world.before.on(action);
+        if before == world.after.on(action) {
+            let why = "the same statements bear on it".to_owned();
+            return (Verdict::StillAllowed, nothing(), why);
+        }
+        let (mut surely, mut perhaps) = (BTreeSet::new(), BTreeSet::new());
+        for (grant, side) in &world.grants {
+            if side.on(action).is_disjoint(&before) {
+                continue;
+            }
+            match self.through(grant, side.on(action) == before, name) {
+                Ok(why) => return (Verdict::ThroughAGrant, grant.role.clone(), why),
+                Err(Not::Surely(why)) => drop(surely.insert(why)),
+                Err(Not::Perhaps(why)) => drop(perhaps.insert(why)),
+            }
+        }
+        let said = |all: BTreeSet<String>| all.into_iter().collect::<Vec<_>>().join("; ");
+        match self.ask(&self.actor.principal, None, name) {
+            Ok(Answer::Allowed) => (Verdict::StillAllowed, nothing(), "what is left allows it".to_owned()),
+            Ok(_) if !perhaps.is_empty() => (Verdict::Undecidable, nothing(), said(perhaps)),
+            Ok(_) => {
+                surely.insert("nothing that is left allows it".to_owned());
+                (Verdict::WouldBeDenied, nothing(), said(surely))
+            }
+            Err(why) => (Verdict::Undecidable, nothing(), why),
+        }
+    }
+
+    /// Whether it goes through by way of a grant, and why, or why that cannot be told.
+    fn through(&self, grant: &Grant, same: bool, name: &str) -> Result<String, Not> {
+        let eligible = |person: &str| grant.people.iter().any(|one| one == person);
+        match (self.actor.sure_person(), self.actor.likely_person()) {
+            (Some(person), _) if eligible(person) => {}
+            (None, Some(person)) if eligible(person) => {
+                return Err(Not::Perhaps(format!(
+                    "only the name of the session leads to {person}, who could ask for it"
+                )));
+            }
+            (Some(person), _) => return Err(Not::Surely(format!("{person} is not eligible for {}", grant.role))),
+            (None, Some(person)) => {
+                return Err(Not::Perhaps(format!("only the name of the session leads to {person}")));
+            }
+            (None, None) => return Err(Not::Surely("nobody is known who could ask for it".to_owned())),
+        }
+        match self.ask(&grant.role, Some(SESSION), name) {
+            Ok(Answer::Allowed) => Ok("the role of the grant allows it".to_owned()),
+            Ok(_) => Err(Not::Surely(format!("nor would the role of the grant, {}", grant.role))),
+            // What cannot be decided was authorised once by the same statements; that they say nothing of the caller, and
+            // that nobody else has a say, makes it so again.
+            Err(_) if same && !self.depends_on_caller(grant) && self.is_its_own() => {
+                Ok("the same statements bear on it in the role of the grant".to_owned())
+            }
+            Err(why) => Err(Not::Perhaps(why)),
+        }
+    }
+
+    fn depends_on_caller(&self, grant: &Grant) -> bool {
+        let side = self.world.grants.iter().find(|(one, _)| one.role == grant.role);
+        side.into_iter().flat_map(|(_, side)| &side.statements).any(|(statement, _)| {
+            let text = format!("{:?} {:?}", statement.resources, statement.conditions).to_ascii_lowercase();
+            OF_CALLER.iter().any(|key| text.contains(key))
+        })
+    }
+
+    /// Whether no policy but its own has to allow it: everything is in its own account, and no key's policy decides.
+    fn is_its_own(&self) -> bool {
+        let account = |arn: &String| {
+            arn.parse::<Arn>()
+                .is_ok_and(|arn| arn.account_text().is_empty() || arn.account_text() == self.actor.account.as_str())
+        };
+        let keys = self.key.source.starts_with("kms.");
+        !keys && self.key.account == self.actor.account.as_str() && self.key.resources.iter().all(account)
+    }
+
+    /// What the engine answers in the state after the plan for every resource of the call; or why it cannot tell.
+    fn ask(&self, principal: &str, session: Option<&str>, action: &str) -> Result<Answer, String> {
+        if self.key.inexact {
+            return Err("too many calls like it were recorded to keep their resources apart".to_owned());
+        }
+        let standing = self.inquiry.roster.of(principal).next();
+        let standing = standing.ok_or_else(|| format!("{principal} is not in the state after the plan"))?;
+        let recorded = self.inputs.sessions.get(self.key.session).map(|(_, identity)| identity.arn.as_str());
+        let recorded = match session {
+            Some(name) => {
+                let own = &standing.holder.arn;
+                Some(format!("arn:{}:sts::{}:assumed-role/{}/{name}", own.partition(), own.account_text(), own.name()))
+            }
+            None => recorded.map(str::to_owned),
+        };
+        let session: Option<Arn> = recorded.and_then(|arn| arn.parse().ok());
+        let session = session.filter(|arn| arn.service() == "sts");
+        let caller = self.inquiry.caller(standing, session.as_ref()).ok_or("the caller's ARN cannot be read")?;
+        let caller = Arc::new(caller);
+        let targets: Vec<&str> = match self.key.resources.as_slice() {
+            [] => vec!["*"],
+            named => named.iter().map(String::as_str).collect(),
+        };
+        let mut answers = BTreeSet::new();
+        let mut missing = BTreeSet::new();
+        for target in targets {
+            if target != "*" && !target.starts_with("arn:") {
+                return Err(format!("the record names its resource `{target}` without an ARN"));
+            }
+            let mut question = Question::new(action, target, self.fact.first, self.inputs.catalog);
+            question.context = self.context();
+            let (policies, request) = self.inquiry.of_principal(standing, Arc::clone(&caller), &question);
+            let decision = policies.explain(&request);
+            let shared = request.rule() == ResourceRule::Key || exempt::has_resource_policies(request.action.prefix());
+            match decision.answer {
+                Answer::Undecided => missing.extend(decision.depends_on.iter().chain(&decision.caveats).cloned()),
+                // A policy that was not collected could give it.
+                Answer::ImplicitlyDenied if shared && !decision.caveats.is_empty() => {
+                    missing.extend(decision.caveats.iter().cloned());
+                }
+                answer => drop(answers.insert(answer == Answer::Allowed)),
+            }
+        }
+        if !missing.is_empty() {
+            return Err(format!("it depends on {}", missing.into_iter().collect::<Vec<_>>().join(", ")));
+        }
+        match answers.into_iter().collect::<Vec<_>>().as_slice() {
+            [true] => Ok(Answer::Allowed),
+            [false] => Ok(Answer::ImplicitlyDenied),
+            _ => Err("it is allowed on some of its resources only".to_owned()),
+        }
+    }
+
+    /// What the record shows of the request.
+    fn context(&self) -> Context {
+        let mut context = Context::open();
+        let mut values: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for (key, value) in &self.key.context {
+            values.entry(key).or_default().push(value.clone());
+        }
+        for (key, values) in values {
+            context.set(key, Slot::Known(values));
+        }
+        if !self.key.region.is_empty() {
+            context.set_default("aws:RequestedRegion", Slot::one(self.key.region.as_str()));
+        }
+        if self.fact.first == self.fact.last {
+            set_time(&mut context, self.fact.first);
+        }
+        context
+    }
+}

@@ -1,0 +1,141 @@
+//! `remediate` on the demo: what is planned narrows and breaks nothing, what is proved is so, and what was changed by hand
+//! or grew old is refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use serde_json::Value;
+
+use super::recommend::{AT, demo, text};
+
+fn count(row: &Value, name: &str) -> u64 {
+    row[name].as_u64().unwrap_or(0)
+}
+
+#[test]
+fn a_plan_for_everything_denies_nothing_that_was_done() {
+    let place = demo();
+    let plan = place.path("plan.json");
+    let rows = place.rows(&format!("{AT} remediate plan --out {}", plan.display()));
+    let of = |kind: &str| rows.iter().filter(|row| row["kind"] == kind).collect::<Vec<_>>();
+    assert!(of("grant").len() >= 4 && of("change").len() >= 10 && !of("left").is_empty(), "{rows:#?}");
+    // Nobody loses more than was advised, and everything that stays says why.
+    assert!(of("change").iter().all(|row| count(row, "removed") > 0 && count(row, "removed") <= count(row, "granted")));
+    assert!(of("left").iter().all(|row| !text(row, "/why/0").is_empty() && row["recommendations"][0].is_string()));
+    let broken_glass = rows.iter().filter(|row| text(row, "/principal").contains("break-glass"));
+    assert!(broken_glass.into_iter().all(|row| row["kind"] == "left"));
+
+    let proved = place.rows(&format!("{AT} remediate prove {}", plan.display()));
+    let calls = |verdict: &str| -> u64 {
+        proved.iter().filter(|row| row["verdict"] == verdict).map(|row| count(row, "calls")).sum()
+    };
+    assert_eq!(calls("would_be_denied"), 0, "{proved:#?}");
+    assert!(calls("still_allowed") > 10_000 && calls("through_a_grant") > 20, "{proved:#?}");
+    // What goes through a grant was asked for by somebody who is eligible, for that very role.
+    let grants: BTreeMap<&str, BTreeSet<&str>> = of("grant")
+        .into_iter()
+        .map(|row| {
+            (text(row, "/role"), row["people"].as_array().unwrap().iter().map(|p| p.as_str().unwrap()).collect())
+        })
+        .collect();
+    for row in proved.iter().filter(|row| row["verdict"] == "through_a_grant") {
+        assert!(grants[text(row, "/through")].contains(text(row, "/person")), "{row}");
+        assert!(row["examples"][0].is_string(), "{row}");
+    }
+}
+
+#[test]
+fn a_plan_that_takes_too_much_is_found_out() {
+    let place = demo();
+    let plan = place.path("plan.json");
+    place.rows(&format!("{AT} remediate plan --out {}", plan.display()));
+    let mut value: Value = serde_json::from_str(&fs::read_to_string(&plan).unwrap()).unwrap();
+    // Without its grants, what people would ask for is refused.
+    value["grants"] = Value::Array(Vec::new());
+    let changed: jitscan::remediate::Plan = serde_json::from_value(value.clone()).unwrap();
+    fs::write(&plan, value.to_string()).unwrap();
+    let run = place.line(&format!("{AT} remediate prove {}", plan.display()));
+    assert!(run.code == Some(1) && run.stderr.contains("it was changed"), "{run:?}");
+    value["hash"] = changed.hashed().into();
+    fs::write(&plan, value.to_string()).unwrap();
+    let run = place.line(&format!("{AT} remediate prove {}", plan.display()));
+    assert_eq!(run.code, Some(3), "{run:?}");
+    assert!(run.stdout.contains("would be denied") && run.stdout.contains("ModifyDBInstance"), "{run:?}");
+    // Of another state nothing is proved.
+    value["snapshot"] = "0".repeat(32).into();
+    let changed: jitscan::remediate::Plan = serde_json::from_value(value.clone()).unwrap();
+    value["hash"] = changed.hashed().into();
+    fs::write(&plan, value.to_string()).unwrap();
+    let run = place.line(&format!("{AT} remediate prove {}", plan.display()));
+    assert!(run.code == Some(1) && run.stderr.contains("make it anew"), "{run:?}");
+}
+
+#[test]
+fn every_step_has_the_call_that_takes_it_back() {
+    let place = demo();
+    let plan = place.path("plan.json");
+    place.rows(&format!("{AT} remediate plan --advice convert-to-jit --out {}", plan.display()));
+    let steps = place.rows(&format!("remediate show {}", plan.display()));
+    assert!(steps.len() > 8);
+    let back = |call: &str| match call {
+        "create-role" => vec!["delete-role"],
+        "create-policy" => vec!["delete-policy"],
+        "put-role-policy" => vec!["put-role-policy", "delete-role-policy"],
+        "put-user-policy" => vec!["put-user-policy", "delete-user-policy"],
+        "delete-role-policy" => vec!["put-role-policy"],
+        "delete-user-policy" => vec!["put-user-policy"],
+        "attach-role-policy" => vec!["detach-role-policy"],
+        "detach-role-policy" => vec!["attach-role-policy"],
+        "attach-user-policy" => vec!["detach-user-policy"],
+        "detach-user-policy" => vec!["attach-user-policy"],
+        other => panic!("{other}"),
+    };
+    for step in &steps {
+        assert!(back(text(step, "/do/1")).contains(&text(step, "/undo/1")), "{step}");
+    }
+    let run = place.line(&format!("remediate show {}", plan.display()));
+    assert!(run.code == Some(0) && run.stdout.contains("in place of standing access of"), "{run:?}");
+    assert!(run.stdout.contains("-      \"Action\"") || run.stdout.contains("-        \""), "documents line by line");
+    // One person's conversions leave what others hold.
+    let one = place.path("one.json");
+    place.rows(&format!("{AT} remediate plan --person raj.patel --advice convert-to-jit --out {}", one.display()));
+    let proved = place.rows(&format!("{AT} remediate prove {}", one.display()));
+    assert!(proved.iter().all(|row| row["verdict"] != "would_be_denied"), "{proved:#?}");
+}
+
+#[test]
+fn taken_back_everything_is_what_it_was_and_nobody_ever_has_more() {
+    let place = demo();
+    let path = place.path("plan.json");
+    place.rows(&format!("{AT} remediate plan --out {}", path.display()));
+    let plan: jitscan::remediate::Plan = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    let reader = jitscan::lake::Reader::open(&place.path("demo/store")).unwrap();
+    let before = jitscan::cli::documents::load(&reader, "2026-11-01".parse().unwrap()).unwrap().snapshot;
+    let after = plan.after(&before).unwrap();
+    assert_ne!(after.accounts, before.accounts);
+    assert_eq!(plan.undone(&after).unwrap().accounts, before.accounts);
+    // Taken back twice, or made twice, it does not fit.
+    assert!(plan.undone(&before).is_err() && plan.after(&after).is_err());
+    let catalog = jitscan::catalog::Catalog::get();
+    let granted = |snapshot| {
+        let all = jitscan::entitlements::entitlements(snapshot, catalog).principals;
+        all.into_iter().map(|one| (one.arn.to_string(), one.granted)).collect::<BTreeMap<_, _>>()
+    };
+    let (old, new) = (granted(&before), granted(&after));
+    let mut less = 0;
+    for (arn, left) in &new {
+        // What a grant's role holds, the principal in whose place it stands held.
+        let grant = plan.grants.iter().find(|grant| grant.role == *arn);
+        let mut more = left.clone();
+        more.subtract(&old[grant.map_or(arn, |grant| &grant.principal)]);
+        assert!(more.is_empty(), "{arn} has more than before");
+        less += usize::from(grant.is_none() && left.len() < old[arn].len());
+    }
+    assert_eq!(less, plan.changes.len(), "every change takes something");
+    // Nothing is longer than IAM takes.
+    for iam in after.accounts.values() {
+        for policy in iam.policies.iter().filter(|policy| policy.arn.contains(":policy/jitscan/")) {
+            assert!(jitscan::remediate::quota::size(&policy.json) <= jitscan::remediate::quota::MANAGED);
+        }
+    }
+}
