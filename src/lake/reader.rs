@@ -17,7 +17,8 @@ use super::manifest::{Manifest, Part, count};
 use super::schema::PartKind;
 use super::source::layout::file_key;
 use super::table::{
-    CallFilter, EventRow, read_events, read_fold, read_issued, read_sessions, read_shapes_of, read_usage, widen_spans,
+    CallFilter, EventRow, SessionFilter, read_events, read_fold, read_issued, read_sessions, read_shapes_of,
+    read_usage, widen_spans,
 };
 use crate::model::time::{Day, Timestamp, Window};
 use crate::usage::block::UsageBlock;
@@ -360,9 +361,25 @@ impl Reader {
     /// # Errors
     /// When the store cannot be read.
     pub fn shapes_of(&self, wanted: CallFilter<'_>) -> Result<BTreeMap<ShapeKey, ShapeFact>, LakeError> {
+        self.some_shapes(&|_| true, wanted)
+    }
+
+    /// The distinct calls of some sessions, merged, in key order.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn shapes_of_sessions(&self, whose: SessionFilter<'_>) -> Result<BTreeMap<ShapeKey, ShapeFact>, LakeError> {
+        self.some_shapes(whose, &|_, _, _| true)
+    }
+
+    fn some_shapes(
+        &self,
+        whose: SessionFilter<'_>,
+        wanted: CallFilter<'_>,
+    ) -> Result<BTreeMap<ShapeKey, ShapeFact>, LakeError> {
         let read = |path: &PathBuf| {
             let mut folds = Folds::default();
-            read_shapes_of(path, wanted, &mut folds).map(|()| folds)
+            read_shapes_of(path, (whose, wanted), &mut folds).map(|()| folds)
         };
         let mut folds = Folds::default();
         ahead(&self.paths_of(PartKind::Shapes, None), read, |more| {

@@ -188,7 +188,7 @@ impl Subject<'_> {
         let keep = self.keep(granted, verdicts);
         let policies = found.policies()?;
         let (grants, mut left) = self.grants(&found, &policies, granted, &keep)?;
-        let steps = Narrowing { subject: self, found: &found, keep: &keep }.steps(&policies)?;
+        let steps = Narrowing { catalog: self.catalog(), found: &found, keep: &keep }.steps(&policies)?;
         let mut gone = granted.granted.clone();
         gone.subtract(&keep);
         if steps.is_empty() {
@@ -411,7 +411,7 @@ fn denies(json: &str) -> bool {
 
 /// The calls that leave a principal with fewer actions.
 struct Narrowing<'a> {
-    subject: &'a Subject<'a>,
+    catalog: &'a Catalog,
     found: &'a Found<'a>,
     keep: &'a ActionSet,
 }
@@ -431,7 +431,7 @@ struct Sorted<'s> {
 
 impl Narrowing<'_> {
     fn narrowed(&self, json: &str) -> Result<crate::policy::narrow::Narrowed, String> {
-        narrow(json, self.keep, self.subject.catalog()).map_err(|error| format!("a policy cannot be read: {error}"))
+        narrow(json, self.keep, self.catalog).map_err(|error| format!("a policy cannot be read: {error}"))
     }
 
     fn sorted<'s>(&self, policies: &'s [Held<'s>]) -> Result<Sorted<'s>, String> {
@@ -565,5 +565,218 @@ impl Narrowing<'_> {
                 Step { about: "nothing of it stays here".to_owned(), effect, undo }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::entitlements::entitlements;
+    use crate::model::snapshot::{Attachment, Group, ManagedPolicy, NamedDocument, Role, User};
+    use crate::model::time::Timestamp;
+
+    const ACCOUNT: &str = "111122223333";
+
+    fn statement() -> impl Strategy<Value = Value> {
+        let actions = prop::sample::select(vec![
+            json!({"Action": "*"}),
+            json!({"Action": "s3:*"}),
+            json!({"Action": ["s3:Get*", "s3:List*", "nosuch:Thing"]}),
+            json!({"Action": ["EC2:describe*", "ec2:StartInstances"]}),
+            json!({"Action": "dynamodb:?etItem"}),
+            json!({"NotAction": ["iam:*", "organizations:*"]}),
+            json!({"NotAction": "s3:*"}),
+            json!({"Action": ["iam:PassRole", "iam:CreateUser"]}),
+        ]);
+        let resources = prop::sample::select(vec![
+            json!({"Resource": "*"}),
+            json!({"Resource": ["arn:aws:s3:::home/${aws:username}/*", "arn:aws:s3:::home"]}),
+            json!({"NotResource": "arn:aws:s3:::secret/*"}),
+        ]);
+        let condition = prop::sample::select(vec![
+            json!({}),
+            json!({"Condition": {"Bool": {"aws:MultiFactorAuthPresent": "true"}}}),
+            json!({"Condition": {"StringEquals": {"aws:RequestedRegion": ["eu-west-1", "eu-west-2"]}}}),
+        ]);
+        (prop::bool::weighted(0.8), actions, resources, condition).prop_map(|(allow, actions, resources, condition)| {
+            let mut out = json!({"Effect": if allow { "Allow" } else { "Deny" }});
+            let fields = out.as_object_mut().unwrap();
+            for part in [actions, resources, condition] {
+                fields.extend(part.as_object().unwrap().clone());
+            }
+            out
+        })
+    }
+
+    fn document() -> impl Strategy<Value = String> {
+        (prop::collection::vec(statement(), 1..4), any::<bool>()).prop_map(|(statements, pretty)| {
+            let value = json!({"Version": "2012-10-17", "Statement": statements});
+            if pretty { serde_json::to_string_pretty(&value).unwrap() } else { value.to_string() }
+        })
+    }
+
+    fn keep() -> impl Strategy<Value = ActionSet> {
+        let patterns =
+            vec!["s3:GetObject", "s3:List*", "ec2:*", "dynamodb:GetItem", "iam:PassRole", "kms:*", "s3:*", "*"];
+        prop::collection::vec(prop::sample::select(patterns), 0..4).prop_map(|patterns| {
+            let catalog = Catalog::get();
+            let mut set = catalog.no_actions();
+            patterns.iter().for_each(|pattern| set.union_with(&catalog.actions_matching(pattern)));
+            set
+        })
+    }
+
+    fn arn(name: &str) -> String {
+        format!("arn:aws:iam::{ACCOUNT}:{name}")
+    }
+
+    /// Inline policies, attached ones, and those of two groups.
+    type Policies = (Vec<String>, Vec<String>, Vec<String>, Vec<String>);
+
+    fn state((inline, attached, one, two): &Policies, user: bool) -> AccountIam {
+        let named = |from: &str, all: &[String]| {
+            let name = |(at, json): (usize, &String)| NamedDocument { name: format!("{from}{at}"), json: json.clone() };
+            all.iter().enumerate().map(name).collect::<Vec<_>>()
+        };
+        let policies = attached.iter().chain(two).enumerate().map(|(at, json)| ManagedPolicy {
+            arn: arn(&format!("policy/m{at}")),
+            name: format!("m{at}"),
+            id: String::new(),
+            version_created: None,
+            version_id: "v1".into(),
+            json: json.clone(),
+        });
+        let attach = |range: std::ops::Range<usize>| {
+            range
+                .map(|at| Attachment { name: format!("m{at}"), arn: arn(&format!("policy/m{at}")) })
+                .collect::<Vec<_>>()
+        };
+        let holder = Holder {
+            arn: arn(if user { "user/team/x" } else { "role/team/x" }).parse().unwrap(),
+            name: "x".into(),
+            path: "/team/".into(),
+            id: "ID".into(),
+            created: None,
+            inline: named("own", inline),
+            attached: attach(0..attached.len()),
+            boundary: None,
+            tags: BTreeMap::new(),
+        };
+        let group = |name: &str, inline: Vec<NamedDocument>, attached: Vec<Attachment>| Group {
+            arn: arn(&format!("group/{name}")).parse().unwrap(),
+            name: name.into(),
+            inline,
+            attached,
+        };
+        let mut iam = AccountIam {
+            account: ACCOUNT.parse().unwrap(),
+            captured_at: Timestamp::default(),
+            users: Vec::new(),
+            groups: vec![
+                group("g1", named("g", one), attach(0..attached.len().min(1))),
+                group("g2", Vec::new(), attach(attached.len()..attached.len() + two.len())),
+            ],
+            roles: Vec::new(),
+            policies: policies.collect(),
+        };
+        if user {
+            iam.users.push(User { holder, groups: vec!["g1".into(), "g2".into()] });
+        } else {
+            iam.roles.push(Role { holder, trust: "{}".into(), last_used: None, instance_profiles: Vec::new() });
+        }
+        iam
+    }
+
+    fn snapshot(iam: AccountIam) -> Snapshot {
+        Snapshot { accounts: [(iam.account, iam)].into(), ..Snapshot::default() }
+    }
+
+    fn granted(snapshot: &Snapshot, of: &str) -> ActionSet {
+        let all = entitlements(snapshot, Catalog::get());
+        all.of(of).next().map(|one| one.granted.clone()).unwrap_or_default()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+        /// Whatever the policies: what is kept is granted as before, nothing is granted anew, IAM takes every document, and
+        /// taking it all back leaves what there was.
+        #[test]
+        fn what_is_kept_stays_and_nothing_is_gained(
+            policies in (
+                prop::collection::vec(document(), 0..3),
+                prop::collection::vec(document(), 0..3),
+                prop::collection::vec(document(), 0..2),
+                prop::collection::vec(document(), 0..2),
+            ),
+            user in any::<bool>(),
+            keep in keep(),
+        ) {
+            let mut iam = state(&policies, user);
+            let before = snapshot(iam.clone());
+            let of = arn(if user { "user/team/x" } else { "role/team/x" });
+            let found = Found::of(&before, &of).unwrap();
+            let held = found.policies().unwrap();
+            let catalog = Catalog::get();
+            let Ok(steps) = (Narrowing { catalog, found: &found, keep: &keep }).steps(&held) else { return Ok(()) };
+            let mut undone = Vec::new();
+            for step in &steps {
+                let undo = step.effect.make(&mut iam).unwrap();
+                prop_assert_eq!(&undo, &step.undo, "{:?}", step);
+                undone.push(undo);
+            }
+            let after = snapshot(iam.clone());
+            let (old, new) = (granted(&before, &of), granted(&after, &of));
+            let mut gained = new.clone();
+            gained.subtract(&old);
+            prop_assert!(gained.is_empty(), "gained {} actions", gained.len());
+            let mut kept = old.clone();
+            kept.intersect_with(&keep);
+            let mut lost = kept.clone();
+            lost.subtract(&new);
+            prop_assert!(lost.is_empty(), "lost {} actions", lost.len());
+            let mut more = new;
+            more.subtract(&keep);
+            prop_assert!(more.is_empty(), "{} actions stay that should go", more.len());
+            let now = Found::of(&after, &of).unwrap();
+            prop_assert!(now.holder.attached.len() <= quota::ATTACHED);
+            let documents = now.policies().unwrap();
+            let own = documents.iter().filter(|one| matches!(one.stands, Stands::Attached(arn) if arn.contains(PATH)));
+            for one in own {
+                prop_assert!(quota::size(one.json) <= quota::MANAGED);
+            }
+            let inline: usize = now.holder.inline.iter().map(|one| quota::size(&one.json)).sum();
+            let was: usize = found.holder.inline.iter().map(|one| quota::size(&one.json)).sum();
+            let most = if user { quota::USER_INLINE } else { quota::ROLE_INLINE };
+            prop_assert!(inline <= was.max(most));
+            for undo in undone.iter().rev() {
+                undo.make(&mut iam).unwrap();
+            }
+            prop_assert_eq!(&iam, &before.accounts[&iam.account]);
+        }
+    }
+
+    #[test]
+    fn ten_attached_policies_leave_no_room() {
+        let one = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"],
+            "Resource": "*"}]});
+        let iam = state(&(Vec::new(), vec![one.to_string(); 10], Vec::new(), Vec::new()), false);
+        let before = snapshot(iam);
+        let found = Found::of(&before, &arn("role/team/x")).unwrap();
+        let keep = Catalog::get().actions_matching("s3:GetObject");
+        let narrowing = Narrowing { catalog: Catalog::get(), found: &found, keep: &keep };
+        let why = narrowing.steps(&found.policies().unwrap()).unwrap_err();
+        assert!(why.contains("20 managed policies") && why.contains("10 are allowed"), "{why}");
+    }
+
+    #[test]
+    fn sessions_are_whole_hours_within_what_a_role_takes() {
+        for (minutes, want) in [(0, 3600), (60, 3600), (61, 7200), (720, 43_200), (100_000, 43_200), (-5, 3600)] {
+            assert_eq!(seconds(minutes), want, "{minutes}");
+        }
+        assert_eq!(tag("write rds in \u{e9}t\u{e9} (shop)"), "write rds in \u{e9}t\u{e9} _shop_");
     }
 }

@@ -373,10 +373,12 @@ fn prove(context: &Context<'_>, plan: &Plan) -> Result<Status, CommandError> {
             plan.snapshot, world.snapshot.hash, plan.as_of
         )));
     }
+    let changed: BTreeSet<&str> = plan.changes.iter().map(|change| change.principal.as_str()).collect();
+    let theirs = |session| world.actors.get(&session).is_some_and(|actor| changed.contains(actor.principal.as_str()));
     let proof = prove::prove(&prove::Inputs {
         plan,
         before: &world.snapshot,
-        shapes: &reader.shapes()?,
+        shapes: &reader.shapes_of_sessions(&theirs)?,
         actors: &world.actors,
         sessions: &world.sessions,
         window: world.coverage.window(),

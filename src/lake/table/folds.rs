@@ -245,9 +245,20 @@ fn coverage(columns: &mut Columns, chunk: &Chunk, folds: &ChunkFolds<'_>) -> usi
 /// Which distinct calls to read: by source, name and variant.
 pub type CallFilter<'f> = &'f (dyn Fn(&str, &str, &CallVariant) -> bool + Sync);
 
+/// Whose calls to read.
+pub type SessionFilter<'f> = &'f (dyn Fn(SessionId) -> bool + Sync);
+
 /// Reads one file of distinct calls and merges those that are wanted into `folds`.
-pub(crate) fn read_shapes_of(path: &Path, wanted: CallFilter<'_>, folds: &mut Folds) -> Result<(), LakeError> {
-    read_shapes(&Table::read(path)?, wanted, folds)
+pub(crate) fn read_shapes_of(
+    path: &Path,
+    (whose, wanted): (SessionFilter<'_>, CallFilter<'_>),
+    folds: &mut Folds,
+) -> Result<(), LakeError> {
+    // The sessions alone tell whether there is anything to read.
+    if !Table::read_columns(path, &["session"])?.key("session")?.into_iter().any(|session| whose(SessionId(session))) {
+        return Ok(());
+    }
+    read_shapes(&Table::read(path)?, (whose, wanted), folds)
 }
 
 /// Reads one file of a kind and merges it into `folds`.
@@ -260,7 +271,7 @@ pub(crate) fn read_fold(kind: PartKind, path: &Path, folds: &mut Folds) -> Resul
                 more.usage.entry(row.to_key()).and_modify(|known| known.merge(&row.fact)).or_insert(row.fact);
             }
         }
-        PartKind::Shapes => read_shapes(&table, &|_, _, _| true, &mut more)?,
+        PartKind::Shapes => read_shapes(&table, (&|_| true, &|_, _, _| true), &mut more)?,
         PartKind::Sessions => {
             more.sessions = identities(&table)?.into_iter().collect();
         }
@@ -363,7 +374,11 @@ fn usage_block(table: &Table<'_>, inside: &(dyn Fn(Day) -> bool + Sync)) -> Resu
     Ok(block)
 }
 
-fn read_shapes(table: &Table<'_>, wanted: CallFilter<'_>, folds: &mut Folds) -> Result<(), LakeError> {
+fn read_shapes(
+    table: &Table<'_>,
+    (whose, wanted): (SessionFilter<'_>, CallFilter<'_>),
+    folds: &mut Folds,
+) -> Result<(), LakeError> {
     let path = table.path;
     let (session, variants) = (table.key("session")?, variants(table)?);
     let (source, name) = (table.text("source")?, table.text("name")?);
@@ -375,6 +390,9 @@ fn read_shapes(table: &Table<'_>, wanted: CallFilter<'_>, folds: &mut Folds) -> 
     // Asked once for every call, not once a row.
     let mut asked: HashMap<(&str, &str, &CallVariant), bool> = HashMap::new();
     for (row, variant) in variants.iter().enumerate() {
+        if !whose(SessionId(at(&session, row))) {
+            continue;
+        }
         let call = (at(&source, row), at(&name, row), variant);
         if !*asked.entry(call).or_insert_with_key(|(source, name, variant)| wanted(source, name, variant)) {
             continue;

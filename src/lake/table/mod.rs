@@ -19,7 +19,8 @@ use columns::{Columns, ParquetBytes};
 pub use events::EventRow;
 pub(crate) use events::{events_bytes, hex, read_events};
 pub(crate) use folds::{
-    CallFilter, fold_bytes, read_fold, read_issued, read_sessions, read_shapes_of, read_usage, widen_spans,
+    CallFilter, SessionFilter, fold_bytes, read_fold, read_issued, read_sessions, read_shapes_of, read_usage,
+    widen_spans,
 };
 pub(crate) use slices::{CallColumns, CallRow, KeyColumns, via};
 
