@@ -224,6 +224,8 @@ pub struct ActionVerdicts {
     pub unused_low: ActionSet,
     /// Not observable.
     pub unobservable: ActionSet,
+    /// Used on whatever resource, also where no entitlement names it: somebody did it, so it may be needed.
+    pub seen: ActionSet,
 }
 
 /// The verdicts by action, for the principals that `wanted` accepts.
@@ -244,6 +246,7 @@ pub fn action_verdicts(inputs: &Inputs<'_>, wanted: impl Fn(&str) -> bool + Sync
                 unused: totals.unused,
                 unused_low: totals.unused_low,
                 unobservable: totals.unobservable,
+                seen: own.used(inputs.catalog, |_| true),
             }
         })
         .collect()

@@ -361,19 +361,25 @@ impl Reader {
     /// # Errors
     /// When the store cannot be read.
     pub fn shapes_of(&self, wanted: CallFilter<'_>) -> Result<BTreeMap<ShapeKey, ShapeFact>, LakeError> {
-        self.some_shapes(&|_| true, wanted)
+        self.some_shapes(None, &|_| true, wanted)
     }
 
-    /// The distinct calls of some sessions, merged, in key order.
+    /// The distinct calls of some sessions, merged, in key order: those of files that may hold something of a window, so
+    /// that of calls which began earlier not all are counted.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub fn shapes_of_sessions(&self, whose: SessionFilter<'_>) -> Result<BTreeMap<ShapeKey, ShapeFact>, LakeError> {
-        self.some_shapes(whose, &|_, _, _| true)
+    pub fn shapes_of_sessions(
+        &self,
+        whose: SessionFilter<'_>,
+        window: Window,
+    ) -> Result<BTreeMap<ShapeKey, ShapeFact>, LakeError> {
+        self.some_shapes(Some(window), whose, &|_, _, _| true)
     }
 
     fn some_shapes(
         &self,
+        window: Option<Window>,
         whose: SessionFilter<'_>,
         wanted: CallFilter<'_>,
     ) -> Result<BTreeMap<ShapeKey, ShapeFact>, LakeError> {
@@ -382,7 +388,7 @@ impl Reader {
             read_shapes_of(path, (whose, wanted), &mut folds).map(|()| folds)
         };
         let mut folds = Folds::default();
-        ahead(&self.paths_of(PartKind::Shapes, None), read, |more| {
+        ahead(&self.paths_of(PartKind::Shapes, window), read, |more| {
             merge(&mut folds, more);
             Ok(())
         })?;

@@ -43,8 +43,13 @@ pub fn standing<'a>(
         match row.advice {
             Advice::Remove => continue,
             Advice::ConvertToJit if !asking => continue,
-            // What the logs could not show stays.
-            Advice::Shrink => set.subtract(&verdicts.unused),
+            // What the logs could not show stays, and what was done on something that no entitlement names: either knows
+            // more than the other of what the call was made on.
+            Advice::Shrink => {
+                let mut idle = verdicts.unused.clone();
+                idle.subtract(&verdicts.seen);
+                set.subtract(&idle);
+            }
             Advice::ConvertToJit | Advice::DecideLater | Advice::KeepStanding => {}
         }
         keep.union_with(&set);

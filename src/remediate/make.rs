@@ -88,6 +88,9 @@ fn reason(row: &Recommendation) -> Reason {
     }
 }
 
+/// What a plan does about a principal: what changes, the roles for what is asked for, and what stays all the same.
+type Planned = (Option<Change>, Vec<Grant>, Vec<Left>);
+
 /// A principal of which something was chosen.
 struct Subject<'a> {
     inputs: &'a Inputs<'a>,
@@ -176,7 +179,7 @@ impl Subject<'_> {
     }
 
     /// What changes of it, or why nothing does.
-    fn planned(&self) -> Result<(Option<Change>, Vec<Grant>, Vec<Left>), String> {
+    fn planned(&self) -> Result<Planned, String> {
         let facts = self.inputs.recommend.assessment.principals.iter().find(|one| one.arn == self.arn);
         let facts = facts.ok_or("it is not in the snapshot")?;
         let found = Found::of(self.inputs.recommend.snapshot, self.arn).ok_or("it is not in the snapshot")?;

@@ -133,7 +133,9 @@ pub struct Inputs<'a> {
 pub fn prove(inputs: &Inputs<'_>) -> Result<Proof, Misfit> {
     let after = inputs.plan.after(inputs.before)?;
     let compiler = Compiler::deciding(inputs.catalog);
-    let roster = Roster::new(&after, &compiler);
+    let (roster, old) = (Roster::new(&after, &compiler), Roster::new(inputs.before, &compiler));
+    let before = Inquiry { roster: &old, organization: inputs.before.organization.as_ref() };
+    let inquiry = Inquiry { roster: &roster, organization: after.organization.as_ref() };
     let worlds: HashMap<&str, World<'_>> = inputs
         .plan
         .changes
@@ -145,12 +147,16 @@ pub fn prove(inputs: &Inputs<'_>) -> Result<Proof, Misfit> {
                 id: &change.id,
                 before: side(inputs.before, &change.principal),
                 after: side(&after, &change.principal),
-                grants: grants.map(|grant| (grant, side(&after, &grant.role))).collect(),
+                grants: grants
+                    .map(|grant| {
+                        let closed = closed(&inquiry, grant, inputs.catalog);
+                        Open { grant, side: side(&after, &grant.role), closed }
+                    })
+                    .collect(),
             };
             (change.principal.as_str(), world)
         })
         .collect();
-    let inquiry = Inquiry { roster: &roster, organization: after.organization.as_ref() };
     let mut rows: BTreeMap<(Verdict, String, String, String, String, String), Row> = BTreeMap::new();
     for (key, fact) in inputs.shapes {
         let Some(actor) = inputs.actors.get(&key.session) else { continue };
@@ -161,7 +167,7 @@ pub fn prove(inputs: &Inputs<'_>) -> Result<Proof, Misfit> {
         if !within || other || !key.outcome.supports_use() {
             continue;
         }
-        let told = (Call { inputs, inquiry: &inquiry, world, key, fact, actor }).told();
+        let told = (Call { inputs, inquiry: &inquiry, old: &before, world, key, fact, actor }).told();
         let person = actor.sure_person().or_else(|| actor.likely_person()).unwrap_or_default();
         let Told { verdict, action, through, why } = told;
         let at =
@@ -223,13 +229,58 @@ impl Side {
     }
 }
 
+impl Side {
+    /// Whether a statement speaks of the caller.
+    fn depends_on_caller(&self) -> bool {
+        self.statements.iter().any(|(statement, _)| {
+            let text = format!("{:?} {:?}", statement.resources, statement.conditions).to_ascii_lowercase();
+            OF_CALLER.iter().any(|key| text.contains(key))
+        })
+    }
+}
+
 /// What bears on the calls of a principal.
 #[derive(Debug)]
 struct World<'p> {
     id: &'p String,
     before: Side,
     after: Side,
-    grants: Vec<(&'p Grant, Side)>,
+    grants: Vec<Open<'p>>,
+}
+
+/// A grant that is open.
+#[derive(Debug)]
+struct Open<'p> {
+    grant: &'p Grant,
+    side: Side,
+    /// Why its role cannot be assumed all the same.
+    closed: Option<Not>,
+}
+
+/// Why the role of a grant could not be assumed while the grant is open: a boundary or a Deny of the principal's, say.
+fn closed(inquiry: &Inquiry<'_, '_>, grant: &Grant, catalog: &Catalog) -> Option<Not> {
+    let Some(standing) = inquiry.roster.of(&grant.principal).next() else {
+        return Some(Not::Surely(format!("{} is not in the state after the plan", grant.principal)));
+    };
+    let caller = Arc::new(inquiry.caller(standing, None)?);
+    ["sts:AssumeRole", "sts:SetSourceIdentity"].into_iter().find_map(|action| {
+        // Before the time at which its trust ends, as a grant would have moved it, by somebody eligible with MFA.
+        let mut question = Question::new(action, &grant.role, Timestamp::from_seconds(-1), catalog);
+        question.context.set("aws:MultiFactorAuthPresent", Slot::one("true"));
+        question.context.set("sts:SourceIdentity", Slot::Known(grant.people.iter().take(1).cloned().collect()));
+        let (policies, request) = inquiry.of_principal(standing, Arc::clone(&caller), &question);
+        let decision = policies.explain(&request);
+        let why = |what: &str| format!("{} {what} {action} on {}", grant.principal, grant.role);
+        match decision.answer {
+            Answer::Allowed => None,
+            Answer::Undecided => Some(Not::Perhaps(format!(
+                "{}: it depends on {}",
+                why("may perhaps not make"),
+                decision.depends_on.join(", ")
+            ))),
+            Answer::ImplicitlyDenied | Answer::ExplicitlyDenied => Some(Not::Surely(why("may not make"))),
+        }
+    })
 }
 
 /// What is said of a call.
@@ -241,6 +292,7 @@ struct Told {
 }
 
 /// Why a call does not go through by way of a grant.
+#[derive(Clone, Debug)]
 enum Not {
     /// It surely does not.
     Surely(String),
@@ -252,6 +304,8 @@ enum Not {
 struct Call<'a> {
     inputs: &'a Inputs<'a>,
     inquiry: &'a Inquiry<'a, 'a>,
+    /// The state before.
+    old: &'a Inquiry<'a, 'a>,
     world: &'a World<'a>,
     key: &'a ShapeKey,
     fact: &'a ShapeFact,
@@ -316,18 +370,24 @@ impl Call<'_> {
             return (Verdict::StillAllowed, nothing(), why);
         }
         let (mut surely, mut perhaps) = (BTreeSet::new(), BTreeSet::new());
-        for (grant, side) in &world.grants {
-            if side.on(action).is_disjoint(&before) {
+        for open in &world.grants {
+            let there = open.side.on(action);
+            if there.is_disjoint(&before) {
                 continue;
             }
-            match self.through(grant, side.on(action) == before, name) {
-                Ok(why) => return (Verdict::ThroughAGrant, grant.role.clone(), why),
+            match self.through(open, there == before, name) {
+                Ok(why) => return (Verdict::ThroughAGrant, open.grant.role.clone(), why),
                 Err(Not::Surely(why)) => drop(surely.insert(why)),
                 Err(Not::Perhaps(why)) => drop(perhaps.insert(why)),
             }
         }
         let said = |all: BTreeSet<String>| all.into_iter().collect::<Vec<_>>().join("; ");
-        match self.ask(&self.actor.principal, None, name) {
+        // What the state before would have refused was allowed by something that is not in it: nothing follows for after.
+        if let Ok(Answer::ImplicitlyDenied) = self.ask(self.old, &self.actor.principal, None, name) {
+            let why = "the policies before would not have allowed it either: what did is not known";
+            return (Verdict::Undecidable, nothing(), why.to_owned());
+        }
+        match self.ask(self.inquiry, &self.actor.principal, None, name) {
             Ok(Answer::Allowed) => (Verdict::StillAllowed, nothing(), "what is left allows it".to_owned()),
             Ok(_) if !perhaps.is_empty() => (Verdict::Undecidable, nothing(), said(perhaps)),
             Ok(_) => {
@@ -339,7 +399,8 @@ impl Call<'_> {
     }
 
     /// Whether it goes through by way of a grant, and why, or why that cannot be told.
-    fn through(&self, grant: &Grant, same: bool, name: &str) -> Result<String, Not> {
+    fn through(&self, open: &Open<'_>, same: bool, name: &str) -> Result<String, Not> {
+        let grant = open.grant;
         let eligible = |person: &str| grant.people.iter().any(|one| one == person);
         match (self.actor.sure_person(), self.actor.likely_person()) {
             (Some(person), _) if eligible(person) => {}
@@ -354,24 +415,19 @@ impl Call<'_> {
             }
             (None, None) => return Err(Not::Surely("nobody is known who could ask for it".to_owned())),
         }
-        match self.ask(&grant.role, Some(SESSION), name) {
+        if let Some(why) = &open.closed {
+            return Err(why.clone());
+        }
+        match self.ask(self.inquiry, &grant.role, Some(SESSION), name) {
             Ok(Answer::Allowed) => Ok("the role of the grant allows it".to_owned()),
             Ok(_) => Err(Not::Surely(format!("nor would the role of the grant, {}", grant.role))),
             // What cannot be decided was authorised once by the same statements; that they say nothing of the caller, and
             // that nobody else has a say, makes it so again.
-            Err(_) if same && !self.depends_on_caller(grant) && self.is_its_own() => {
+            Err(_) if same && !open.side.depends_on_caller() && self.is_its_own() => {
                 Ok("the same statements bear on it in the role of the grant".to_owned())
             }
             Err(why) => Err(Not::Perhaps(why)),
         }
-    }
-
-    fn depends_on_caller(&self, grant: &Grant) -> bool {
-        let side = self.world.grants.iter().find(|(one, _)| one.role == grant.role);
-        side.into_iter().flat_map(|(_, side)| &side.statements).any(|(statement, _)| {
-            let text = format!("{:?} {:?}", statement.resources, statement.conditions).to_ascii_lowercase();
-            OF_CALLER.iter().any(|key| text.contains(key))
-        })
     }
 
     /// Whether no policy but its own has to allow it: everything is in its own account, and no key's policy decides.
@@ -385,11 +441,17 @@ impl Call<'_> {
     }
 
     /// What the engine answers in the state after the plan for every resource of the call; or why it cannot tell.
-    fn ask(&self, principal: &str, session: Option<&str>, action: &str) -> Result<Answer, String> {
+    fn ask(
+        &self,
+        inquiry: &Inquiry<'_, '_>,
+        principal: &str,
+        session: Option<&str>,
+        action: &str,
+    ) -> Result<Answer, String> {
         if self.key.inexact {
             return Err("too many calls like it were recorded to keep their resources apart".to_owned());
         }
-        let standing = self.inquiry.roster.of(principal).next();
+        let standing = inquiry.roster.of(principal).next();
         let standing = standing.ok_or_else(|| format!("{principal} is not in the state after the plan"))?;
         let recorded = self.inputs.sessions.get(self.key.session).map(|(_, identity)| identity.arn.as_str());
         let recorded = match session {
@@ -401,7 +463,7 @@ impl Call<'_> {
         };
         let session: Option<Arn> = recorded.and_then(|arn| arn.parse().ok());
         let session = session.filter(|arn| arn.service() == "sts");
-        let caller = self.inquiry.caller(standing, session.as_ref()).ok_or("the caller's ARN cannot be read")?;
+        let caller = inquiry.caller(standing, session.as_ref()).ok_or("the caller's ARN cannot be read")?;
         let caller = Arc::new(caller);
         let targets: Vec<&str> = match self.key.resources.as_slice() {
             [] => vec!["*"],
@@ -415,7 +477,7 @@ impl Call<'_> {
             }
             let mut question = Question::new(action, target, self.fact.first, self.inputs.catalog);
             question.context = self.context();
-            let (policies, request) = self.inquiry.of_principal(standing, Arc::clone(&caller), &question);
+            let (policies, request) = inquiry.of_principal(standing, Arc::clone(&caller), &question);
             let decision = policies.explain(&request);
             let shared = request.rule() == ResourceRule::Key || exempt::has_resource_policies(request.action.prefix());
             match decision.answer {

@@ -132,7 +132,7 @@ proptest! {
         plan.hash = plan.hashed();
         let text = serde_json::to_string_pretty(&plan).unwrap();
         let back: Plan = serde_json::from_str(&text).unwrap();
-        prop_assert_eq!(back.hashed(), plan.hash.clone());
+        prop_assert_eq!(&back.hashed(), &plan.hash);
         prop_assert_eq!(back, plan);
     }
 }

@@ -111,6 +111,10 @@ fn read(path: &Path) -> Result<Plan, CommandError> {
 }
 
 fn plan(context: &Context<'_>, args: &PlanArgs) -> Result<Status, CommandError> {
+    if context.names.is_some() {
+        let why = "a plan names what it changes: make it without --pseudonymise, and show it with";
+        return Err(CommandError::Usage(why.to_owned()));
+    }
     let reader = open(context)?;
     let recommend = RecommendArgs { friction_budget: args.friction_budget, ..RecommendArgs::default() };
     let made = recommending::told(context, &reader, &recommend, |told| {
@@ -141,7 +145,6 @@ fn plan(context: &Context<'_>, args: &PlanArgs) -> Result<Status, CommandError> 
         Ok((plan, told.meta("remediate plan")))
     });
     let (plan, meta) = made?;
-    // Only a plan that can be made and taken back leaves this place.
     write(&plan, &args.out)?;
     context.emit(&meta, &plan_table(&plan, context.is_for_people()))?;
     let (steps, left) = (plan.steps().count(), plan.left.len());
@@ -378,7 +381,7 @@ fn prove(context: &Context<'_>, plan: &Plan) -> Result<Status, CommandError> {
     let proof = prove::prove(&prove::Inputs {
         plan,
         before: &world.snapshot,
-        shapes: &reader.shapes_of_sessions(&theirs)?,
+        shapes: &reader.shapes_of_sessions(&theirs, world.coverage.window())?,
         actors: &world.actors,
         sessions: &world.sessions,
         window: world.coverage.window(),
