@@ -101,3 +101,29 @@ fn the_load_is_that_of_conversions() {
     assert_eq!((load.requests, load.per_week_hundredths, load.approvers["dan"]), (135, 1050, 1050));
     assert_eq!(all.removed_without_sight(), lost);
 }
+
+#[test]
+fn shrinking_keeps_what_was_done_whatever_on() {
+    use crate::catalog::Catalog;
+    let catalog = Catalog::get();
+    let set = |patterns: &[&str]| {
+        let mut set = catalog.no_actions();
+        patterns.iter().for_each(|pattern| set.union_with(&catalog.actions_matching(pattern)));
+        set
+    };
+    let granted = set(&["states:StartExecution", "states:DeleteStateMachine"]);
+    // Started on something that its policy does not name; the logs know it, the entitlement does not.
+    let verdicts = crate::compare::ActionVerdicts {
+        arn: String::new(),
+        id: String::new(),
+        used: catalog.no_actions(),
+        unused: granted.clone(),
+        unused_low: catalog.no_actions(),
+        unobservable: catalog.no_actions(),
+        seen: set(&["states:StartExecution"]),
+    };
+    let services = vec!["states".to_owned()];
+    let row = Recommendation { advice: Advice::Shrink, class: AccessClass::Write, services, ..row("ann", "a", 1, 30) };
+    let left = after::standing([&row], &granted, &verdicts, false, catalog);
+    assert_eq!(left, set(&["states:StartExecution"]));
+}
