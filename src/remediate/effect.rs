@@ -259,8 +259,7 @@ impl Effect {
                 Self::DeleteRole { role: own(role) }
             }
             Self::DeleteRole { role } => {
-                let at = iam.roles.iter().position(|one| one.holder.arn.as_str() == role);
-                let Role { holder, trust, .. } = iam.roles.remove(at.ok_or_else(|| Conflict::Missing(role.clone()))?);
+                let Role { holder, trust, .. } = delete_role(iam, role)?;
                 let (boundary, tags) = (holder.boundary, holder.tags);
                 Self::CreateRole { role: own(role), trust, boundary, max_session_seconds: DEFAULT_SESSION, tags }
             }
@@ -355,6 +354,14 @@ fn create_policy(iam: &mut AccountIam, arn: &str, document: &str) -> Result<(), 
     });
     iam.policies.sort_by(|a, b| a.arn.cmp(&b.arn));
     Ok(())
+}
+
+fn delete_role(iam: &mut AccountIam, arn: &str) -> Result<Role, Conflict> {
+    let at = iam.roles.iter().position(|one| one.holder.arn.as_str() == arn);
+    let at = at.ok_or_else(|| Conflict::Missing(arn.to_owned()))?;
+    // As IAM does: its policies go first.
+    let held = iam.roles.get(at).is_some_and(|one| !one.holder.inline.is_empty() || !one.holder.attached.is_empty());
+    if held { Err(Conflict::Exists(format!("a policy of {arn}"))) } else { Ok(iam.roles.remove(at)) }
 }
 
 fn create_role(

@@ -2,6 +2,7 @@
 
 pub mod effect;
 mod make;
+mod narrowing;
 pub mod prove;
 pub mod quota;
 

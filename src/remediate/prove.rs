@@ -262,7 +262,9 @@ fn closed(inquiry: &Inquiry<'_, '_>, grant: &Grant, catalog: &Catalog) -> Option
     let Some(standing) = inquiry.roster.of(&grant.principal).next() else {
         return Some(Not::Surely(format!("{} is not in the state after the plan", grant.principal)));
     };
-    let caller = Arc::new(inquiry.caller(standing, None)?);
+    let Some(caller) = inquiry.caller(standing, None).map(Arc::new) else {
+        return Some(Not::Perhaps(format!("the ARN {} cannot be read", grant.principal)));
+    };
     ["sts:AssumeRole", "sts:SetSourceIdentity"].into_iter().find_map(|action| {
         // Before the time at which its trust ends, as a grant would have moved it, by somebody eligible with MFA.
         let mut question = Question::new(action, &grant.role, Timestamp::from_seconds(-1), catalog);

@@ -1,0 +1,171 @@
+use super::*;
+use crate::model::event::CallVariant;
+use crate::model::time::{Day, Timestamp};
+use crate::usage::fold::{UsageFact, UsageKey, UsageRow};
+
+fn row(name: &str, outcome: Outcome, refused: &str, account: &str, shared: bool, by: &Identity) -> UsageRow {
+    let key = UsageKey {
+        session: SessionId::of(by),
+        source: "ec2.amazonaws.com".into(),
+        name: name.into(),
+        variant: CallVariant { refused: refused.into(), ..CallVariant::default() },
+        category: EventCategory::Management,
+        resource: String::new(),
+        outcome,
+        account: account.into(),
+        region: "us-east-1".into(),
+        day: Day(20_000),
+        shared,
+    };
+    UsageRow { key, fact: UsageFact::of(Timestamp::from_seconds(20_000 * 86_400)) }
+}
+
+fn joined(
+    rows: &[UsageRow],
+    identity: &Identity,
+    collected: &[&str],
+    own_act: bool,
+) -> Vec<(String, String, ActionUse)> {
+    let catalog = Catalog::get();
+    let name = |id: ActionId| catalog.action(id).unwrap().full_name();
+    activity_of(rows, identity, collected, own_act)
+        .into_iter()
+        .map(|(key, use_)| (name(key.action), key.person.to_string(), use_))
+        .collect()
+}
+
+fn joined_keys(rows: &[UsageRow], identity: &Identity) -> Vec<(ActivityKey, ActionUse)> {
+    activity_of(rows, identity, &["1"], true)
+}
+
+fn activity_of(
+    rows: &[UsageRow],
+    identity: &Identity,
+    collected: &[&str],
+    own_act: bool,
+) -> Vec<(ActivityKey, ActionUse)> {
+    joined_all(rows, identity, collected, own_act).rows.into_iter().collect()
+}
+
+fn joined_all(rows: &[UsageRow], identity: &Identity, collected: &[&str], own_act: bool) -> Activity {
+    let id = SessionId::of(identity);
+    let sessions = Sessions::from_iter([(id, identity.clone())]);
+    let actor = Actor {
+        kind: ActorKind::User,
+        principal: identity.arn.as_str().into(),
+        principal_id: "AIDA1".into(),
+        account: identity.account.as_str().into(),
+        session_name: "".into(),
+        person: Some("ada".into()),
+        basis: crate::usage::identity::Basis::IamUser,
+        machine: false,
+        own_act,
+        hops: Vec::new(),
+        missing: None,
+    };
+    let collected = collected.iter().map(|account| (*account).to_owned()).collect();
+    let catalog = Catalog::get();
+    let actors = Actors::from([(id, actor.into())]);
+    let mut join = Join::new(&sessions, &actors, &collected, catalog);
+    let mut block = UsageBlock::default();
+    rows.iter().for_each(|row| block.push(&row.view()));
+    join.add(&block);
+    join.finish()
+}
+
+fn identity() -> Identity {
+    Identity { arn: "arn:aws:iam::1:user/ada".into(), account: "1".into(), ..Identity::default() }
+}
+
+#[test]
+fn ranks_are_those_of_a_sort() {
+    assert_eq!(ranks(&["b", "a", "c", "b", ""]), [2, 1, 3, 2, 0]);
+    assert_eq!(ranks::<u8>(&[]), Vec::<u32>::new());
+}
+
+#[test]
+fn rows_come_in_the_order_of_their_keys_however_they_came() {
+    let ada = identity();
+    let rows: Vec<UsageRow> = ["StopInstances", "DescribeVpcs", "DescribeVpcs", "RunInstances"]
+        .iter()
+        .zip(["2", "1", "10", "1"])
+        .map(|(name, account)| row(name, Outcome::Authorised, "", account, false, &ada))
+        .collect();
+    let forth = joined_keys(&rows, &ada);
+    let back = joined_keys(&rows.iter().rev().cloned().collect::<Vec<_>>(), &ada);
+    assert_eq!(forth, back);
+    assert!(forth.windows(2).all(|pair| pair[0].0 < pair[1].0), "{forth:?}");
+    // In two halves it is as in one.
+    assert_eq!(joined_keys(&[&rows[..], &rows[..]].concat(), &ada)[0].1.count, 2 * forth[0].1.count);
+}
+
+#[test]
+fn a_denial_belongs_to_the_action_that_it_names() {
+    let ada = identity();
+    let found = joined(&[row("RunInstances", Outcome::Denied, "iam:PassRole", "1", false, &ada)], &ada, &["1"], true);
+    let names: Vec<(&str, u64)> = found.iter().map(|(name, _, use_)| (name.as_str(), use_.denied)).collect();
+    assert_eq!(names, [("iam:PassRole", 1)]);
+    let found = joined(&[row("RunInstances", Outcome::Denied, "", "1", false, &ada)], &ada, &["1"], true);
+    assert!(found.iter().any(|(name, _, use_)| name == "ec2:RunInstances" && use_.denied == 1));
+}
+
+#[test]
+fn every_call_is_an_attempt_at_what_it_is_named_for() {
+    let ada = identity();
+    let mut unknown = row("NoSuchCall", Outcome::Unknown, "", "1", false, &ada);
+    unknown.key.day = Day(20_001);
+    let rows = [
+        row("RunInstances", Outcome::Denied, "iam:PassRole", "1", false, &ada),
+        row("DescribeVpcs", Outcome::NotEvaluated, "", "1", false, &ada),
+        unknown,
+    ];
+    let presence = joined_all(&rows, &ada, &["1"], true).presence;
+    let attempts = &presence.values().next().unwrap().attempts;
+    let days = |name: &str| attempts.actions.get(&Catalog::get().find(name).unwrap()).cloned().unwrap_or_default();
+    assert_eq!(days("ec2:RunInstances"), BTreeSet::from([Day(20_000)]));
+    assert_eq!(days("ec2:DescribeVpcs"), BTreeSet::from([Day(20_000)]));
+    // It was refused for this, and is named for something else.
+    assert_eq!(days("iam:PassRole"), BTreeSet::new());
+    assert_eq!(attempts.services, BTreeMap::from([("ec2".to_owned(), BTreeSet::from([Day(20_001)]))]));
+}
+
+#[test]
+fn one_call_counts_once_whatever_its_copies() {
+    let ada = identity();
+    let rows = [
+        row("DescribeVpcs", Outcome::Authorised, "", "1", true, &ada),
+        row("DescribeVpcs", Outcome::Authorised, "", "2", true, &ada),
+    ];
+    let count = |collected: &[&str]| -> u64 { joined(&rows, &ada, collected, true).iter().map(|r| r.2.count).sum() };
+    assert_eq!(count(&["1", "2"]), 1);
+    // Where the caller's own account is not collected, the other copy is all there is.
+    assert_eq!(joined(&rows[1..], &ada, &["2"], true)[0].2.count, 1);
+}
+
+#[test]
+fn what_a_batch_does_not_show_is_undecided() {
+    let ada = identity();
+    let mut batch = row("BatchWriteItem", Outcome::Authorised, "", "1", false, &ada);
+    batch.key.source = "dynamodb.amazonaws.com".into();
+    batch.key.resource = "arn:aws:dynamodb:r:1:table/a".into();
+    let activity = |row: UsageRow| {
+        let mut found: Vec<(String, u64, u64)> = joined_keys(&[row], &ada)
+            .into_iter()
+            .map(|(key, use_)| (key.resource.to_string(), use_.count, use_.undecided))
+            .collect();
+        found.sort();
+        found.dedup();
+        found
+    };
+    let table = "arn:aws:dynamodb:r:1:table/a".to_owned();
+    assert_eq!(activity(batch.clone()), [(String::new(), 0, 1), (table.clone(), 1, 0)]);
+    batch.key.name = "PutItem".into();
+    assert_eq!(activity(batch), [(table, 1, 0)]);
+}
+
+#[test]
+fn a_call_by_a_service_is_use_but_nobodys_act() {
+    let ada = identity();
+    let found = joined(&[row("DescribeVpcs", Outcome::Authorised, "", "1", false, &ada)], &ada, &["1"], false);
+    assert_eq!((found[0].1.as_str(), found[0].2.count), ("", 1));
+}
