@@ -415,6 +415,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn tags_tell_what_is_managed_in_code() {
+        let told = |key: &str, value: &str| {
+            let holder = Holder {
+                arn: "arn:aws:iam::111122223333:role/x".parse().unwrap(),
+                name: "x".into(),
+                path: "/".into(),
+                id: String::new(),
+                created: None,
+                inline: Vec::new(),
+                attached: Vec::new(),
+                boundary: None,
+                tags: [(key.to_owned(), value.to_owned())].into(),
+            };
+            code_of(&holder)
+        };
+        assert_eq!(told("aws:cloudformation:stack-name", "app").as_deref(), Some("CloudFormation (stack app)"));
+        assert_eq!(told("ManagedBy", "terraform").as_deref(), Some("Terraform (tag ManagedBy)"));
+        assert_eq!(told("Terraform", "true").as_deref(), Some("Terraform (tag Terraform)"));
+        assert_eq!(told("team", "platform"), None);
+    }
+
+    #[test]
     fn sessions_are_whole_hours_within_what_a_role_takes() {
         for (minutes, want) in [(0, 3600), (60, 3600), (61, 7200), (720, 43_200), (100_000, 43_200), (-5, 3600)] {
             assert_eq!(seconds(minutes), want, "{minutes}");
