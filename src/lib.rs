@@ -11,6 +11,7 @@ pub mod compliance;
 pub mod decide;
 pub mod demo;
 pub mod entitlements;
+pub mod executor;
 pub mod fetch;
 pub mod findings;
 pub mod integrity;

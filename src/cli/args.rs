@@ -15,12 +15,13 @@ mod remediate;
 pub use aws::{
     AwsArgs, CollectArgs, DraftKind, PermissionsArgs, PermissionsFor, PermissionsForm, PermissionsRole, ValidateArgs,
 };
-pub use remediate::{PlanArgs, RemediateAction};
+pub use remediate::{ApplyArgs, ExecutorArgs, PlanArgs, RemediateAction, RollbackArgs};
 
 /// Audit and entitlement engine for AWS: granted against used, standing access against just-in-time.
 ///
 /// Exit codes: 0 done; 1 failed; 2 wrong usage; 3 findings at or above --fail-on; 4 done, but something was
-/// quarantined or a source was lost (with --strict also: the logs have gaps). stdout carries data only.
+/// quarantined or a source was lost (with --strict also: the logs have gaps); 5 a change of access could not be taken
+/// back and needs a person. stdout carries data only.
 #[derive(Debug, Parser)]
 #[command(name = "jitscan", version, max_term_width = 100, propagate_version = true)]
 pub struct Cli {

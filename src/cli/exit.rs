@@ -15,6 +15,8 @@ pub enum Status {
     Findings,
     /// Done, but this run quarantined something or lost a source (`--strict`: or the logs have gaps).
     Incomplete,
+    /// What was changed could not be taken back: a person has to look.
+    Stuck,
 }
 
 impl Status {
@@ -23,6 +25,7 @@ impl Status {
             Self::Done => 0,
             Self::Findings => 1,
             Self::Incomplete => 2,
+            Self::Stuck => 3,
             Self::Failed => 4,
             Self::Usage => 5,
         }
@@ -43,6 +46,7 @@ impl Status {
             Self::Usage => 2,
             Self::Findings => 3,
             Self::Incomplete => 4,
+            Self::Stuck => 5,
         }
     }
 }
@@ -59,12 +63,13 @@ mod tests {
 
     #[test]
     fn the_most_urgent_wins() {
-        let order = [Status::Done, Status::Findings, Status::Incomplete, Status::Failed, Status::Usage];
+        let order =
+            [Status::Done, Status::Findings, Status::Incomplete, Status::Stuck, Status::Failed, Status::Usage];
         for (i, a) in order.into_iter().enumerate() {
             for (j, b) in order.into_iter().enumerate() {
                 assert_eq!(a.and(b), order[i.max(j)]);
             }
         }
-        assert_eq!(order.map(Status::code), [0, 3, 4, 1, 2]);
+        assert_eq!(order.map(Status::code), [0, 3, 4, 5, 1, 2]);
     }
 }

@@ -23,6 +23,12 @@ impl std::fmt::Display for Span {
 }
 
 impl Span {
+    /// The instant so long after another.
+    #[must_use]
+    pub const fn after(self, from: Timestamp) -> Timestamp {
+        from.plus_seconds(self.seconds)
+    }
+
     /// The window of this length that ends at `to`.
     #[must_use]
     pub const fn ending(self, to: Timestamp) -> Window {

@@ -34,6 +34,7 @@ pub use last_accessed::last_accessed;
 pub use organization::organization;
 pub use resource_policies::resource_policies;
 pub use roster::roster;
+pub use text::document_text;
 pub use trails::trails;
 
 /// Why a whole file could not be read.

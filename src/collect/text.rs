@@ -56,6 +56,13 @@ pub(super) fn percent_decode(text: &str) -> Option<String> {
     String::from_utf8(out).ok()
 }
 
+/// A policy document as the API of IAM sends it: percent-encoded, or plain where somebody decoded it. None where the encoding
+/// is broken.
+#[must_use]
+pub fn document_text(text: &str) -> Option<String> {
+    if text.trim_start().starts_with('%') { percent_decode(text) } else { Some(text.to_owned()) }
+}
+
 /// The text of a policy document: an object as it stands, or a string that holds it, plain or percent-encoded.
 /// What is neither is returned unchanged, so that the policy parser reports it with its place.
 pub(super) fn document(raw: &RawValue) -> String {
@@ -64,12 +71,7 @@ pub(super) fn document(raw: &RawValue) -> String {
         return raw.to_owned();
     }
     let Ok(text) = serde_json::from_str::<String>(raw) else { return raw.to_owned() };
-    if text.trim_start().starts_with('%')
-        && let Some(decoded) = percent_decode(&text)
-    {
-        return decoded;
-    }
-    text
+    document_text(&text).unwrap_or(text)
 }
 
 /// The defect of a part of a document: `raw` is borrowed from `text`, which tells its offset.

@@ -20,9 +20,9 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 
-use super::calls::{self, Call};
+use super::calls::{self, CALLS, Call};
 use super::failure::{Failure, FailureKind};
-use super::guard::Guard;
+use super::guard::{Guard, Table};
 use super::pace::{Pace, Watch};
 
 /// Longest wait before the second attempt of a call, and between any two: each is chosen at random below a bound that
@@ -32,7 +32,7 @@ const MAX_BACKOFF: Duration = Duration::from_secs(20);
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How sessions in member accounts are called: what CloudTrail shows of us.
+/// How sessions in member accounts are called where nothing is changed: what CloudTrail shows of us.
 const SESSION_NAME: &str = "jitscan-collect";
 
 /// Where and as whom to begin.
@@ -66,8 +66,11 @@ impl Partitions {
 
 /// Access to one account in one region.
 #[derive(Clone, Debug)]
-pub(super) struct Access {
+pub(crate) struct Access {
     config: SdkConfig,
+    /// What may be called, and how our sessions are called.
+    table: Table,
+    session: &'static str,
     /// Whose calls these are.
     whose: String,
     /// All services stand behind one address, which tells buckets by their path.
@@ -78,7 +81,7 @@ pub(super) struct Access {
 
 impl Access {
     /// The caller's own access, by the usual chain of credentials.
-    pub(super) async fn begin(start: &Start) -> Self {
+    pub(crate) async fn begin(start: &Start) -> Self {
         let http =
             aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
         let retries = RetryConfig::standard()
@@ -108,17 +111,31 @@ impl Access {
             config = config.into_builder().region(Region::from_static("us-east-1")).build();
         }
         let one_endpoint = start.endpoint_url.is_some();
-        Self { config, whose: String::new(), one_endpoint, pace: Arc::default(), partitions: Arc::default() }
+        Self {
+            config,
+            table: CALLS,
+            session: SESSION_NAME,
+            whose: String::new(),
+            one_endpoint,
+            pace: Arc::default(),
+            partitions: Arc::default(),
+        }
+    }
+
+    /// The same access for other calls, in sessions of another name.
+    pub(crate) fn making(mut self, table: Table, session: &'static str) -> Self {
+        (self.table, self.session) = (table, session);
+        self
     }
 
     /// The same account's access by another name for the pace.
-    pub(super) fn of_account(mut self, account: &str) -> Self {
+    pub(crate) fn of_account(mut self, account: &str) -> Self {
         account.clone_into(&mut self.whose);
         self
     }
 
     /// Access to an account by assuming a role in it; it is assumed again before its credentials end.
-    pub(super) async fn assume(&self, account: &str, role_arn: &str, external: Option<&str>) -> Result<Self, Failure> {
+    pub(crate) async fn assume(&self, account: &str, role_arn: &str, external: Option<&str>) -> Result<Self, Failure> {
         let become_role = Assume {
             access: self.clone(),
             role_arn: role_arn.to_owned(),
@@ -144,7 +161,7 @@ impl Access {
     }
 
     /// Whose access it is.
-    pub(super) fn account_id(&self) -> &str {
+    pub(crate) fn account_id(&self) -> &str {
         &self.whose
     }
 
@@ -154,11 +171,16 @@ impl Access {
     }
 
     fn watch(&self) -> Watch {
-        Watch { pace: Arc::clone(&self.pace), account: self.whose.clone(), region: self.region().to_owned() }
+        Watch {
+            pace: Arc::clone(&self.pace),
+            account: self.whose.clone(),
+            region: self.region().to_owned(),
+            table: self.table,
+        }
     }
 
     /// Makes a call, at its pace. `run` sends it; it is retried within.
-    pub(super) async fn call<T, E, F>(&self, call: &'static Call, run: impl FnOnce() -> F) -> Result<T, Failure>
+    pub(crate) async fn call<T, E, F>(&self, call: &'static Call, run: impl FnOnce() -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -187,7 +209,7 @@ impl Assume {
     async fn credentials(&self) -> Result<Credentials, Failure> {
         let client = self.access.sts();
         let call = &calls::ASSUME_ROLE;
-        let request = client.assume_role().role_arn(&self.role_arn).role_session_name(SESSION_NAME);
+        let request = client.assume_role().role_arn(&self.role_arn).role_session_name(self.access.session);
         let request = request.set_external_id(self.external.clone());
         let answer = self.access.call(call, || request.send()).await?;
         let none = || Failure::new(call, FailureKind::Service, "", "the answer holds no credentials");
@@ -216,9 +238,9 @@ impl ProvideCredentials for Assume {
 macro_rules! clients {
     ($($(#[$about:meta])* $name:ident: $service:ident;)*) => {
         impl Access {
-            $($(#[$about])* pub(super) fn $name(&self) -> $service::Client {
+            $($(#[$about])* pub(crate) fn $name(&self) -> $service::Client {
                 let retries = self.partitions.of(&self.whose, self.region(), stringify!($name));
-                let config = $service::config::Builder::from(&self.config).interceptor(Guard).interceptor(self.watch());
+                let config = $service::config::Builder::from(&self.config).interceptor(Guard(self.table)).interceptor(self.watch());
                 $service::Client::from_conf(config.retry_partition(retries).build())
             })*
         }
@@ -247,7 +269,7 @@ impl Access {
     /// S3.
     pub(super) fn s3(&self) -> aws_sdk_s3::Client {
         let retries = self.partitions.of(&self.whose, self.region(), "s3");
-        let config = aws_sdk_s3::config::Builder::from(&self.config).interceptor(Guard).interceptor(self.watch());
+        let config = aws_sdk_s3::config::Builder::from(&self.config).interceptor(Guard(self.table)).interceptor(self.watch());
         let config = config.retry_partition(retries);
         aws_sdk_s3::Client::from_conf(config.force_path_style(self.one_endpoint).build())
     }
@@ -264,7 +286,7 @@ where
 
 /// Goes on from page to page. A token that comes again would go on for ever.
 #[derive(Debug, Default)]
-pub(super) struct Pages {
+pub(crate) struct Pages {
     token: Option<String>,
     seen: std::collections::BTreeSet<String>,
     begun: bool,
@@ -272,7 +294,7 @@ pub(super) struct Pages {
 
 impl Pages {
     /// The token to ask the next page with; none at the end. The first page has no token.
-    pub(super) fn next(&mut self) -> Option<Option<String>> {
+    pub(crate) fn next(&mut self) -> Option<Option<String>> {
         if !self.begun {
             self.begun = true;
             return Some(None);
@@ -284,7 +306,7 @@ impl Pages {
     ///
     /// # Errors
     /// When the token was there before.
-    pub(super) fn after(&mut self, call: &Call, token: Option<&str>) -> Result<(), Failure> {
+    pub(crate) fn after(&mut self, call: &Call, token: Option<&str>) -> Result<(), Failure> {
         let Some(token) = token.filter(|token| !token.is_empty()) else { return Ok(()) };
         if !self.seen.insert(token.to_owned()) {
             let message = "the pages do not end: a token came twice";

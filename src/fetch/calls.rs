@@ -34,6 +34,8 @@ pub enum Purpose {
     Events,
     /// What Access Analyzer says of a policy that is given to it; no part of collecting.
     Validation,
+    /// Changing access, and reading it back; no part of collecting.
+    Remediation,
 }
 
 impl Purpose {
@@ -70,6 +72,7 @@ impl Purpose {
             Self::PublicKeys => "public-keys",
             Self::Events => "events",
             Self::Validation => "validation",
+            Self::Remediation => "remediation",
         }
     }
 
@@ -101,7 +104,7 @@ pub struct Call {
 
 macro_rules! calls {
     ($($constant:ident: $service:literal $operation:literal $action:literal $purpose:ident;)*) => {
-        $(pub(super) const $constant: Call = Call {
+        $(pub(crate) const $constant: Call = Call {
             service: $service,
             operation: $operation,
             action: $action,

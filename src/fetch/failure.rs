@@ -95,7 +95,7 @@ impl Failure {
         Self::new(call, kind, "", message)
     }
 
-    pub(super) fn new(call: &Call, kind: FailureKind, code: &str, message: &str) -> Self {
+    pub(crate) fn new(call: &Call, kind: FailureKind, code: &str, message: &str) -> Self {
         Self {
             kind,
             call: format!("{} {}", call.service, call.operation),

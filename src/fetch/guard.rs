@@ -1,5 +1,5 @@
-//! What stands between the collector and the wire: no call that is not in the table of calls leaves the program,
-//! whatever code asks for it.
+//! What stands between the program and the wire: no call that is not in its table of calls leaves it, whatever code asks
+//! for it.
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
@@ -8,21 +8,24 @@ use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 
-use super::calls::{CALLS, Call};
+use super::calls::Call;
 
-/// Which call is being made; none where it is not in the table.
-pub(super) fn asked(cfg: &ConfigBag) -> Option<&'static Call> {
+/// Which call of a table is being made; none where it is not in it.
+pub(super) fn asked(cfg: &ConfigBag, table: Table) -> Option<&'static Call> {
     let asked = cfg.load::<Metadata>()?;
-    CALLS.iter().copied().find(|call| (call.service, call.operation) == (asked.service(), asked.name()))
+    table.iter().copied().find(|call| (call.service, call.operation) == (asked.service(), asked.name()))
 }
 
-/// Refuses every operation that is not in [`CALLS`].
+/// Calls that may be made.
+pub(crate) type Table = &'static [&'static Call];
+
+/// Refuses every operation that is not in its table.
 #[derive(Debug)]
-pub(super) struct Guard;
+pub(super) struct Guard(pub Table);
 
 impl Intercept for Guard {
     fn name(&self) -> &'static str {
-        "ReadOnly"
+        "TableOfCalls"
     }
 
     // Not `read_before_execution`: at that time a client's interceptors do not see yet which operation it is.
@@ -32,7 +35,7 @@ impl Intercept for Guard {
         _components: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let known = asked(cfg).is_some();
+        let known = asked(cfg, self.0).is_some();
         if known { Ok(()) } else { Err("jitscan does not make this call: it is not in its table of calls".into()) }
     }
 }
@@ -55,7 +58,7 @@ mod tests {
             .endpoint_url("http://127.0.0.1:9")
             .credentials_provider(Credentials::new("AKIAIOSFODNN7EXAMPLE", "secret", None, None, "test"))
             .retry_config(aws_config::retry::RetryConfig::disabled())
-            .interceptor(Guard)
+            .interceptor(Guard(crate::fetch::calls::CALLS))
             .build();
         let client = aws_sdk_iam::Client::from_conf(config);
         let refused = |error: &(dyn std::error::Error + 'static)| chain(error).contains("not in its table of calls");

@@ -18,7 +18,7 @@ const REPORT_TRIES: usize = 100;
 const REPORT_WAIT: Duration = Duration::from_secs(2);
 
 /// All pages of GetAccountAuthorizationDetails as one document. Policies stay texts, as IAM sends them.
-pub(super) async fn authorization_details(access: &Access) -> Result<Value, Failure> {
+pub(crate) async fn authorization_details(access: &Access) -> Result<Value, Failure> {
     let client = access.iam();
     let (mut users, mut groups, mut roles, mut policies) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut pages = Pages::default();

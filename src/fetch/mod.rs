@@ -5,14 +5,14 @@
 //! not be read narrows the claim and not the run: it is named, and the rest goes on. A document is handed over only when
 //! all of it was read, so half an account never replaces a whole one.
 
-mod access;
+pub(crate) mod access;
 mod account;
 mod analyzer;
 pub mod calls;
 mod events;
 mod failure;
 mod guard;
-mod iam;
+pub(crate) mod iam;
 mod identity_center;
 mod last_accessed;
 mod lookup;
@@ -24,7 +24,7 @@ mod public_keys;
 mod reading;
 mod regions;
 mod resources;
-mod run;
+pub(crate) mod run;
 mod scope;
 mod shape;
 mod trails;

@@ -13,7 +13,7 @@ use aws_smithy_types::config_bag::ConfigBag;
 use tokio::time::Instant;
 
 use super::calls::{self, Call};
-use super::guard::asked;
+use super::guard::{Table, asked};
 
 /// Time between two calls after a first refusal, and the longest that refusals lead to.
 const SLOWED: Duration = Duration::from_millis(50);
@@ -81,6 +81,7 @@ pub(super) struct Watch {
     pub pace: Arc<Pace>,
     pub account: String,
     pub region: String,
+    pub table: Table,
 }
 
 impl Intercept for Watch {
@@ -95,7 +96,7 @@ impl Intercept for Watch {
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let again = cfg.load::<RequestAttempts>().is_some_and(|attempts| attempts.attempts() > 1);
-        if let Some(call) = asked(cfg).filter(|_| again) {
+        if let Some(call) = asked(cfg, self.table).filter(|_| again) {
             self.pace.with(&self.account, &self.region, call, |slot, _| slot.slow());
         }
         Ok(())

@@ -176,7 +176,7 @@ pub struct Plan {
     pub calls: Vec<(&'static Call, usize)>,
 }
 
-pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|error| {
         Failure::new(&calls::GET_CALLER_IDENTITY, FailureKind::Program, "", &format!("no threads: {error}"))
     })

@@ -29,6 +29,8 @@ pub(crate) const MANIFEST: &str = "manifest.sqlite";
 const LOCKS: [&str; 2] = ["writer.lock", "readers.lock"];
 /// Folder within a store into which DuckDB spills; empty between runs.
 pub(crate) const SPILL: &str = "spill";
+/// Folder within a store of what was changed in AWS by plans, and how far they came. Only `remediate` writes there.
+pub const CHANGES: &str = "changes";
 /// Folder within a store in which log objects lie that were fetched, until they are read; empty between runs.
 pub(crate) const INCOMING: &str = "incoming";
 
@@ -44,6 +46,7 @@ pub(crate) fn is_of_store(name: &std::ffi::OsStr) -> bool {
             || LOCKS.contains(&name)
             || name == SPILL
             || name == INCOMING
+            || name == CHANGES
             || name.starts_with(MANIFEST)
     })
 }
@@ -51,7 +54,7 @@ pub(crate) fn is_of_store(name: &std::ffi::OsStr) -> bool {
 /// Files and folders that stand directly in a store, as far as they are there.
 pub(crate) fn of_store(store: &Path) -> Vec<PathBuf> {
     let side = ["-wal", "-shm"].map(|end| format!("{MANIFEST}{end}"));
-    let names = FOLDERS.iter().chain(&LOCKS).chain([&MANIFEST, &SPILL, &INCOMING]).map(|name| store.join(name));
+    let names = FOLDERS.iter().chain(&LOCKS).chain([&MANIFEST, &SPILL, &INCOMING, &CHANGES]).map(|name| store.join(name));
     let all = names.chain(side.iter().map(|name| store.join(name)));
     all.filter(|path| std::fs::symlink_metadata(path).is_ok()).collect()
 }

@@ -37,6 +37,7 @@ mod writer;
 
 pub use check::{CheckReport, CheckRow, CheckStatus, check};
 pub use compact::{Compacted, CompactedKind, Effort};
+pub use disk::CHANGES;
 pub use documents::{NewDocument, PutDocument};
 pub use error::LakeError;
 pub use incoming::{Incoming, Object};

@@ -178,12 +178,12 @@ fn detach(holder: &mut Holder, policy: &str) -> Result<(), Conflict> {
 }
 
 /// The name at the end of an ARN.
-pub(super) fn last_part(arn: &str) -> &str {
+pub(crate) fn last_part(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or(arn)
 }
 
 /// The path between the kind of a resource and its name: `/` or `/team/`.
-fn path_of(arn: &Arn) -> String {
+pub(crate) fn path_of(arn: &Arn) -> String {
     let inside = arn.resource().split_once('/').map_or("", |(_, rest)| rest);
     inside.rsplit_once('/').map_or_else(|| "/".to_owned(), |(path, _)| format!("/{path}/"))
 }
@@ -266,6 +266,28 @@ impl Effect {
         })
     }
 
+    /// The IAM action that the call needs, and the managed policy that the key `iam:PolicyARN` names in it. Source: Service
+    /// Authorization Reference, "AWS Identity and Access Management".
+    #[must_use]
+    pub fn action(&self) -> (&'static str, Option<&str>) {
+        match self {
+            Self::PutRolePolicy { .. } => ("iam:PutRolePolicy", None),
+            Self::DeleteRolePolicy { .. } => ("iam:DeleteRolePolicy", None),
+            Self::PutUserPolicy { .. } => ("iam:PutUserPolicy", None),
+            Self::DeleteUserPolicy { .. } => ("iam:DeleteUserPolicy", None),
+            Self::AttachRolePolicy { policy, .. } => ("iam:AttachRolePolicy", Some(policy)),
+            Self::DetachRolePolicy { policy, .. } => ("iam:DetachRolePolicy", Some(policy)),
+            Self::AttachUserPolicy { policy, .. } => ("iam:AttachUserPolicy", Some(policy)),
+            Self::DetachUserPolicy { policy, .. } => ("iam:DetachUserPolicy", Some(policy)),
+            Self::AddUserToGroup { .. } => ("iam:AddUserToGroup", None),
+            Self::RemoveUserFromGroup { .. } => ("iam:RemoveUserFromGroup", None),
+            Self::CreatePolicy { .. } => ("iam:CreatePolicy", None),
+            Self::DeletePolicy { .. } => ("iam:DeletePolicy", None),
+            Self::CreateRole { .. } => ("iam:CreateRole", None),
+            Self::DeleteRole { .. } => ("iam:DeleteRole", None),
+        }
+    }
+
     /// The call as the AWS CLI takes it: service, operation and arguments, in order.
     #[must_use]
     pub fn arguments(&self) -> Vec<String> {
@@ -338,7 +360,7 @@ impl Effect {
 }
 
 /// Longest session of a role where nothing else is said, in seconds. Source: "CreateRole", IAM API Reference.
-pub(super) const DEFAULT_SESSION: u32 = 3600;
+pub(crate) const DEFAULT_SESSION: u32 = 3600;
 
 fn create_policy(iam: &mut AccountIam, arn: &str, document: &str) -> Result<(), Conflict> {
     if iam.policies.iter().any(|one| one.arn == arn) {

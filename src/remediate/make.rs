@@ -15,7 +15,7 @@ use crate::recommend::{self, Advice, Recommendation, after};
 use super::effect::{DEFAULT_SESSION, Effect};
 use super::narrowing::Narrowing;
 use super::quota;
-use super::{Change, FORM, Grant, Left, PATH, Plan, Reason, Step};
+use super::{Change, FORM, Failing, Grant, Left, PATH, Plan, Reason, Step, fresh};
 
 /// All that a plan is made from.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub struct Inputs<'a> {
     pub verdicts: &'a [ActionVerdicts],
     /// Also change what CloudFormation or Terraform manage, which would change it back.
     pub managed_by_code: bool,
+    /// What becomes of the plan when a step fails.
+    pub failing: Failing,
 }
 
 /// Makes a plan.
@@ -43,6 +45,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         generation: assessment.generation,
         snapshot: assessment.snapshot.clone(),
         catalogue: assessment.catalogue.clone(),
+        failing: inputs.failing,
         grants: Vec::new(),
         changes: Vec::new(),
         left: Vec::new(),
@@ -105,6 +108,17 @@ pub(super) enum Stands<'s> {
     Attached(&'s str),
     GroupInline(&'s str),
     GroupAttached(&'s str, &'s str),
+}
+
+impl std::fmt::Display for Stands<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Inline(name) => write!(f, "inline {name}"),
+            Self::Attached(arn) => write!(f, "attached {arn}"),
+            Self::GroupInline(group, ..) => write!(f, "inline of group {group}"),
+            Self::GroupAttached(group, arn) => write!(f, "{arn} of group {group}"),
+        }
+    }
 }
 
 /// A policy of a principal: where it stands, and what it says.
@@ -202,6 +216,7 @@ impl Subject<'_> {
             principal: self.arn.to_owned(),
             id: facts.id.clone(),
             account: facts.account,
+            state: fresh::state_of(&found)?,
             reasons: self.chosen.iter().map(|row| reason(row)).collect(),
             granted: granted.granted.len() as u64,
             removed: gone.len() as u64,

@@ -1,10 +1,15 @@
 //! From advice to changed access: a plan that can be read, and a proof on what was recorded that it breaks nobody's work.
 
 pub mod effect;
+pub mod fresh;
+pub mod journal;
 mod make;
 mod narrowing;
+pub mod place;
 pub mod prove;
 pub mod quota;
+pub mod run;
+pub mod safety;
 
 use std::collections::BTreeMap;
 
@@ -19,7 +24,7 @@ use effect::{Conflict, Effect};
 pub use make::{Inputs, plan};
 
 /// Version of the plan's form.
-pub const FORM: u32 = 1;
+pub const FORM: u32 = 2;
 
 /// Path of what jitscan makes: policies and roles under it are its own, nothing else is.
 pub const PATH: &str = "/jitscan/";
@@ -63,6 +68,8 @@ pub struct Change {
     pub id: String,
     /// Account.
     pub account: AccountId,
+    /// Hash of the policies that it held when the plan was made: [`fresh::state_of`]. With others the plan does not fit.
+    pub state: String,
     /// Why.
     pub reasons: Vec<Reason>,
     /// Actions of the catalogue that are granted before.
@@ -107,6 +114,16 @@ pub struct Left {
     pub why: String,
 }
 
+/// What becomes of a plan of which a step fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failing {
+    /// All of it is taken back.
+    Unwind,
+    /// What was made because of the same principal is taken back, and the others go on.
+    GoOn,
+}
+
 /// A plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -123,6 +140,8 @@ pub struct Plan {
     pub snapshot: String,
     /// Version of the catalogue.
     pub catalogue: String,
+    /// What becomes of it when a step fails.
+    pub failing: Failing,
     /// Roles for what is granted for a time: made first.
     pub grants: Vec<Grant>,
     /// What changes.

@@ -25,12 +25,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "remediate",
         &["recommend", "findings", "compare", "entitlements", "decide", "usage", "policy", "catalog", "model"],
     ),
+    ("executor", &["remediate", "fetch", "collect", "model"]),
     ("report", &["recommend", "compliance", "findings", "compare", "model"]),
     ("demo", &["model"]),
     (
         "cli",
         &[
             "report",
+            "executor",
             "remediate",
             "recommend",
             "compliance",
@@ -68,7 +70,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("aws_sdk_cloudtrail", &["fetch"]),
     ("aws_sdk_dynamodb", &["fetch"]),
     ("aws_sdk_ecr", &["fetch"]),
-    ("aws_sdk_iam", &["fetch"]),
+    ("aws_sdk_iam", &["executor", "fetch"]),
     ("aws_sdk_kms", &["fetch"]),
     ("aws_sdk_lambda", &["fetch"]),
     ("aws_sdk_identitystore", &["fetch"]),

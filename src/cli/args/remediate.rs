@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use crate::cli::span;
 
-use super::AdviceArg;
+use super::{AdviceArg, AwsArgs};
 
 /// `jitscan remediate …`.
 #[derive(Debug, Subcommand)]
@@ -19,6 +19,13 @@ pub enum RemediateAction {
         #[arg(value_name = "PLAN")]
         plan: PathBuf,
     },
+    /// Change access in AWS as a plan says it, after everything that speaks against it was looked at: what stands there now,
+    /// who would be locked out, and what was recorded; a run that died goes on
+    Apply(ApplyArgs),
+    /// Take back what was applied of a plan, all of it or of some principals; what others changed since is shown and left
+    Rollback(RollbackArgs),
+    /// How far plans came
+    List,
     /// Decide every distinct recorded call of the plan's principals in the window again, in the state after the plan; exits
     /// with 3 where one would be denied
     Prove {
@@ -55,4 +62,73 @@ pub struct PlanArgs {
     /// Also change principals that CloudFormation or Terraform manage, by their tags
     #[arg(long)]
     pub managed_by_code: bool,
+    /// When a step fails, take back what concerns its principal and go on with the others, in place of taking back all
+    #[arg(long)]
+    pub go_on: bool,
+}
+
+/// As whom access is changed.
+#[derive(Debug, Args)]
+pub struct ExecutorArgs {
+    /// Whom to ask, and as whom.
+    #[command(flatten)]
+    pub aws: AwsArgs,
+    /// Name of the role to assume in every account that is not the caller's own
+    #[arg(long, value_name = "NAME", value_parser = span::role_name)]
+    pub role_name: Option<String>,
+    /// External id that the trust of that role asks for
+    #[arg(long, value_name = "ID")]
+    pub external_id: Option<String>,
+    /// Attempts of one call, the first included
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_attempts: u32,
+    /// Longest wait for one attempt, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: u64,
+}
+
+/// `jitscan remediate apply`.
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// The plan
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// As whom.
+    #[command(flatten)]
+    pub executor: ExecutorArgs,
+    /// Do not ask; for machines
+    #[arg(long)]
+    pub yes: bool,
+    /// Look at everything that speaks against it, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Accept that recorded calls of a principal for an action would be denied, by ARN and action; repeat for more
+    #[arg(long, value_name = "PRINCIPAL=ACTION")]
+    pub accept_denial: Vec<String>,
+    /// Most principals that one run changes
+    #[arg(long, value_name = "N", default_value_t = 25)]
+    pub max_principals: usize,
+    /// Largest share of all users and roles that one run changes, in percent
+    #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub max_share: u8,
+    /// Announce it: whom it concerns is named, and it can be applied after this time
+    #[arg(long, value_name = "SPAN", value_parser = span::parse)]
+    pub notice: Option<span::Span>,
+}
+
+/// `jitscan remediate rollback`.
+#[derive(Debug, Args)]
+pub struct RollbackArgs {
+    /// The plan
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Only this principal, by ARN; repeat for more
+    #[arg(long, value_name = "ARN")]
+    pub principal: Vec<String>,
+    /// As whom.
+    #[command(flatten)]
+    pub executor: ExecutorArgs,
+    /// Do not ask; for machines
+    #[arg(long)]
+    pub yes: bool,
 }

@@ -1,5 +1,7 @@
 //! `jitscan remediate`: from advice to a plan that can be read, and the proof that it breaks nobody's work.
 
+mod apply;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -12,10 +14,13 @@ use crate::cli::exit::Status;
 use crate::cli::output::Meta;
 use crate::cli::pipeline::{Depth, World};
 use crate::compare;
+use crate::lake::Reader;
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 use crate::remediate::effect::Effect;
 use crate::remediate::prove::{self, Proof, Verdict};
-use crate::remediate::{self, FORM, Plan, Reason, Step};
+use crate::remediate::{self, FORM, Failing, Plan, Reason, Step};
+
+pub use apply::{list_columns, run_columns};
 use crate::report::{Folder, Sink};
 
 /// What `remediate --help` says at its end.
@@ -91,6 +96,9 @@ pub fn run(context: &Context<'_>, action: &RemediateAction) -> Result<Status, Co
         RemediateAction::Plan(args) => plan(context, args),
         RemediateAction::Show { plan } => show(context, &read(plan)?),
         RemediateAction::Prove { plan } => prove(context, &read(plan)?),
+        RemediateAction::Apply(args) => apply::apply(context, args),
+        RemediateAction::Rollback(args) => apply::rollback(context, args),
+        RemediateAction::List => apply::list(context),
     }
 }
 
@@ -141,6 +149,7 @@ fn plan(context: &Context<'_>, args: &PlanArgs) -> Result<Status, CommandError> 
             chosen: &chosen.iter().map(|row| row.id.as_str()).collect(),
             verdicts: &verdicts,
             managed_by_code: args.managed_by_code,
+            failing: if args.go_on { Failing::GoOn } else { Failing::Unwind },
         });
         Ok((plan, told.meta("remediate plan")))
     });
@@ -370,25 +379,17 @@ fn pretty(effect: &Effect) -> String {
 fn prove(context: &Context<'_>, plan: &Plan) -> Result<Status, CommandError> {
     let reader = open(context)?;
     let world = World::load_to(context, &reader, Depth::Actors)?;
-    if world.snapshot.hash != plan.snapshot {
+    let outdated = plan.outdated(&world.snapshot);
+    if !outdated.is_empty() {
         return Err(CommandError::Failed(format!(
-            "the plan was made from state {}, and the store has {}: make it anew, or choose the time with --as-of {}",
-            plan.snapshot, world.snapshot.hash, plan.as_of
+            "the plan was made from state {}, and the store has {}: make it anew, or choose the time with --as-of {}\n  {}",
+            plan.snapshot,
+            world.snapshot.hash,
+            plan.as_of,
+            outdated.join("\n  ")
         )));
     }
-    let changed: BTreeSet<&str> = plan.changes.iter().map(|change| change.principal.as_str()).collect();
-    let theirs = |session| world.actors.get(&session).is_some_and(|actor| changed.contains(actor.principal.as_str()));
-    let proof = prove::prove(&prove::Inputs {
-        plan,
-        before: &world.snapshot,
-        shapes: &reader.shapes_of_sessions(&theirs, world.coverage.window())?,
-        actors: &world.actors,
-        sessions: &world.sessions,
-        window: world.coverage.window(),
-        generation: world.generation,
-        catalog: world.catalog,
-    });
-    let proof = proof.map_err(|misfit| CommandError::Failed(format!("the plan does not fit the state: {misfit}")))?;
+    let proof = proved_on(&reader, &world, plan)?;
     let rows = proof.rows.iter().map(proved).collect();
     let table = Table { columns: prove_columns(), rows };
     let meta = world.meta("remediate prove", world.gaps.clone());
@@ -403,6 +404,23 @@ fn prove(context: &Context<'_>, plan: &Plan) -> Result<Status, CommandError> {
     context.note(&summary(&proof));
     let denied = proof.calls(Verdict::WouldBeDenied) > 0;
     Ok(if denied { Status::Findings } else { Status::Done })
+}
+
+/// Proves a plan on what a store recorded.
+fn proved_on(reader: &Reader, world: &World, plan: &Plan) -> Result<Proof, CommandError> {
+    let changed: BTreeSet<&str> = plan.changes.iter().map(|change| change.principal.as_str()).collect();
+    let theirs = |session| world.actors.get(&session).is_some_and(|actor| changed.contains(actor.principal.as_str()));
+    let proof = prove::prove(&prove::Inputs {
+        plan,
+        before: &world.snapshot,
+        shapes: &reader.shapes_of_sessions(&theirs, world.coverage.window())?,
+        actors: &world.actors,
+        sessions: &world.sessions,
+        window: world.coverage.window(),
+        generation: world.generation,
+        catalog: world.catalog,
+    });
+    proof.map_err(|misfit| CommandError::Failed(format!("the plan does not fit the state: {misfit}")))
 }
 
 fn proved(row: &prove::Row) -> Vec<Cell> {

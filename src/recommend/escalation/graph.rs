@@ -10,7 +10,8 @@ use crate::decide::compile::Compiler;
 use crate::decide::inquiry::{Inquiry, Question};
 use crate::decide::{Answer, Caller, Layer, PolicySet, PrincipalKind, Roster, Standing};
 use crate::model::arn::AccountId;
-use crate::model::snapshot::{AccountIam, Attachment, Group, Snapshot};
+use crate::entitlements::who_may_assume;
+use crate::model::snapshot::{AccountIam, Attachment, Group, Role, Snapshot};
 use crate::model::time::Timestamp;
 use crate::policy::{DocumentKind, Effect, PrincipalElement, PrincipalPattern};
 
@@ -102,6 +103,29 @@ pub(super) fn survey(snapshot: &Snapshot, techniques: &[Technique], catalog: &Ca
     }
     found.sort_by(|a, b| (&a.principal, &a.goal).cmp(&(&b.principal, &b.goal)));
     Survey { paths: found, chains }
+}
+
+/// Who surely administers their account, by account.
+pub(super) fn administrators(
+    snapshot: &Snapshot,
+    catalog: &Catalog,
+    at: Timestamp,
+) -> BTreeMap<AccountId, BTreeSet<String>> {
+    let compiler = Compiler::deciding(catalog);
+    let roster = Roster::new(snapshot, &compiler);
+    let ground = Ground::new(snapshot, &roster, &[], catalog, at, Arc::default());
+    let entered = |one: &Standing<'_>| {
+        let role = roster.role(one.holder.arn.as_str());
+        let by_somebody = |role: &Role| who_may_assume(role).is_ok_and(|trust| trust.human_assumable(true));
+        one.kind != PrincipalKind::ServiceLinkedRole && role.is_none_or(by_somebody)
+    };
+    let sure = |one: &&Standing<'_>| entered(one) && ground.administers(one, None, false) == Some(true);
+    let found: Vec<&Standing<'_>> = roster.principals.par_iter().filter(sure).collect();
+    let mut out: BTreeMap<AccountId, BTreeSet<String>> = BTreeMap::new();
+    for one in found {
+        out.entry(one.account).or_default().insert(one.holder.arn.to_string());
+    }
+    out
 }
 
 /// For every principal from which a goal can be reached the edge to take first on a shortest way: breadth first, from the

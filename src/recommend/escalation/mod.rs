@@ -80,6 +80,12 @@ pub fn survey(snapshot: &Snapshot, techniques: &[Technique], catalog: &Catalog, 
     graph::survey(snapshot, techniques, catalog, at)
 }
 
+/// Who surely administers their account, by account: users, and roles that somebody other than a service may enter.
+#[must_use]
+pub fn administrators(snapshot: &Snapshot, catalog: &Catalog, at: Timestamp) -> BTreeMap<AccountId, BTreeSet<String>> {
+    graph::administrators(snapshot, catalog, at)
+}
+
 /// The shortest way of each principal that is no administrator to becoming one, and to power over the organisation; a way
 /// that surely works before one that may. Sorted by principal and goal. Two of the ways to reach an administrator may
 /// differ in nothing but their order in the table of techniques: the first counts.

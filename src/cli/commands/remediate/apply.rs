@@ -1,0 +1,430 @@
+//! `jitscan remediate apply | rollback | list`: plans carried out, taken back, and how far they came.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::catalog::Glob;
+use crate::cli::args::{ApplyArgs, ExecutorArgs, RollbackArgs};
+use crate::cli::commands::open;
+use crate::cli::context::{CommandError, Context};
+use crate::cli::exit::Status;
+use crate::cli::output::Meta;
+use crate::cli::pipeline::{Depth, World};
+use crate::collect;
+use crate::executor::Executor;
+use crate::fetch;
+use crate::lake::CHANGES;
+use crate::model::arn::AccountId;
+use crate::model::snapshot::Snapshot;
+use crate::model::table::{Cell, Column, ColumnKind, Table};
+use crate::model::time::Timestamp;
+use crate::remediate::journal::{self, Journal as _, JournalError, Ledger, OnDisk, Record};
+use crate::remediate::prove::{Proof, Verdict};
+use crate::remediate::run::{Ended, Phase, Progress, Run, State};
+use crate::remediate::safety::{self, Limits};
+use crate::remediate::{Misfit, Plan};
+
+use super::{for_people, prove_columns, proved, proved_on, read, summary};
+
+/// Columns of `apply` and `rollback`.
+#[must_use]
+pub fn run_columns() -> Vec<Column> {
+    use ColumnKind::{Integer, List, Text};
+    vec![
+        Column::new("principal", Text, "ARN"),
+        Column::new("account", Text, "the account"),
+        Column::new("outcome", Text, "changed, rolled_back, failed (and taken back), unfinished, stuck or unchanged"),
+        Column::new("made", Integer, "calls to IAM that stand"),
+        Column::new("taken_back", Integer, "calls that were taken back"),
+        Column::new("why", List, "what went wrong"),
+        Column::new("by_hand", List, "calls that a person has to look at, as the AWS CLI takes them"),
+    ]
+}
+
+/// Columns of `list`.
+#[must_use]
+pub fn list_columns() -> Vec<Column> {
+    use ColumnKind::{Integer, Text, Time};
+    vec![
+        Column::new("plan", Text, "hash of the plan"),
+        Column::new("phase", Text, "scheduled, applying, unwinding, applied, rolling_back or rolled_back"),
+        Column::new("since", Time, "when that began"),
+        Column::new("by", Text, "ARN of who began it"),
+        Column::new("principals", Integer, "principals that it changes"),
+        Column::new("made", Integer, "calls to IAM that stand"),
+        Column::new("taken_back", Integer, "calls that were taken back"),
+        Column::new("stuck", Integer, "calls that could not be taken back"),
+    ]
+}
+
+fn clock() -> Timestamp {
+    Timestamp::from_micros(jiff::Timestamp::now().as_microsecond())
+}
+
+fn failed(error: &impl ToString) -> CommandError {
+    CommandError::Failed(error.to_string())
+}
+
+impl From<JournalError> for CommandError {
+    fn from(error: JournalError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// What changes access happens now, and names names.
+fn only_now(context: &Context<'_>) -> Result<(), CommandError> {
+    if context.global.as_of.is_some() {
+        return Err(CommandError::Usage("access is changed now: --as-of is for analysis".to_owned()));
+    }
+    Ok(())
+}
+
+fn connect(args: &ExecutorArgs, accounts: &BTreeSet<AccountId>) -> Result<Executor, CommandError> {
+    let start = fetch::Start {
+        profile: args.aws.profile.clone(),
+        region: args.aws.region.clone(),
+        endpoint_url: args.aws.endpoint_url.clone(),
+        attempts: args.max_attempts,
+        attempt_timeout: Duration::from_secs(args.timeout),
+    };
+    Executor::connect(&start, args.role_name.as_deref(), args.external_id.as_deref(), accounts)
+        .map_err(|failure| failed(&failure))
+}
+
+fn accounts(plan: &Plan) -> BTreeSet<AccountId> {
+    plan.steps().map(|(account, ..)| account).collect()
+}
+
+/// A plan with its journal, which nobody else works on.
+struct Work {
+    plan: Plan,
+    journal: OnDisk,
+    _ledger: Ledger,
+}
+
+fn begin(context: &Context<'_>, path: &Path) -> Result<Work, CommandError> {
+    only_now(context)?;
+    let plan = read(path)?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| CommandError::File { path: path.display().to_string(), source })?;
+    // What was changed in between would be kept as the plan.
+    open(context)?;
+    let ledger = Ledger::open(&context.global.store.join(CHANGES), clock)?;
+    let journal = ledger.journal(&plan.hash, &text)?;
+    Ok(Work { plan, journal, _ledger: ledger })
+}
+
+/// Applies a plan, or goes on with it.
+pub(super) fn apply(context: &Context<'_>, args: &ApplyArgs) -> Result<Status, CommandError> {
+    let mut work = begin(context, &args.plan)?;
+    let items = work.plan.items().len();
+    let progress = Progress::of(items, work.plan.failing, work.journal.lines());
+    let mut executor = connect(&args.executor, &accounts(&work.plan))?;
+    let starts = matches!(progress.phase, Phase::New | Phase::Scheduled(_) | Phase::RolledBack);
+    let mut record = Record::Applied;
+    if starts {
+        let proof = checked(context, args, &work.plan, &executor)?;
+        if let Some(status) = later(context, args, &mut work, &executor, &progress)? {
+            return Ok(status);
+        }
+        if args.dry_run {
+            context.note("nothing was changed");
+            return Ok(Status::Done);
+        }
+        confirmed(args.yes, &format!("Change {} principals now?", work.plan.changes.len()))?;
+        record = Record::Begin {
+            by: executor.caller().to_owned(),
+            generation: proof.generation,
+            from: proof.window.from,
+            to: proof.window.to,
+            accepted: args.accept_denial.clone(),
+        };
+    } else {
+        context.note(&format!("plan {} is {} already", work.plan.hash, progress.phase.as_str().replace('_', " ")));
+        if args.dry_run {
+            return Ok(Status::Done);
+        }
+    }
+    let mut run = Run::new(&work.plan, &mut executor, &mut work.journal, &context.stop);
+    let ended = run.apply(record)?;
+    let progress = run.progress().clone();
+    told(context, &work.plan, &progress, &ended, "remediate apply")
+}
+
+/// Everything that is looked at before the first step: what stands now, what must not happen, and what was recorded.
+fn checked(
+    context: &Context<'_>,
+    args: &ApplyArgs,
+    plan: &Plan,
+    executor: &Executor,
+) -> Result<Proof, CommandError> {
+    let reader = open(context)?;
+    let mut world = World::load_to(context, &reader, Depth::Actors)?;
+    live(&mut world.snapshot, executor)?;
+    let outdated = plan.outdated(&world.snapshot);
+    refuse("the plan does not fit what stands in AWS now; make it anew from a new collection", &outdated)?;
+    let misfit = |misfit: Misfit| CommandError::Failed(format!("the plan does not fit what stands in AWS now: {misfit}"));
+    let after = plan.after(&world.snapshot).map_err(misfit)?;
+    let undone = plan.undone(&after).map_err(misfit)?;
+    if undone.accounts != world.snapshot.accounts {
+        return Err(CommandError::Failed("the plan's undo does not lead back to what stands in AWS now".to_owned()));
+    }
+    let break_glass: Vec<Glob> = context.config.break_glass.iter().map(|pattern| Glob::new(pattern)).collect();
+    let objections = safety::objections(&safety::Inputs {
+        plan,
+        before: &world.snapshot,
+        after: &after,
+        executors: &executor.executors(),
+        caller: executor.caller(),
+        break_glass: &break_glass,
+        limits: Limits { principals: args.max_principals, share: args.max_share },
+        at: context.now,
+        catalog: world.catalog,
+    });
+    refuse("the plan is not safe to apply", &objections)?;
+    let proof = proved_on(&reader, &world, plan)?;
+    let (accepted, unknown) = denials(&proof, &args.accept_denial);
+    if context.is_for_people() {
+        let mut worse = Table { columns: prove_columns(), rows: proof.rows.iter().map(proved).collect() };
+        worse.rows.retain(|row| row.first() != Some(&Cell::from(Verdict::StillAllowed.as_str())));
+        let columns = ["verdict", "principal", "person", "action", "calls", "why"];
+        if !worse.rows.is_empty() {
+            context.emit(&world.meta("remediate apply", Vec::new()), &for_people(&worse, &columns))?;
+        }
+    }
+    context.note(&summary(&proof));
+    refuse("nothing of what is accepted would be denied, so this must be meant otherwise", &unknown)?;
+    refuse("calls that were recorded would be denied; --accept-denial PRINCIPAL=ACTION accepts one", &accepted)?;
+    Ok(proof)
+}
+
+/// Denials that were not accepted by name, and what was accepted without being there.
+fn denials(proof: &Proof, accepted: &[String]) -> (Vec<String>, Vec<String>) {
+    let denied = proof.rows.iter().filter(|row| row.verdict == Verdict::WouldBeDenied);
+    let names: BTreeSet<String> = denied.map(|row| format!("{}={}", row.principal, row.action)).collect();
+    let open = names.iter().filter(|name| !accepted.contains(name)).cloned().collect();
+    let unknown = accepted.iter().filter(|name| !names.contains(*name)).cloned().collect();
+    (open, unknown)
+}
+
+/// Puts what stands in AWS now in place of what was collected.
+fn live(snapshot: &mut Snapshot, executor: &Executor) -> Result<(), CommandError> {
+    let details = executor.details().map_err(|failure| failed(&failure))?;
+    for (account, bytes) in details {
+        let read = collect::authorization_details(&bytes, &format!("IAM of {account}"), clock())?;
+        for iam in read.value {
+            snapshot.accounts.insert(iam.account, iam);
+        }
+    }
+    Ok(())
+}
+
+fn refuse(what: &str, why: &[String]) -> Result<(), CommandError> {
+    if why.is_empty() {
+        return Ok(());
+    }
+    Err(CommandError::Failed(format!("{what}:\n  {}", why.join("\n  "))))
+}
+
+/// Whether it is to be applied later: then that is recorded, and those whom it concerns are named.
+fn later(
+    context: &Context<'_>,
+    args: &ApplyArgs,
+    work: &mut Work,
+    executor: &Executor,
+    progress: &Progress,
+) -> Result<Option<Status>, CommandError> {
+    if let Phase::Scheduled(not_before) = progress.phase
+        && context.now < not_before
+        && args.notice.is_none()
+    {
+        return Err(CommandError::Failed(format!("it is announced for {not_before}: not before")));
+    }
+    let Some(notice) = args.notice else { return Ok(None) };
+    let not_before = notice.after(context.now);
+    if !args.dry_run {
+        work.journal.write(Record::Scheduled { by: executor.caller().to_owned(), not_before })?;
+    }
+    let mut people: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for grant in &work.plan.grants {
+        for one in &grant.people {
+            people.entry(one).or_default().insert(&grant.principal);
+        }
+    }
+    for change in &work.plan.changes {
+        for reason in change.reasons.iter().filter(|reason| !reason.person.is_empty()) {
+            people.entry(&reason.person).or_default().insert(&change.principal);
+        }
+    }
+    context.note(&format!("announced for {not_before}: apply it again from then on. It concerns:"));
+    for (person, principals) in people {
+        context.note(&format!("  {person}: {}", principals.into_iter().collect::<Vec<_>>().join(", ")));
+    }
+    Ok(Some(Status::Done))
+}
+
+/// Asks at a terminal; elsewhere it has to be said on the command line.
+fn confirmed(yes: bool, question: &str) -> Result<(), CommandError> {
+    if yes {
+        return Ok(());
+    }
+    if !io::stdin().is_terminal() {
+        return Err(CommandError::Usage("nobody is there to be asked: --yes says that it is meant".to_owned()));
+    }
+    write!(io::stderr(), "{question} [yes/no] ")?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    if answer.trim() == "yes" { Ok(()) } else { Err(CommandError::Failed("nothing was changed".to_owned())) }
+}
+
+/// Takes a plan back.
+pub(super) fn rollback(context: &Context<'_>, args: &RollbackArgs) -> Result<Status, CommandError> {
+    let mut work = begin(context, &args.plan)?;
+    let items = work.plan.items();
+    let known: BTreeSet<&str> = items.iter().map(|item| item.principal).collect();
+    let unknown: Vec<&String> = args.principal.iter().filter(|arn| !known.contains(arn.as_str())).collect();
+    if let Some(arn) = unknown.first() {
+        return Err(CommandError::Usage(format!("{arn}: the plan does not change it")));
+    }
+    let mut executor = connect(&args.executor, &accounts(&work.plan))?;
+    let of = if args.principal.is_empty() { known.len() } else { args.principal.len() };
+    confirmed(args.yes, &format!("Take back what was changed of {of} principals?"))?;
+    let by = executor.caller().to_owned();
+    let mut run = Run::new(&work.plan, &mut executor, &mut work.journal, &context.stop);
+    let ended = run.roll_back(&by, &args.principal)?;
+    let progress = run.progress().clone();
+    told(context, &work.plan, &progress, &ended, "remediate rollback")
+}
+
+/// What became of each principal.
+fn told(
+    context: &Context<'_>,
+    plan: &Plan,
+    progress: &Progress,
+    ended: &Ended,
+    command: &str,
+) -> Result<Status, CommandError> {
+    let table = Table { columns: run_columns(), rows: outcomes(plan, progress) };
+    let meta = Meta { command: command.to_owned(), catalogue: Some(plan.catalogue.clone()), ..Meta::default() };
+    if context.is_for_people() {
+        context.emit(&meta, &for_people(&table, &["principal", "outcome", "made", "taken_back", "why", "by_hand"]))?;
+    } else {
+        context.emit(&meta, &table)?;
+    }
+    let hash = &plan.hash;
+    let (status, text) = match ended {
+        Ended::Applied if progress.failed.is_empty() => (Status::Done, format!("plan {hash} is applied")),
+        Ended::Applied => {
+            let why = "some principals could not be changed, and are as they were";
+            (Status::Failed, format!("plan {hash} is applied but for what failed: {why}"))
+        }
+        Ended::RolledBack if command.ends_with("apply") => {
+            let why = progress.failed.values().next().cloned().unwrap_or_default();
+            (Status::Failed, format!("plan {hash} was taken back, and everything is as it was: {why}"))
+        }
+        Ended::RolledBack => (Status::Done, format!("plan {hash} was taken back: read back, it is as it was")),
+        Ended::Refused(why) => (Status::Done, format!("plan {hash}: {why}")),
+        Ended::Stuck => {
+            let why = "look at each, put it right by hand if need be, and run it again";
+            (Status::Stuck, format!("plan {hash}: some calls could not be taken back: {why}"))
+        }
+        Ended::Stopped => (Status::Failed, format!("plan {hash}: stopped; apply goes on with it, rollback takes it back")),
+    };
+    context.note(&text);
+    Ok(status)
+}
+
+fn outcomes(plan: &Plan, progress: &Progress) -> Vec<Vec<Cell>> {
+    let mut of: BTreeMap<(&str, AccountId), Vec<usize>> = BTreeMap::new();
+    let items = plan.items();
+    for (at, item) in items.iter().enumerate() {
+        of.entry((item.principal, item.account)).or_default().push(at);
+    }
+    let row = |((principal, account), steps): ((&str, AccountId), Vec<usize>)| {
+        let state = |at: &usize| progress.states.get(*at);
+        let count = |is: fn(&State) -> bool| steps.iter().filter_map(state).filter(|one| is(one)).count();
+        let made = count(|state| matches!(state, State::Done(_)));
+        let back = count(|state| *state == State::Undone);
+        let between = count(|state| matches!(state, State::Doing(_) | State::Undoing(_)));
+        let stuck: Vec<&usize> = steps.iter().filter(|at| progress.stuck.contains_key(at)).collect();
+        let failed = steps.iter().any(|at| progress.failed.contains_key(at));
+        let outcome = match () {
+            () if !stuck.is_empty() => "stuck",
+            () if between > 0 => "unfinished",
+            () if failed => "failed",
+            () if made == steps.len() => "changed",
+            () if made > 0 => "unfinished",
+            () if back > 0 => "rolled_back",
+            () => "unchanged",
+        };
+        let said = |all: &BTreeMap<usize, String>| {
+            steps.iter().filter_map(|at| all.get(at).cloned()).collect::<Vec<_>>()
+        };
+        let why = [said(&progress.failed), said(&progress.stuck)].concat();
+        let by_hand: Vec<String> =
+            stuck.iter().filter_map(|at| items.get(**at)).map(|item| shell(&item.step.undo.arguments())).collect();
+        vec![
+            principal.into(),
+            account.to_string().into(),
+            outcome.into(),
+            made.into(),
+            back.into(),
+            why.into(),
+            by_hand.into(),
+        ]
+    };
+    of.into_iter().map(row).collect()
+}
+
+/// A call as a shell takes it.
+pub(super) fn shell(arguments: &[String]) -> String {
+    let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:=@".contains(&b));
+    let quoted = |text: &String| match plain(text) {
+        true => text.clone(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    };
+    let words: Vec<String> = arguments.iter().map(quoted).collect();
+    format!("aws {}", words.join(" "))
+}
+
+/// How far plans came.
+pub(super) fn list(context: &Context<'_>) -> Result<Status, CommandError> {
+    open(context)?;
+    let mut rows = Vec::new();
+    for (hash, text, lines) in journal::journals(&context.global.store.join(CHANGES))? {
+        let plan: Plan = serde_json::from_str(&text)
+            .map_err(|error| CommandError::Failed(format!("the plan kept as {hash} cannot be read: {error}")))?;
+        let progress = Progress::of(plan.items().len(), plan.failing, &lines);
+        let by = lines.iter().rev().find_map(|line| match &line.record {
+            Record::Scheduled { by, .. } | Record::Begin { by, .. } | Record::RollingBack { by, .. } => Some((by, line.at)),
+            _ => None,
+        });
+        let count = |is: fn(&State) -> bool| progress.states.iter().filter(|state| is(state)).count();
+        rows.push(vec![
+            hash.into(),
+            progress.phase.as_str().into(),
+            by.map_or(Cell::Null, |(_, at)| at.into()),
+            by.map_or("", |(by, _)| by.as_str()).into(),
+            plan.changes.len().into(),
+            count(|state| matches!(state, State::Done(_))).into(),
+            count(|state| *state == State::Undone).into(),
+            progress.stuck.len().into(),
+        ]);
+    }
+    let meta = Meta { command: "remediate list".to_owned(), ..Meta::default() };
+    context.emit(&meta, &Table { columns: list_columns(), rows })?;
+    Ok(Status::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_quoted_for_a_shell() {
+        let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        assert_eq!(shell(&own(&["iam", "x", "it's $HOME", ""])), r"aws iam x 'it'\''s $HOME' ''");
+    }
+}

@@ -1,0 +1,97 @@
+//! The least that the executor must be allowed: what jitscan made, what it was told to manage, and never itself.
+
+use serde_json::{Value, json};
+
+use crate::remediate::PATH;
+
+use super::calls::CALLS;
+
+/// What the executor may change beside what jitscan makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Managed {
+    /// Name of the role in every account.
+    pub role_name: String,
+    /// Users and roles with this tag, key and value; none where `paths` say which.
+    pub tag: Option<(String, String)>,
+    /// Users and roles below these paths, such as `/team/`.
+    pub paths: Vec<String>,
+    /// Groups of which memberships may change: groups have no tags.
+    pub groups: Vec<String>,
+}
+
+/// Whether a call only reads.
+fn reads(operation: &str) -> bool {
+    operation.starts_with("Get") || operation.starts_with("List")
+}
+
+impl Managed {
+    /// The identity policy of the executor in an account.
+    ///
+    /// What it could do with it all the same: give what it manages any permission, and make roles below jitscan's path that
+    /// others may enter. It cannot enter those itself, and cannot change itself.
+    #[must_use]
+    pub fn policy(&self) -> Value {
+        let reading: Vec<&str> = CALLS
+            .iter()
+            .filter(|call| reads(call.operation) && call.service == "IAM")
+            .map(|call| call.action)
+            .collect();
+        let own = |kind: &str| format!("arn:*:iam::*:{kind}{PATH}*");
+        let of = |kind: &str| -> Vec<String> {
+            if self.paths.is_empty() {
+                vec![format!("arn:*:iam::*:{kind}/*")]
+            } else {
+                self.paths.iter().map(|path| format!("arn:*:iam::*:{kind}{path}*")).collect()
+            }
+        };
+        let itself = [format!("arn:*:iam::*:role/{}", self.role_name), format!("arn:*:iam::*:role/*/{}", self.role_name)];
+        let managed = |sid: &str, actions: &[&str], resources: Vec<String>| {
+            let mut one = json!({ "Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources });
+            if let (Some((key, value)), Some(fields)) = (&self.tag, one.as_object_mut()) {
+                let tagged = format!("aws:ResourceTag/{key}");
+                fields.insert("Condition".to_owned(), json!({ "StringEquals": { tagged: value } }));
+            }
+            one
+        };
+        let mut statements = vec![
+            json!({ "Sid": "ReadState", "Effect": "Allow", "Action": reading, "Resource": "*" }),
+            json!({
+                "Sid": "MakeRolesForGrants", "Effect": "Allow",
+                "Action": ["iam:CreateRole", "iam:TagRole", "iam:DeleteRole", "iam:PutRolePolicy", "iam:DeleteRolePolicy"],
+                "Resource": own("role")
+            }),
+            json!({
+                "Sid": "MakePolicies", "Effect": "Allow", "Action": ["iam:CreatePolicy", "iam:DeletePolicy"],
+                "Resource": own("policy")
+            }),
+            managed(
+                "ChangeRoles",
+                &["iam:PutRolePolicy", "iam:DeleteRolePolicy", "iam:AttachRolePolicy", "iam:DetachRolePolicy"],
+                of("role"),
+            ),
+            managed(
+                "ChangeUsers",
+                &["iam:PutUserPolicy", "iam:DeleteUserPolicy", "iam:AttachUserPolicy", "iam:DetachUserPolicy"],
+                of("user"),
+            ),
+        ];
+        if !self.groups.is_empty() {
+            let groups: Vec<String> = self.groups.iter().map(|name| format!("arn:*:iam::*:group/{name}")).collect();
+            statements.push(json!({
+                "Sid": "ChangeMemberships", "Effect": "Allow",
+                "Action": ["iam:AddUserToGroup", "iam:RemoveUserFromGroup"], "Resource": groups
+            }));
+        }
+        statements.extend([
+            json!({
+                "Sid": "EnterOtherAccounts", "Effect": "Allow", "Action": "sts:AssumeRole",
+                "Resource": format!("arn:*:iam::*:role/{}", self.role_name)
+            }),
+            json!({ "Sid": "NeverChangeItself", "Effect": "Deny", "Action": "iam:*", "Resource": itself }),
+            json!({
+                "Sid": "NeverEnterWhatItMakes", "Effect": "Deny", "Action": "sts:AssumeRole", "Resource": own("role")
+            }),
+        ]);
+        json!({ "Version": "2012-10-17", "Statement": statements })
+    }
+}

@@ -1,0 +1,95 @@
+//! Whether a plan still fits: whether its principals hold what they held when it was made.
+
+use crate::model::snapshot::Snapshot;
+
+use super::Plan;
+use super::make::Found;
+
+/// Hash of what a user or role holds: its policies with their documents, those of its groups, its boundary, and the trust
+/// policy of a role. What else changes of it, such as when it was last used, changes nothing for a plan.
+///
+/// # Errors
+/// When a document was not collected.
+pub(super) fn state_of(found: &Found<'_>) -> Result<String, String> {
+    let mut hash = blake3::Hasher::new();
+    // With its length, so that no text can be taken for two.
+    let mut add = |text: &str| {
+        hash.update(&(text.len() as u64).to_le_bytes());
+        hash.update(text.as_bytes());
+    };
+    add(found.holder.arn.as_str());
+    add(&found.holder.id);
+    add(found.holder.boundary.as_deref().unwrap_or_default());
+    if let Some(arn) = &found.holder.boundary {
+        let document = found.iam.policies.iter().find(|policy| policy.arn == *arn);
+        add(&document.map(|policy| canonical(&policy.json)).unwrap_or_default());
+    }
+    let trust = found.iam.roles.iter().find(|role| role.holder.arn == found.holder.arn && found.groups.is_none());
+    add(&trust.map(|role| canonical(&role.trust)).unwrap_or_default());
+    let policies = found.policies()?;
+    let mut held: Vec<(String, String)> =
+        policies.iter().map(|held| (held.stands.to_string(), canonical(held.json))).collect();
+    held.sort();
+    for (place, json) in held {
+        add(&place);
+        add(&json);
+    }
+    Ok(hash.finalize().to_hex().chars().take(32).collect())
+}
+
+/// A document in one form, however it was exported: members of objects by name, and no white space.
+fn canonical(json: &str) -> String {
+    fn sorted(value: serde_json::Value) -> serde_json::Value {
+        match value {
+            serde_json::Value::Object(fields) => {
+                let mut fields: Vec<_> = fields.into_iter().map(|(key, value)| (key, sorted(value))).collect();
+                fields.sort_by(|a, b| a.0.cmp(&b.0));
+                serde_json::Value::Object(fields.into_iter().collect())
+            }
+            serde_json::Value::Array(items) => items.into_iter().map(sorted).collect(),
+            other => other,
+        }
+    }
+    serde_json::from_str(json).map_or_else(|_| json.to_owned(), |value| sorted(value).to_string())
+}
+
+impl Plan {
+    /// Why the plan does not fit a state any more: what its principals hold is not what they held. Empty where it fits.
+    #[must_use]
+    pub fn outdated(&self, now: &Snapshot) -> Vec<String> {
+        let mut out = Vec::new();
+        for change in &self.changes {
+            let why = match Found::of(now, &change.principal) {
+                None => "is not there any more".to_owned(),
+                Some(found) if !change.id.is_empty() && found.holder.id != change.id => {
+                    format!("is another one of the same name: its id is {}, and was {}", found.holder.id, change.id)
+                }
+                Some(found) => match state_of(&found) {
+                    Ok(state) if state == change.state => continue,
+                    Ok(_) => "holds other policies than when the plan was made".to_owned(),
+                    Err(why) => format!("cannot be compared: {why}"),
+                },
+            };
+            out.push(format!("{} {why}", change.principal));
+        }
+        // The roles of grants are new.
+        for grant in &self.grants {
+            if Found::of(now, &grant.role).is_some() {
+                out.push(format!("{} is there already", grant.role));
+            }
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_are_compared_by_what_they_say() {
+        assert_eq!(canonical("{\"b\": [1, {\"d\": 1, \"c\": 2}],\n \"a\": {}}"), r#"{"a":{},"b":[1,{"c":2,"d":1}]}"#);
+        assert_ne!(canonical("[1,2]"), canonical("[2,1]"));
+        assert_eq!(canonical("no json"), "no json");
+    }
+}

@@ -1,0 +1,269 @@
+//! What a call changes: a place in an account's IAM, and what stands there before and after.
+//!
+//! A call is made when its place stands as before, is done when it stands as after, and anything else is somebody else's
+//! doing. So every step can be tried again, whatever became of the answer of the last try.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::snapshot::{AccountIam, Holder};
+
+use super::effect::Effect;
+
+/// A place in an account's IAM that one call writes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Place {
+    /// An inline policy of a role.
+    RolePolicy {
+        /// Name of the role.
+        role: String,
+        /// Name of the policy.
+        policy: String,
+    },
+    /// An inline policy of a user.
+    UserPolicy {
+        /// Name of the user.
+        user: String,
+        /// Name of the policy.
+        policy: String,
+    },
+    /// A managed policy at a role.
+    RoleAttachment {
+        /// Name of the role.
+        role: String,
+        /// ARN of the policy.
+        policy: String,
+    },
+    /// A managed policy at a user.
+    UserAttachment {
+        /// Name of the user.
+        user: String,
+        /// ARN of the policy.
+        policy: String,
+    },
+    /// A user in a group.
+    Membership {
+        /// Name of the user.
+        user: String,
+        /// Name of the group.
+        group: String,
+    },
+    /// A managed policy.
+    Policy {
+        /// Its ARN.
+        policy: String,
+    },
+    /// A role.
+    Role {
+        /// Its ARN.
+        role: String,
+    },
+}
+
+/// What stands at a place.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Value {
+    /// Nothing.
+    Absent,
+    /// An attachment or a membership.
+    There,
+    /// A policy's document.
+    Document(String),
+    /// A role.
+    Role {
+        /// Its trust policy.
+        trust: String,
+        /// ARN of its permissions boundary.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        boundary: Option<String>,
+        /// Longest session, in seconds.
+        max_session_seconds: u32,
+        /// Tags.
+        tags: BTreeMap<String, String>,
+    },
+}
+
+/// Documents are equal where they say the same: IAM keeps them as they were sent, and what exports them may not.
+fn same_document(a: &str, b: &str) -> bool {
+    let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
+    a == b || value(a).zip(value(b)).is_some_and(|(a, b)| a == b)
+}
+
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Absent, Self::Absent) | (Self::There, Self::There) => true,
+            (Self::Document(a), Self::Document(b)) => same_document(a, b),
+            (
+                Self::Role { trust, boundary, max_session_seconds, tags },
+                Self::Role { trust: other, boundary: b, max_session_seconds: seconds, tags: t },
+            ) => same_document(trust, other) && boundary == b && max_session_seconds == seconds && tags == t,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Value {}
+
+impl Value {
+    /// What it is, for people: documents are not printed.
+    #[must_use]
+    pub fn told(&self) -> String {
+        match self {
+            Self::Absent => "nothing".to_owned(),
+            Self::There => "there".to_owned(),
+            Self::Document(json) => format!("a document of {} characters", json.len()),
+            Self::Role { .. } => "a role".to_owned(),
+        }
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::RolePolicy { role, policy } => write!(f, "inline policy {policy} of role {role}"),
+            Self::UserPolicy { user, policy } => write!(f, "inline policy {policy} of user {user}"),
+            Self::RoleAttachment { role, policy } => write!(f, "{policy} at role {role}"),
+            Self::UserAttachment { user, policy } => write!(f, "{policy} at user {user}"),
+            Self::Membership { user, group } => write!(f, "user {user} in group {group}"),
+            Self::Policy { policy } => write!(f, "policy {policy}"),
+            Self::Role { role } => write!(f, "role {role}"),
+        }
+    }
+}
+
+impl Effect {
+    /// The place that it changes.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        match self.clone() {
+            Self::PutRolePolicy { role, policy, .. } | Self::DeleteRolePolicy { role, policy } => {
+                Place::RolePolicy { role, policy }
+            }
+            Self::PutUserPolicy { user, policy, .. } | Self::DeleteUserPolicy { user, policy } => {
+                Place::UserPolicy { user, policy }
+            }
+            Self::AttachRolePolicy { role, policy } | Self::DetachRolePolicy { role, policy } => {
+                Place::RoleAttachment { role, policy }
+            }
+            Self::AttachUserPolicy { user, policy } | Self::DetachUserPolicy { user, policy } => {
+                Place::UserAttachment { user, policy }
+            }
+            Self::AddUserToGroup { user, group } | Self::RemoveUserFromGroup { user, group } => {
+                Place::Membership { user, group }
+            }
+            Self::CreatePolicy { policy, .. } | Self::DeletePolicy { policy } => Place::Policy { policy },
+            Self::CreateRole { role, .. } | Self::DeleteRole { role } => Place::Role { role },
+        }
+    }
+
+    /// What stands at its place once it is made.
+    #[must_use]
+    pub fn leaves(&self) -> Value {
+        match self {
+            Self::PutRolePolicy { document, .. }
+            | Self::PutUserPolicy { document, .. }
+            | Self::CreatePolicy { document, .. } => Value::Document(document.clone()),
+            Self::AttachRolePolicy { .. } | Self::AttachUserPolicy { .. } | Self::AddUserToGroup { .. } => Value::There,
+            Self::CreateRole { trust, boundary, max_session_seconds, tags, .. } => Value::Role {
+                trust: trust.clone(),
+                boundary: boundary.clone(),
+                max_session_seconds: *max_session_seconds,
+                tags: tags.clone(),
+            },
+            Self::DeleteRolePolicy { .. }
+            | Self::DeleteUserPolicy { .. }
+            | Self::DetachRolePolicy { .. }
+            | Self::DetachUserPolicy { .. }
+            | Self::RemoveUserFromGroup { .. }
+            | Self::DeletePolicy { .. }
+            | Self::DeleteRole { .. } => Value::Absent,
+        }
+    }
+}
+
+impl Place {
+    /// The call that leaves a value here; none where there is no such call.
+    #[must_use]
+    pub fn putting(&self, value: &Value) -> Option<Effect> {
+        Some(match (self.clone(), value.clone()) {
+            (Self::RolePolicy { role, policy }, Value::Document(document)) => {
+                Effect::PutRolePolicy { role, policy, document }
+            }
+            (Self::RolePolicy { role, policy }, Value::Absent) => Effect::DeleteRolePolicy { role, policy },
+            (Self::UserPolicy { user, policy }, Value::Document(document)) => {
+                Effect::PutUserPolicy { user, policy, document }
+            }
+            (Self::UserPolicy { user, policy }, Value::Absent) => Effect::DeleteUserPolicy { user, policy },
+            (Self::RoleAttachment { role, policy }, Value::There) => Effect::AttachRolePolicy { role, policy },
+            (Self::RoleAttachment { role, policy }, Value::Absent) => Effect::DetachRolePolicy { role, policy },
+            (Self::UserAttachment { user, policy }, Value::There) => Effect::AttachUserPolicy { user, policy },
+            (Self::UserAttachment { user, policy }, Value::Absent) => Effect::DetachUserPolicy { user, policy },
+            (Self::Membership { user, group }, Value::There) => Effect::AddUserToGroup { user, group },
+            (Self::Membership { user, group }, Value::Absent) => Effect::RemoveUserFromGroup { user, group },
+            (Self::Policy { policy }, Value::Document(document)) => Effect::CreatePolicy { policy, document },
+            (Self::Policy { policy }, Value::Absent) => Effect::DeletePolicy { policy },
+            (Self::Role { role }, Value::Role { trust, boundary, max_session_seconds, tags }) => {
+                Effect::CreateRole { role, trust, boundary, max_session_seconds, tags }
+            }
+            (Self::Role { role }, Value::Absent) => Effect::DeleteRole { role },
+            _ => return None,
+        })
+    }
+
+    /// What stands here in an account's state. How long a role's sessions may be the state does not tell: `seconds` stands
+    /// for it.
+    #[must_use]
+    pub fn found(&self, iam: &AccountIam, seconds: u32) -> Value {
+        let user = |name: &String| iam.users.iter().find(|one| one.holder.name == *name);
+        let role = |name: &String| iam.roles.iter().find(|one| one.holder.name == *name).map(|one| &one.holder);
+        let inline = |holder: Option<&Holder>, policy: &String| {
+            let found = holder.and_then(|holder| holder.inline.iter().find(|one| one.name == *policy));
+            found.map_or(Value::Absent, |one| Value::Document(one.json.clone()))
+        };
+        let there = |yes: bool| if yes { Value::There } else { Value::Absent };
+        let attached = |holder: Option<&Holder>, policy: &String| {
+            there(holder.is_some_and(|holder| holder.attached.iter().any(|one| one.arn == *policy)))
+        };
+        match self {
+            Self::RolePolicy { role: name, policy } => inline(role(name), policy),
+            Self::UserPolicy { user: name, policy } => inline(user(name).map(|one| &one.holder), policy),
+            Self::RoleAttachment { role: name, policy } => attached(role(name), policy),
+            Self::UserAttachment { user: name, policy } => attached(user(name).map(|one| &one.holder), policy),
+            Self::Membership { user: name, group } => there(user(name).is_some_and(|one| one.groups.contains(group))),
+            Self::Policy { policy } => {
+                let found = iam.policies.iter().find(|one| one.arn == *policy);
+                found.map_or(Value::Absent, |one| Value::Document(one.json.clone()))
+            }
+            Self::Role { role } => {
+                let found = iam.roles.iter().find(|one| one.holder.arn.as_str() == role);
+                found.map_or(Value::Absent, |one| Value::Role {
+                    trust: one.trust.clone(),
+                    boundary: one.holder.boundary.clone(),
+                    max_session_seconds: seconds,
+                    tags: one.holder.tags.clone(),
+                })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_are_equal_where_they_say_the_same() {
+        let document = |text: &str| Value::Document(text.to_owned());
+        assert_eq!(document("{\"a\": 1, \"b\": [2]}"), document("{\"b\":[2],\"a\":1}"));
+        assert_ne!(document("{\"a\": [1, 2]}"), document("{\"a\": [2, 1]}"));
+        assert_ne!(document("{\"a\": 1}"), document("{\"A\": 1}"));
+        // What is no JSON is equal to itself alone.
+        assert_eq!(document("{"), document("{"));
+        assert_ne!(document("{"), document("{ "));
+        assert_ne!(document("{}"), Value::Absent);
+    }
+}

@@ -1,0 +1,524 @@
+//! Carrying a plan out, and taking it back: a journal that is ahead of every effect, places that are read before and after,
+//! and one rule for whatever went wrong in between.
+//!
+//! What was announced and not confirmed may have been made or not, because the program died or an answer was lost. The
+//! place tells: it stands as before, or as after. So a new run goes on where the last one ended, whenever that was.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::model::arn::AccountId;
+use crate::model::time::{Timestamp, Window};
+
+use super::effect::Effect;
+use super::journal::{Journal, JournalError, Line, Record};
+use super::place::{Place, Value};
+use super::{Failing, Plan, Step};
+
+/// What access is changed at: AWS, or what stands for it in tests.
+pub trait Target {
+    /// What stands at a place.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    fn read(&mut self, account: AccountId, place: &Place) -> Result<Value, Trouble>;
+
+    /// Makes a call. An error does not say that nothing was changed: the answer may have been lost.
+    ///
+    /// # Errors
+    /// When it was refused, or nobody knows.
+    fn make(&mut self, account: AccountId, effect: &Effect) -> Result<(), Trouble>;
+
+    /// Waits for what is not to be seen yet.
+    fn pause(&mut self, time: Duration);
+}
+
+/// Why a call did not go through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Why, in words.
+    pub why: String,
+    /// It may go through when it is tried again.
+    pub again: bool,
+}
+
+/// How often a call is tried that may go through the next time, the first included.
+const TRIES: usize = 4;
+/// How often a place is read until it shows what was made. Source: IAM User Guide, "Changes that I make are not always
+/// immediately visible": what is written is seen everywhere after seconds, seldom later.
+const LOOKS: u32 = 12;
+/// First wait between two looks; it doubles up to the longest. All of them are 40 s.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(8);
+
+fn wait(look: u32) -> Duration {
+    FIRST_WAIT.saturating_mul(1 << look.min(10)).min(LONGEST_WAIT)
+}
+
+/// How far a step came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Nothing was announced.
+    Untouched,
+    /// It was announced; what stood at its place before.
+    Doing(Value),
+    /// It was made and read back.
+    Done(Value),
+    /// Taking it back was announced.
+    Undoing(Value),
+    /// It was taken back and read back.
+    Undone,
+}
+
+/// How far a plan came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Nothing was done.
+    New,
+    /// It is announced for later.
+    Scheduled(Timestamp),
+    /// It is being applied.
+    Applying,
+    /// It could not be applied, and is being taken back.
+    Unwinding,
+    /// It was applied; what was taken back of it or failed the states tell.
+    Applied,
+    /// It is being taken back: of these principals, or of all where none is named.
+    RollingBack(BTreeSet<String>),
+    /// All of it was taken back.
+    RolledBack,
+}
+
+impl Phase {
+    /// As output names it.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Scheduled(_) => "scheduled",
+            Self::Applying => "applying",
+            Self::Unwinding => "unwinding",
+            Self::Applied => "applied",
+            Self::RollingBack(_) => "rolling_back",
+            Self::RolledBack => "rolled_back",
+        }
+    }
+}
+
+/// What a journal says of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// How far it came.
+    pub phase: Phase,
+    /// How far each step came.
+    pub states: Vec<State>,
+    /// Why steps could not be made.
+    pub failed: BTreeMap<usize, String>,
+    /// Why steps could not be taken back.
+    pub stuck: BTreeMap<usize, String>,
+    /// When it was applied, and proved on which window.
+    pub applied: Option<Timestamp>,
+    /// Of which calls it was proved.
+    pub window: Option<Window>,
+}
+
+impl Progress {
+    /// Reads a journal of a plan with so many steps.
+    #[must_use]
+    pub fn of(steps: usize, failing: Failing, lines: &[Line]) -> Self {
+        let mut out = Self {
+            phase: Phase::New,
+            states: vec![State::Untouched; steps],
+            failed: BTreeMap::new(),
+            stuck: BTreeMap::new(),
+            applied: None,
+            window: None,
+        };
+        for line in lines {
+            out.take(line, failing);
+        }
+        out
+    }
+
+    fn take(&mut self, line: &Line, failing: Failing) {
+        match &line.record {
+            Record::Scheduled { not_before, .. } => {
+                if matches!(self.phase, Phase::New | Phase::Scheduled(_) | Phase::RolledBack) {
+                    self.phase = Phase::Scheduled(*not_before);
+                }
+            }
+            Record::Begin { from, to, .. } => {
+                *self = Self::of(self.states.len(), failing, &[]);
+                self.phase = Phase::Applying;
+                self.window = Some(Window { from: *from, to: *to });
+            }
+            Record::Doing { step, before } => self.set(*step, State::Doing(before.clone())),
+            Record::Done { step } => self.become_of(*step, State::Done),
+            Record::Undoing { step } => self.become_of(*step, State::Undoing),
+            Record::Undone { step } => {
+                self.stuck.remove(step);
+                self.set(*step, State::Undone);
+            }
+            Record::Failed { step, why } => {
+                self.failed.insert(*step, why.clone());
+                if failing == Failing::Unwind {
+                    self.phase = Phase::Unwinding;
+                }
+            }
+            Record::Stuck { step, why } => drop(self.stuck.insert(*step, why.clone())),
+            Record::Applied => {
+                self.phase = Phase::Applied;
+                self.applied = Some(line.at);
+            }
+            Record::RollingBack { principals, .. } => {
+                let mut all: BTreeSet<String> = principals.iter().cloned().collect();
+                // What was to be taken back before still is.
+                if let Phase::RollingBack(before) = &self.phase {
+                    all = if before.is_empty() || all.is_empty() { BTreeSet::new() } else { &all | before };
+                }
+                self.phase = Phase::RollingBack(all);
+            }
+            Record::RolledBack => {
+                self.phase = if self.stands() { Phase::Applied } else { Phase::RolledBack };
+            }
+        }
+    }
+
+    fn set(&mut self, step: usize, state: State) {
+        if let Some(at) = self.states.get_mut(step) {
+            *at = state;
+        }
+    }
+
+    fn become_of(&mut self, step: usize, state: fn(Value) -> State) {
+        let Some(at) = self.states.get_mut(step) else { return };
+        if let State::Doing(before) | State::Done(before) | State::Undoing(before) = &*at {
+            *at = state(before.clone());
+        }
+    }
+
+    /// Whether anything of the plan stands, or may.
+    #[must_use]
+    pub fn stands(&self) -> bool {
+        self.states.iter().any(|state| !matches!(state, State::Untouched | State::Undone))
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything was made, but for the groups that failed and were taken back.
+    Applied,
+    /// Everything was taken back that was to be.
+    RolledBack,
+    /// It was not begun, and why.
+    Refused(String),
+    /// Something could not be taken back: a person has to look.
+    Stuck,
+    /// It was asked to stop; a new run goes on.
+    Stopped,
+}
+
+/// A step with whose it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Item<'p> {
+    /// Account.
+    pub account: AccountId,
+    /// ARN of the principal because of which it is made.
+    pub principal: &'p str,
+    /// The step.
+    pub step: &'p Step,
+}
+
+impl Plan {
+    /// Its steps in order, each with the principal that it belongs to: what fails together is taken back together.
+    #[must_use]
+    pub fn items(&self) -> Vec<Item<'_>> {
+        let grants = self.grants.iter().map(|one| (one.account, one.principal.as_str(), &one.steps));
+        let changes = self.changes.iter().map(|one| (one.account, one.principal.as_str(), &one.steps));
+        let all = grants.chain(changes);
+        all.flat_map(|(account, principal, steps)| steps.iter().map(move |step| Item { account, principal, step }))
+            .collect()
+    }
+}
+
+/// A run: a plan, what it is made at, and where that is recorded.
+pub struct Run<'a> {
+    items: Vec<Item<'a>>,
+    failing: Failing,
+    target: &'a mut dyn Target,
+    journal: &'a mut dyn Journal,
+    progress: Progress,
+    stop: &'a AtomicBool,
+}
+
+impl std::fmt::Debug for Run<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Run").field("progress", &self.progress).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Run<'a> {
+    /// A run that goes on from what the journal says.
+    pub fn new(
+        plan: &'a Plan,
+        target: &'a mut dyn Target,
+        journal: &'a mut dyn Journal,
+        stop: &'a AtomicBool,
+    ) -> Self {
+        let items = plan.items();
+        let progress = Progress::of(items.len(), plan.failing, journal.lines());
+        Self { items, failing: plan.failing, target, journal, progress, stop }
+    }
+
+    /// How far the plan came.
+    #[must_use]
+    pub const fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    fn record(&mut self, record: Record) -> Result<(), JournalError> {
+        self.journal.write(record)?;
+        if let Some(line) = self.journal.lines().last() {
+            self.progress.take(line, self.failing);
+        }
+        Ok(())
+    }
+
+    /// Applies the plan, or goes on with it; `begin` is recorded where it begins.
+    ///
+    /// # Errors
+    /// When the journal cannot be written: then nothing more is made.
+    pub fn apply(&mut self, begin: Record) -> Result<Ended, JournalError> {
+        match &self.progress.phase {
+            Phase::New | Phase::Scheduled(_) | Phase::RolledBack => self.record(begin)?,
+            Phase::Applying => {}
+            Phase::Unwinding => return self.unwind(),
+            Phase::Applied => return Ok(Ended::Refused("it is applied already".to_owned())),
+            Phase::RollingBack(_) => {
+                return Ok(Ended::Refused("it is being rolled back: `remediate rollback` ends that".to_owned()));
+            }
+        }
+        for at in 0..self.items.len() {
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok(Ended::Stopped);
+            }
+            let Some(item) = self.items.get(at).copied() else { continue };
+            // What failed with a principal is taken back before anything else is made.
+            if self.failed_with(item.principal) {
+                if !self.take_back(&|one: &Item<'_>| one.principal == item.principal)? {
+                    return Ok(Ended::Stuck);
+                }
+                continue;
+            }
+            match self.forward(at, &item)? {
+                Ok(()) => {}
+                Err(why) => {
+                    self.record(Record::Failed { step: at, why })?;
+                    match self.failing {
+                        Failing::Unwind => return self.unwind(),
+                        Failing::GoOn => {
+                            if !self.take_back(&|one: &Item<'_>| one.principal == item.principal)? {
+                                return Ok(Ended::Stuck);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        self.record(Record::Applied)?;
+        Ok(Ended::Applied)
+    }
+
+    fn failed_with(&self, principal: &str) -> bool {
+        self.progress.failed.keys().any(|at| self.items.get(*at).is_some_and(|item| item.principal == principal))
+    }
+
+    /// Takes back what was applied, of some principals or of all.
+    ///
+    /// # Errors
+    /// When the journal cannot be written: then nothing more is made.
+    pub fn roll_back(&mut self, by: &str, principals: &[String]) -> Result<Ended, JournalError> {
+        match &self.progress.phase {
+            Phase::New | Phase::Scheduled(_) => return Ok(Ended::Refused("nothing of it was applied".to_owned())),
+            Phase::RolledBack => return Ok(Ended::Refused("it is rolled back already".to_owned())),
+            Phase::Applying | Phase::Unwinding if !principals.is_empty() => {
+                let why = "it was not applied to its end: only all of it can be rolled back";
+                return Ok(Ended::Refused(why.to_owned()));
+            }
+            Phase::RollingBack(under_way) if under_way.is_empty() == principals.is_empty()
+                && principals.iter().all(|one| under_way.contains(one)) => {}
+            _ => self.record(Record::RollingBack { by: by.to_owned(), principals: principals.to_vec() })?,
+        }
+        let chosen = match &self.progress.phase {
+            Phase::RollingBack(chosen) => chosen.clone(),
+            _ => BTreeSet::new(),
+        };
+        let of = |item: &Item<'_>| chosen.is_empty() || chosen.contains(item.principal);
+        if !self.take_back(&of)? {
+            return Ok(Ended::Stuck);
+        }
+        self.record(Record::RolledBack)?;
+        Ok(Ended::RolledBack)
+    }
+
+    fn unwind(&mut self) -> Result<Ended, JournalError> {
+        if !self.take_back(&|_: &Item<'_>| true)? {
+            return Ok(Ended::Stuck);
+        }
+        self.record(Record::RolledBack)?;
+        Ok(Ended::RolledBack)
+    }
+
+    /// Takes back what was made, the last first. Says whether all of it could be; what cannot be does not keep the rest.
+    fn take_back(&mut self, of: &dyn Fn(&Item<'_>) -> bool) -> Result<bool, JournalError> {
+        let mut whole = true;
+        for at in (0..self.items.len()).rev() {
+            let Some(item) = self.items.get(at).copied().filter(|item| of(item)) else { continue };
+            let (before, sure) = match self.progress.states.get(at) {
+                Some(State::Done(before)) => (before.clone(), true),
+                // A call may still be under way.
+                Some(State::Doing(before) | State::Undoing(before)) => (before.clone(), false),
+                _ => continue,
+            };
+            self.record(Record::Undoing { step: at })?;
+            match self.backward(&item, &before, sure) {
+                Ok(()) => self.record(Record::Undone { step: at })?,
+                Err(why) => {
+                    whole = false;
+                    self.record(Record::Stuck { step: at, why })?;
+                }
+            }
+        }
+        Ok(whole)
+    }
+
+    /// Makes a step; says why it cannot be made.
+    fn forward(&mut self, at: usize, item: &Item<'_>) -> Result<Result<(), String>, JournalError> {
+        let (place, wanted) = (item.step.effect.place(), item.step.effect.leaves());
+        let before = match self.progress.states.get(at) {
+            Some(State::Doing(before)) => before.clone(),
+            Some(State::Untouched) => {
+                let expected = item.step.undo.leaves();
+                let found = match self.steady(item.account, &place, &expected) {
+                    Ok(found) => found,
+                    Err(trouble) => return Ok(Err(trouble.why)),
+                };
+                if found != expected {
+                    let why = format!(
+                        "{place}: {} stands there, and the plan found {}: it was changed since",
+                        found.told(),
+                        expected.told()
+                    );
+                    return Ok(Err(why));
+                }
+                // As it stands, to the byte: that is what is put back.
+                self.record(Record::Doing { step: at, before: found.clone() })?;
+                found
+            }
+            _ => return Ok(Ok(())),
+        };
+        let made = self.bring(item.account, &item.step.effect, &before, &wanted);
+        if made.is_ok() {
+            self.record(Record::Done { step: at })?;
+        }
+        Ok(made)
+    }
+
+    /// Takes a step back; says why it cannot be.
+    fn backward(&mut self, item: &Item<'_>, before: &Value, sure: bool) -> Result<(), String> {
+        let (place, after) = (item.step.effect.place(), item.step.effect.leaves());
+        let undo = place.putting(before).ok_or_else(|| format!("{place}: no call puts {} there", before.told()))?;
+        if !sure && self.read(item.account, &place).map_err(|trouble| trouble.why)? == *before {
+            // It was not made, or not yet: what may still be under way is overtaken. That it finds nothing to take back
+            // is what is hoped for.
+            let _ = self.target.make(item.account, &undo);
+            return match self.seen(item.account, &place, before) {
+                true => Ok(()),
+                false => Err(format!("{place} does not come to rest")),
+            };
+        }
+        self.bring(item.account, &undo, &after, before)
+    }
+
+    /// Brings a place from one value to another by a call. It may have been made before.
+    fn bring(&mut self, account: AccountId, effect: &Effect, from: &Value, wanted: &Value) -> Result<(), String> {
+        let place = effect.place();
+        let mut why = String::new();
+        for attempt in 0..TRIES {
+            if attempt > 0 {
+                self.target.pause(wait(attempt as u32 + 2));
+            }
+            match self.read(account, &place) {
+                Ok(found) if found == *wanted => return Ok(()),
+                Ok(found) if found == *from => {}
+                Ok(found) => {
+                    return Err(format!(
+                        "{place}: {} stands there, which is neither as before nor as after: somebody else changed it",
+                        found.told()
+                    ));
+                }
+                Err(trouble) => return Err(trouble.why),
+            }
+            match self.target.make(account, effect) {
+                Ok(()) if self.seen(account, &place, wanted) => return Ok(()),
+                Ok(()) => why = format!("{place}: it was changed, and does not show it"),
+                Err(trouble) => {
+                    // Made all the same: the answer was lost, or the call was repeated.
+                    if self.steady(account, &place, wanted).is_ok_and(|found| found == *wanted) {
+                        return Ok(());
+                    }
+                    why = trouble.why;
+                    if !trouble.again {
+                        return Err(why);
+                    }
+                }
+            }
+        }
+        Err(why)
+    }
+
+    /// What stands at a place; what may be answered the next time is asked again.
+    fn read(&mut self, account: AccountId, place: &Place) -> Result<Value, Trouble> {
+        let mut tried = 0;
+        loop {
+            match self.target.read(account, place) {
+                Err(trouble) if trouble.again && tried + 1 < TRIES => {
+                    tried += 1;
+                    self.target.pause(wait(tried as u32 + 2));
+                }
+                read => return read,
+            }
+        }
+    }
+
+    /// What stands at a place that should be as expected: where it is not, it is looked at again, for what was written last
+    /// may not be seen everywhere yet.
+    fn steady(&mut self, account: AccountId, place: &Place, expected: &Value) -> Result<Value, Trouble> {
+        let mut found = self.read(account, place)?;
+        for look in 0..4 {
+            if found == *expected {
+                break;
+            }
+            self.target.pause(wait(look));
+            found = self.read(account, place)?;
+        }
+        Ok(found)
+    }
+
+    /// Whether a place comes to show a value.
+    fn seen(&mut self, account: AccountId, place: &Place, wanted: &Value) -> bool {
+        for look in 0..LOOKS {
+            if self.read(account, place).is_ok_and(|found| found == *wanted) {
+                return true;
+            }
+            self.target.pause(wait(look));
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

@@ -1,0 +1,155 @@
+"""States of IAM as plain data: read alike from the emulator and from the demo's documents, compared, and changed as a plan
+says, by the test itself and not as jitscan does it.
+"""
+
+import copy
+import json
+import re
+from urllib.parse import unquote
+
+# What the emulator counts or makes up by itself, or gives to what is new.
+OWN = {"AttachmentCount", "PermissionsBoundaryUsageCount", "UpdateDate", "CreateDate", "RoleId", "PolicyId"}
+
+
+def zulu(time):
+    return time.replace("+00:00", "Z")
+
+
+def plain(value):
+    if isinstance(value, dict):
+        return {key: unquote(item) if key.endswith("Document") else plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return sorted((plain(item) for item in value), key=lambda item: json.dumps(item, sort_keys=True))
+    return value if isinstance(value, (str, int, bool, type(None))) else zulu(value.isoformat())
+
+
+def differences(a, b, at=""):
+    """Where two JSON values differ."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        out = []
+        for key in sorted(a.keys() | b.keys()):
+            if key not in a or key not in b:
+                out.append(f"{at}/{key}: only in the {'second' if key in b else 'first'}")
+            else:
+                out += differences(a[key], b[key], f"{at}/{key}")
+        return out
+    if a == b:
+        return []
+    return [f"{at}: {json.dumps(a)[:300]} is not {json.dumps(b)[:300]}"]
+
+
+def without(value, names):
+    if isinstance(value, dict):
+        return {key: without(item, names) for key, item in value.items() if key not in names}
+    return [without(item, names) for item in value] if isinstance(value, list) else value
+
+
+def said(plan):
+    """What a plan says, without ids, hashes and the way its documents are written."""
+    def form(value):
+        if isinstance(value, dict):
+            return {key: form(item) for key, item in value.items() if key not in ("id", "state")}
+        if isinstance(value, list):
+            return [form(item) for item in value]
+        if isinstance(value, str) and value.lstrip().startswith("{"):
+            return json.loads(value)
+        return value
+    by = lambda name, of: {one[of]: form(one) for one in plan[name]}
+    return {"grants": by("grants", "role"), "changes": by("changes", "principal"), "left": form(plan["left"])}
+
+
+def plain_of_demo(one, ids):
+    """An entry of the demo's documents as `plain` makes one of the emulator's, with the emulator's ids."""
+    text = json.dumps(one)
+    for old, new in ids.items():
+        text = text.replace(old, new)
+    one = json.loads(text, object_hook=lambda found: {
+        key: item.replace("+00:00", "Z") if isinstance(item, str) and key.endswith(("Date",)) else item
+        for key, item in found.items()})
+    if not (one.get("RoleLastUsed") or {}).get("LastUsedDate"):
+        one.pop("RoleLastUsed", None)
+    return sorted_lists(one)
+
+
+def sorted_lists(value):
+    if isinstance(value, dict):
+        return {key: item if key.endswith("Document") else sorted_lists(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return sorted((sorted_lists(item) for item in value), key=lambda item: json.dumps(item, sort_keys=True))
+    return value
+
+
+def documents_read(value, read):
+    if isinstance(value, dict):
+        return {key: read(item) if key.endswith("Document") else documents_read(item, read) for key, item in value.items()}
+    return [documents_read(item, read) for item in value] if isinstance(value, list) else value
+
+
+# ---------------------------------------------------------------- what a plan does, done by the test itself
+
+def step_on(account, effect):
+    """One call of a plan on an account's state, as IAM's API describes it and not as jitscan does it."""
+    call = effect["call"]
+    kind = "user" if "user" in effect and "User" in call else "role"
+    if call in ("CreateRole", "DeleteRole"):
+        roles, arn = account["RoleDetailList"], effect["role"]
+        if call == "DeleteRole":
+            del roles[arn]
+            return
+        assert arn not in roles, arn
+        path, name = re.fullmatch(r"arn:aws:iam::\d{12}:role(/(?:.*/)?)([^/]+)", arn).groups()
+        roles[arn] = {
+            "Arn": arn, "Path": path, "RoleName": name, "AssumeRolePolicyDocument": effect["trust"],
+            "InstanceProfileList": [], "RolePolicyList": [], "AttachedManagedPolicies": [],
+            "Tags": [{"Key": key, "Value": value} for key, value in sorted(effect["tags"].items())],
+            "MaxSessionDuration": effect["max_session_seconds"]}
+        if effect.get("boundary"):
+            roles[arn]["PermissionsBoundary"] = {"PermissionsBoundaryType": "Policy",
+                                                 "PermissionsBoundaryArn": effect["boundary"]}
+        return
+    if call in ("CreatePolicy", "DeletePolicy"):
+        arn = effect["policy"]
+        if call == "DeletePolicy":
+            del account["Policies"][arn]
+            return
+        assert arn not in account["Policies"], arn
+        path, name = re.fullmatch(r"arn:aws:iam::\d{12}:policy(/(?:.*/)?)([^/]+)", arn).groups()
+        account["Policies"][arn] = {
+            "Arn": arn, "Path": path, "PolicyName": name, "DefaultVersionId": "v1", "IsAttachable": True,
+            "PolicyVersionList": [{"Document": effect["document"], "VersionId": "v1", "IsDefaultVersion": True}]}
+        return
+    holders = account["UserDetailList" if kind == "user" else "RoleDetailList"].values()
+    holder = next(one for one in holders if one[f"{kind.title()}Name"] == effect[kind])
+    if "Group" in call:
+        groups = holder["GroupList"]
+        (groups.append if call.startswith("Add") else groups.remove)(effect["group"])
+        groups.sort()
+    elif call.startswith(("Attach", "Detach")):
+        attached = holder["AttachedManagedPolicies"]
+        one = {"PolicyName": effect["policy"].rsplit("/", 1)[-1], "PolicyArn": effect["policy"]}
+        (attached.append if call.startswith("Attach") else attached.remove)(one)
+    else:
+        inline = holder[f"{kind.title()}PolicyList"]
+        inline[:] = [one for one in inline if one["PolicyName"] != effect["policy"]]
+        if call.startswith("Put"):
+            inline.append({"PolicyName": effect["policy"], "PolicyDocument": effect["document"]})
+
+
+def planned(state, plan):
+    """The state after a plan. AWS's policies that nobody has any more are not listed any more."""
+    out = copy.deepcopy(state)
+    for part in (*plan["grants"], *plan["changes"]):
+        for step in part["steps"]:
+            step_on(out[part["account"]], step["do"])
+    for account in out.values():
+        attached = {policy["PolicyArn"] for member in ("UserDetailList", "RoleDetailList", "GroupDetailList")
+                    for one in account[member].values() for policy in one["AttachedManagedPolicies"]}
+        account["Policies"] = {arn: one for arn, one in account["Policies"].items()
+                               if ":aws:policy/" not in arn or arn in attached}
+    return {account: {member: {arn: sorted_lists(one) for arn, one in ones.items()} for member, ones in members.items()}
+            for account, members in out.items()}
+
+
+def comparable(state):
+    """A state without what the emulator makes up for what is new."""
+    return without(state, OWN)
