@@ -63,8 +63,7 @@ mod tests {
 
     #[test]
     fn the_most_urgent_wins() {
-        let order =
-            [Status::Done, Status::Findings, Status::Incomplete, Status::Stuck, Status::Failed, Status::Usage];
+        let order = [Status::Done, Status::Findings, Status::Incomplete, Status::Stuck, Status::Failed, Status::Usage];
         for (i, a) in order.into_iter().enumerate() {
             for (j, b) in order.into_iter().enumerate() {
                 assert_eq!(a.and(b), order[i.max(j)]);

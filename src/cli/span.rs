@@ -145,6 +145,16 @@ pub fn role_name(text: &str) -> Result<String, String> {
     good.then(|| text.to_owned()).ok_or_else(bad)
 }
 
+/// Reads a path of users and roles. Source: IAM User Guide, "IAM identifiers" (paths).
+///
+/// # Errors
+/// Says what was expected.
+pub fn iam_path(text: &str) -> Result<String, String> {
+    let fits = text.len() > 1 && text.len() <= 512 && text.starts_with('/') && text.ends_with('/');
+    let plain = text.bytes().all(|b| b.is_ascii_graphic() && b != b'*' && b != b'?');
+    if fits && plain { Ok(text.to_owned()) } else { Err(format!("`{text}` is no path; expected one such as /team/")) }
+}
+
 /// Reads the name of a bucket. Source: S3 User Guide, "General purpose bucket naming rules".
 ///
 /// # Errors

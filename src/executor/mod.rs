@@ -5,6 +5,7 @@
 
 pub mod calls;
 mod iam;
+pub mod ledger;
 pub mod permissions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -72,7 +73,8 @@ impl Executor {
                     One { access: access.clone(), as_whom: caller.clone() }
                 } else {
                     let role = role_name.ok_or_else(|| {
-                        let message = format!("account {account} is not the caller's own: --role-name says as whom to enter it");
+                        let message =
+                            format!("account {account} is not the caller's own: --role-name says as whom to enter it");
                         Failure::new(&GET_CALLER_IDENTITY, FailureKind::Program, "", &message)
                     })?;
                     let role = format!("arn:{partition}:iam::{account}:role/{role}");

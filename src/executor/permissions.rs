@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::fetch::permissions::RoleText;
 use crate::remediate::PATH;
 
 use super::calls::CALLS;
@@ -9,8 +10,10 @@ use super::calls::CALLS;
 /// What the executor may change beside what jitscan makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Managed {
-    /// Name of the role in every account.
+    /// Name of the role in every account but that of who starts.
     pub role_name: String,
+    /// Whether it is the role that starts: it changes its own account, and becomes the other role in every other one.
+    pub starts: bool,
     /// Users and roles with this tag, key and value; none where `paths` say which.
     pub tag: Option<(String, String)>,
     /// Users and roles below these paths, such as `/team/`.
@@ -18,6 +21,9 @@ pub struct Managed {
     /// Groups of which memberships may change: groups have no tags.
     pub groups: Vec<String>,
 }
+
+/// Name of the role that starts.
+const CENTRAL: &str = "jitscan-remediate-central";
 
 /// Whether a call only reads.
 fn reads(operation: &str) -> bool {
@@ -44,7 +50,10 @@ impl Managed {
                 self.paths.iter().map(|path| format!("arn:*:iam::*:{kind}{path}*")).collect()
             }
         };
-        let itself = [format!("arn:*:iam::*:role/{}", self.role_name), format!("arn:*:iam::*:role/*/{}", self.role_name)];
+        let itself: Vec<String> = [CENTRAL, &self.role_name]
+            .into_iter()
+            .flat_map(|name| [format!("arn:*:iam::*:role/{name}"), format!("arn:*:iam::*:role/*/{name}")])
+            .collect();
         let managed = |sid: &str, actions: &[&str], resources: Vec<String>| {
             let mut one = json!({ "Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources });
             if let (Some((key, value)), Some(fields)) = (&self.tag, one.as_object_mut()) {
@@ -82,16 +91,54 @@ impl Managed {
                 "Action": ["iam:AddUserToGroup", "iam:RemoveUserFromGroup"], "Resource": groups
             }));
         }
-        statements.extend([
-            json!({
+        if self.starts {
+            statements.push(json!({
                 "Sid": "EnterOtherAccounts", "Effect": "Allow", "Action": "sts:AssumeRole",
                 "Resource": format!("arn:*:iam::*:role/{}", self.role_name)
-            }),
+            }));
+        }
+        statements.extend([
             json!({ "Sid": "NeverChangeItself", "Effect": "Deny", "Action": "iam:*", "Resource": itself }),
             json!({
                 "Sid": "NeverEnterWhatItMakes", "Effect": "Deny", "Action": "sts:AssumeRole", "Resource": own("role")
             }),
         ]);
         json!({ "Version": "2012-10-17", "Statement": statements })
+    }
+
+    /// The role that carries the policy.
+    #[must_use]
+    pub fn role(&self) -> RoleText {
+        RoleText {
+            name: if self.starts { CENTRAL.to_owned() } else { self.role_name.clone() },
+            command: "jitscan remediate",
+            policy_name: "jitscan-remediate",
+            about: "Changes access for jitscan remediate".to_owned(),
+            starts: self.starts,
+            policy: self.policy(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_call_that_is_made_can_be_allowed() {
+        let managed = Managed {
+            role_name: "jitscan-remediate".to_owned(),
+            starts: true,
+            tag: None,
+            paths: Vec::new(),
+            groups: vec!["developers".to_owned()],
+        };
+        let text = managed.policy().to_string();
+        for call in CALLS.iter().filter(|call| call.service == "IAM") {
+            assert!(text.contains(&format!("\"{}\"", call.action)), "{call:?}");
+        }
+        assert!(!Managed { starts: false, ..managed }.policy().to_string().contains("EnterOtherAccounts"));
+        // An inline policy of a role has at most 10,240 characters without white space.
+        assert!(text.len() < 10_240);
     }
 }

@@ -269,7 +269,8 @@ impl Access {
     /// S3.
     pub(super) fn s3(&self) -> aws_sdk_s3::Client {
         let retries = self.partitions.of(&self.whose, self.region(), "s3");
-        let config = aws_sdk_s3::config::Builder::from(&self.config).interceptor(Guard(self.table)).interceptor(self.watch());
+        let config =
+            aws_sdk_s3::config::Builder::from(&self.config).interceptor(Guard(self.table)).interceptor(self.watch());
         let config = config.retry_partition(retries);
         aws_sdk_s3::Client::from_conf(config.force_path_style(self.one_endpoint).build())
     }

@@ -129,24 +129,64 @@ impl Wanted {
         }
     }
 
+    /// The role that carries the policy.
+    #[must_use]
+    pub fn role(&self) -> RoleText {
+        RoleText {
+            name: self.name().to_owned(),
+            command: self.command(),
+            policy_name: self.policy_name(),
+            about: format!("Read-only access for {}", self.command()),
+            starts: self.role != Role::Member,
+            policy: self.policy(),
+        }
+    }
+
     /// Terraform of the role, with its trust.
     #[must_use]
     pub fn terraform(&self) -> String {
-        let (trusted, about) = match self.role {
-            Role::Central | Role::Validator => ("trusted_principal_arn", format!("who may start {}", self.command())),
-            Role::Member => ("central_role_arn", format!("the role that starts {}", self.command())),
+        self.role().terraform()
+    }
+
+    /// A CloudFormation template: of the member role for a StackSet, of the central one for a stack.
+    #[must_use]
+    pub fn cloudformation(&self) -> Value {
+        self.role().cloudformation()
+    }
+}
+
+/// A role of jitscan's own, to be written in the form of those who make it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleText {
+    /// Its name.
+    pub name: String,
+    /// The command that it is for.
+    pub command: &'static str,
+    /// Name of its policy.
+    pub policy_name: &'static str,
+    /// Its description.
+    pub about: String,
+    /// Whether the command is started with it; otherwise the role that starts it assumes this one, with an external id.
+    pub starts: bool,
+    /// Its policy.
+    pub policy: Value,
+}
+
+impl RoleText {
+    /// Terraform of the role, with its trust.
+    #[must_use]
+    pub fn terraform(&self) -> String {
+        let (name, command) = (self.name.as_str(), self.command);
+        let (trusted, about) = match self.starts {
+            true => ("trusted_principal_arn", format!("who may start {command}")),
+            false => ("central_role_arn", format!("the role that starts {command}")),
         };
-        let (name, command) = (self.name(), self.command());
-        let external = match self.role {
-            Role::Central | Role::Validator => String::new(),
-            Role::Member => "\n\nvariable \"external_id\" {\n  type        = string\n  description = \"What jitscan collect gives as \
-                             --external-id\"\n}"
-                .to_owned(),
-        };
-        let condition = match self.role {
-            Role::Central | Role::Validator => "",
-            Role::Member => "\n      Condition = { StringEquals = { \"sts:ExternalId\" = var.external_id } }",
-        };
+        let external = format!(
+            "\n\nvariable \"external_id\" {{\n  type        = string\n  description = \"What {command} gives as --external-id\"\n}}"
+        );
+        let external = if self.starts { "" } else { external.as_str() };
+        let condition = "\n      Condition = { StringEquals = { \"sts:ExternalId\" = var.external_id } }";
+        let condition = if self.starts { "" } else { condition };
         let label = name.replace(['+', '=', ',', '.', '@', '-'], "_");
         format!(
             r#"# Made by `jitscan permissions`: what `{command}` calls, and no more.
@@ -158,7 +198,7 @@ variable "{trusted}" {{
 
 resource "aws_iam_role" "{label}" {{
   name                 = "{name}"
-  description          = "Read-only access for {command}"
+  description          = "{description}"
   max_session_duration = 3600
   assume_role_policy = jsonencode({{
     Version = "2012-10-17"
@@ -178,27 +218,27 @@ resource "aws_iam_role_policy" "{label}" {{
   POLICY
 }}
 "#,
-            policy_name = self.policy_name(),
-            policy = indented(&self.policy(), 4)
+            description = self.about,
+            policy_name = self.policy_name,
+            policy = indented(&self.policy, 4)
         )
     }
 
     /// A CloudFormation template: of the member role for a StackSet, of the central one for a stack.
     #[must_use]
     pub fn cloudformation(&self) -> Value {
-        let command = self.command();
-        let (parameter, about) = match self.role {
-            Role::Central | Role::Validator => ("TrustedPrincipalArn", format!("ARN of who may start {command}")),
-            Role::Member => ("CentralRoleArn", format!("ARN of the role that starts {command}")),
+        let command = self.command;
+        let (parameter, about) = match self.starts {
+            true => ("TrustedPrincipalArn", format!("ARN of who may start {command}")),
+            false => ("CentralRoleArn", format!("ARN of the role that starts {command}")),
         };
         let mut parameters = json!({ parameter: { "Type": "String", "Description": about } });
         let mut trust = json!({
             "Effect": "Allow", "Principal": { "AWS": { "Ref": parameter } }, "Action": "sts:AssumeRole"
         });
-        if let (Role::Member, Some(parameters), Some(trust)) =
-            (self.role, parameters.as_object_mut(), trust.as_object_mut())
+        if let (false, Some(parameters), Some(trust)) = (self.starts, parameters.as_object_mut(), trust.as_object_mut())
         {
-            let about = "What jitscan collect gives as --external-id";
+            let about = format!("What {command} gives as --external-id");
             parameters.insert(
                 "ExternalId".to_owned(),
                 json!({ "Type": "String", "Description": about, "MinLength": 2, "NoEcho": true }),
@@ -216,11 +256,11 @@ resource "aws_iam_role_policy" "{label}" {{
                 "Role": {
                     "Type": "AWS::IAM::Role",
                     "Properties": {
-                        "RoleName": self.name(),
-                        "Description": format!("Read-only access for {command}"),
+                        "RoleName": self.name,
+                        "Description": self.about,
                         "MaxSessionDuration": 3600,
                         "AssumeRolePolicyDocument": { "Version": "2012-10-17", "Statement": [trust] },
-                        "Policies": [{ "PolicyName": self.policy_name(), "PolicyDocument": self.policy() }]
+                        "Policies": [{ "PolicyName": self.policy_name, "PolicyDocument": self.policy }]
                     }
                 }
             },

@@ -54,7 +54,8 @@ pub(crate) fn is_of_store(name: &std::ffi::OsStr) -> bool {
 /// Files and folders that stand directly in a store, as far as they are there.
 pub(crate) fn of_store(store: &Path) -> Vec<PathBuf> {
     let side = ["-wal", "-shm"].map(|end| format!("{MANIFEST}{end}"));
-    let names = FOLDERS.iter().chain(&LOCKS).chain([&MANIFEST, &SPILL, &INCOMING, &CHANGES]).map(|name| store.join(name));
+    let names =
+        FOLDERS.iter().chain(&LOCKS).chain([&MANIFEST, &SPILL, &INCOMING, &CHANGES]).map(|name| store.join(name));
     let all = names.chain(side.iter().map(|name| store.join(name)));
     all.filter(|path| std::fs::symlink_metadata(path).is_ok()).collect()
 }

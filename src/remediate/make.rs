@@ -175,7 +175,7 @@ impl<'s> Found<'s> {
 }
 
 /// Who manages a principal in code, as its tags say it.
-fn code_of(holder: &Holder) -> Option<String> {
+pub(super) fn code_of(holder: &Holder) -> Option<String> {
     holder.tags.iter().find_map(|(key, value)| {
         let lower = key.to_ascii_lowercase();
         let terraform = lower.contains("terraform") || value.eq_ignore_ascii_case("terraform");

@@ -1,6 +1,7 @@
 //! From advice to changed access: a plan that can be read, and a proof on what was recorded that it breaks nobody's work.
 
 pub mod effect;
+pub mod export;
 pub mod fresh;
 pub mod journal;
 mod make;

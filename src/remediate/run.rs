@@ -261,12 +261,7 @@ impl std::fmt::Debug for Run<'_> {
 
 impl<'a> Run<'a> {
     /// A run that goes on from what the journal says.
-    pub fn new(
-        plan: &'a Plan,
-        target: &'a mut dyn Target,
-        journal: &'a mut dyn Journal,
-        stop: &'a AtomicBool,
-    ) -> Self {
+    pub fn new(plan: &'a Plan, target: &'a mut dyn Target, journal: &'a mut dyn Journal, stop: &'a AtomicBool) -> Self {
         let items = plan.items();
         let progress = Progress::of(items.len(), plan.failing, journal.lines());
         Self { items, failing: plan.failing, target, journal, progress, stop }
@@ -347,8 +342,9 @@ impl<'a> Run<'a> {
                 let why = "it was not applied to its end: only all of it can be rolled back";
                 return Ok(Ended::Refused(why.to_owned()));
             }
-            Phase::RollingBack(under_way) if under_way.is_empty() == principals.is_empty()
-                && principals.iter().all(|one| under_way.contains(one)) => {}
+            Phase::RollingBack(under_way)
+                if under_way.is_empty() == principals.is_empty()
+                    && principals.iter().all(|one| under_way.contains(one)) => {}
             _ => self.record(Record::RollingBack { by: by.to_owned(), principals: principals.to_vec() })?,
         }
         let chosen = match &self.progress.phase {

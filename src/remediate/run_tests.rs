@@ -44,7 +44,12 @@ fn start() -> AccountIam {
         captured_at: Timestamp::default(),
         users: vec![User { holder: holder("user", "u"), groups: vec!["g".into()] }],
         groups: vec![group("g"), group("h")],
-        roles: vec![Role { holder: holder("role", "r"), trust: "{}".into(), last_used: None, instance_profiles: Vec::new() }],
+        roles: vec![Role {
+            holder: holder("role", "r"),
+            trust: "{}".into(),
+            last_used: None,
+            instance_profiles: Vec::new(),
+        }],
         policies: vec![ManagedPolicy {
             arn: arn("policy/old"),
             name: "old".into(),
@@ -291,7 +296,8 @@ fn it_may_die_at_every_record_of_an_application() {
             for back in [false, true] {
                 let (mut fake, mut paper) = (Fake::new(), Paper { dies: Some((at, written)), ..Paper::default() });
                 assert!(apply(&plan, &mut fake, &mut paper).is_err());
-                let ended = if back { roll_back(&plan, &mut fake, &mut paper) } else { apply(&plan, &mut fake, &mut paper) };
+                let ended =
+                    if back { roll_back(&plan, &mut fake, &mut paper) } else { apply(&plan, &mut fake, &mut paper) };
                 // Of what was never begun nothing is to be taken back; what was ended is applied already.
                 let fine = match ended.unwrap() {
                     Ended::Applied => !back,
@@ -467,7 +473,8 @@ fn what_fails_with_one_principal_keeps_nobody_else() {
         fake.broken = vec![items[at].step.effect.place()];
         assert_eq!(apply(&plan, &mut fake, &mut paper).unwrap(), Ended::Applied, "{at}");
         let is_role = items[at].principal.contains(":role/");
-        let [user, role] = [|iam: &AccountIam| format!("{:?}", iam.users), |iam: &AccountIam| format!("{:?}", iam.roles)];
+        let [user, role] =
+            [|iam: &AccountIam| format!("{:?}", iam.users), |iam: &AccountIam| format!("{:?}", iam.roles)];
         assert_eq!(role(&fake.iam), role(if is_role { &before } else { &done }), "{at}");
         assert_eq!(user(&fake.iam), user(if is_role { &done } else { &before }), "{at}");
         fake.broken.clear();

@@ -89,9 +89,9 @@ fn reaches_too_far(plan: &Plan) -> Vec<String> {
             let place = step.effect.place();
             let own = match &place {
                 Place::RolePolicy { role, .. } | Place::RoleAttachment { role, .. } => !is_user && role == name,
-                Place::UserPolicy { user, .. } | Place::UserAttachment { user, .. } | Place::Membership { user, .. } => {
-                    is_user && user == name
-                }
+                Place::UserPolicy { user, .. }
+                | Place::UserAttachment { user, .. }
+                | Place::Membership { user, .. } => is_user && user == name,
                 Place::Policy { policy } => ours(policy),
                 Place::Role { .. } => false,
             };
@@ -215,7 +215,10 @@ fn not_permitted(inputs: &Inputs<'_>) -> Vec<String> {
     let mut out = BTreeSet::new();
     for (account, of, step) in inputs.plan.steps() {
         out.extend(asked(&old, inputs.before, account, &step.effect, of));
-        out.extend(asked(&new, inputs.after, account, &step.undo, of).map(|why| format!("{why}, which takes back what it does")));
+        out.extend(
+            asked(&new, inputs.after, account, &step.undo, of)
+                .map(|why| format!("{why}, which takes back what it does")),
+        );
     }
     out.into_iter().collect()
 }

@@ -27,6 +27,9 @@ CHANGING = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{16,}|\d{4}[-/]\d\d[-/
 SERVICES = {"monitoring": "cloudwatch", "access-analyzer": "accessanalyzer", "elasticloadbalancing": "elbv2"}
 # Names of requestParameters that say nothing of the request's parameters.
 SAID_ELSEWHERE = {"host", "location", "policy", "acl", "versioning", "encryption"}
+# Actions that are not called as the operation that needs them.
+ACTIONS = {"s3:ListBuckets": "s3:ListAllMyBuckets", "s3:ListObjectsV2": "s3:ListBucket", "s3:HeadObject": "s3:GetObject",
+           "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration", "lambda:Invoke": "lambda:InvokeFunction"}
 TWELVE_HOURS = 12 * 3600
 
 
@@ -386,7 +389,7 @@ def taken(world, before, after):
     found = []
     for prefix, client in client_of.items():
         for operation in client.meta.service_model.operation_names:
-            action = f"{prefix}:{operation}"
+            action = ACTIONS.get(f"{prefix}:{operation}", f"{prefix}:{operation}")
             gave = on(before, action)
             if not gave or on(after, action) or on(before, action, "Deny"):
                 continue

@@ -5,9 +5,12 @@
   AWS's own policies   have the demo's documents; four of them ministack does not know at all
   creation dates       are the demo's: the clock of the emulator is now, and what a plan removes depends on them
   GAAD                 has what AWS gives and ministack leaves out: boundaries, AWS's own policies, dates, last use
-  sts:SourceIdentity   is a condition key, and needs sts:SetSourceIdentity in the trust (STS API Reference, AssumeRole)
+  sts:SourceIdentity   is a condition key, needs sts:SetSourceIdentity in the trust, and has 2 to 64 of the characters that
+                       AWS takes (STS API Reference, AssumeRole)
+  MFA                  is present where a user assumes a role with SerialNumber and TokenCode, whatever code it is
   trust that names     the caller needs no identity policy in the same account (KNOWN, trust-direct)
-  paths                stand in the ARNs of users, roles and policies that iam calls name (KNOWN, iam-path)
+  paths                stand in the ARNs of users, roles and policies that iam calls name (KNOWN, iam-path); of a membership
+                       the group is the resource, not the user (Service Authorization Reference, iam)
   DRY                  a request with this header ends where the service would begin: after the decision, without effect
 """
 
@@ -17,13 +20,16 @@ import dataclasses
 import json
 import re
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qs, quote
 
 import wire
 
 HERE = Path(__file__).resolve().parent
 ROOT_SECRET = "root-secret-of-the-emulator"
 DRY = "x-dry-run"
+REFUSED = (b"<ErrorResponse xmlns='https://sts.amazonaws.com/doc/2011-06-15/'><Error><Type>Sender</Type><Code>ValidationError"
+           b"</Code><Message>Value at 'sourceIdentity' failed to satisfy constraint: Member must satisfy regular expression "
+           b"pattern: [\\w+=,.@-]*, and have a length from 2 to 64</Message></Error></ErrorResponse>")
 
 
 def correct(path):
@@ -36,20 +42,22 @@ def correct(path):
     for arn, text in told["managed"].items():
         name = arn.removeprefix("arn:aws:iam::aws:policy/")
         iam._aws_managed_policies[arn] = iam._make_aws_managed_record(name, text)
-        iam._aws_managed_policies[arn]["CreateDate"] = told["dates"][arn]
-    for call in ("CreateUser", "CreateRole", "CreateGroup", "CreatePolicy", "CreatePolicyVersion"):
+        for one in (iam._aws_managed_policies[arn], iam._aws_managed_policies[arn]["Versions"]["v1"]):
+            one["CreateDate"] = told["dates"][arn]
+    for call in ("CreateUser", "CreateRole", "CreateGroup", "CreateInstanceProfile", "CreatePolicy", "CreatePolicyVersion"):
         iam._IAM_HANDLERS[call] = dated(iam, iam._IAM_HANDLERS[call], call, told["dates"])
     whole = iam._IAM_HANDLERS["GetAccountAuthorizationDetails"]
     iam._IAM_HANDLERS["GetAccountAuthorizationDetails"] = lambda p: completed(iam, whole(p), p, told["last_used"])
 
-    source, judge = contextvars.ContextVar("source", default=None), evaluator.evaluate_trust_policy
+    asked, judge = contextvars.ContextVar("asked", default={}), evaluator.evaluate_trust_policy
 
     def trusts(document, caller, context=None):
-        if context is not None and source.get():
-            context.service_context["sts:sourceidentity"] = source.get()
+        if context is None:
+            return judge(document, caller)
+        context.service_context.update(asked.get())
         if not judge(document, caller, context):
             return False
-        if context is None or not source.get() or context.action != "sts:AssumeRole":
+        if "sts:sourceidentity" not in asked.get() or context.action != "sts:AssumeRole":
             return True
         return judge(document, caller, dataclasses.replace(context, action="sts:SetSourceIdentity"))
     evaluator.evaluate_trust_policy = trusts
@@ -78,22 +86,31 @@ def correct(path):
     iam_actions.extract_resource_arn = resource
 
     for service, handler in list(app.SERVICE_HANDLERS.items()):
-        app.SERVICE_HANDLERS[service] = stopped(service, handler, source)
+        app.SERVICE_HANDLERS[service] = stopped(service, handler, asked)
 
 
-def stopped(service, handler, source):
+def stopped(service, handler, asked):
     async def serve(method, path, headers, body, query):
         if headers.get(DRY):
             return 501, {}, b""  # every protocol reads an empty answer of that kind
         if service == "sts":
-            found = re.search(rb"(?:^|&)SourceIdentity=([^&]+)", body)
-            source.set(unquote(found[1].decode()) if found else None)
+            given = {name: values[0] for name, values in parse_qs(body.decode()).items()}
+            keys, source = {}, given.get("SourceIdentity")
+            if source is not None:
+                if not re.fullmatch(r"[\w+=,.@-]{2,64}", source, re.ASCII):
+                    return 400, {"Content-Type": "text/xml"}, REFUSED
+                keys["sts:sourceidentity"] = source
+            if given.get("SerialNumber") and given.get("TokenCode"):
+                keys["aws:multifactorauthpresent"] = "true"
+            asked.set(keys)
         return await handler(method, path, headers, body, query)
     return serve
 
 
 def with_path(iam, arn, query, account):
     """The ARN with the path: of what is there the one that it has, of what is to be made the one that is asked for."""
+    if iam._p(query, "Action") in ("AddUserToGroup", "RemoveUserFromGroup"):
+        arn = f"arn:aws:iam::{account}:group/{iam._p(query, 'GroupName')}"
     for kind, records in (("role", iam._roles), ("user", iam._users), ("group", iam._groups)):
         if f":{kind}/" in arn:
             name = arn.rsplit("/", 1)[-1]
@@ -120,7 +137,10 @@ def dated(iam, handler, call, dates):
                 newest = record["Versions"][sorted(record["Versions"], key=lambda one: int(one[1:]))[-1]]
                 newest["CreateDate"] = record["UpdateDate"] = dates.get(f"{arn}:{newest['VersionId']}", dates[arn])
             return answer
-        record = {"user": iam._users, "role": iam._roles, "group": iam._groups}[kind][iam._p(p, f"{kind.title()}Name")]
+        records, name = {"user": (iam._users, "UserName"), "role": (iam._roles, "RoleName"),
+                         "group": (iam._groups, "GroupName"),
+                         "instanceprofile": (iam._instance_profiles, "InstanceProfileName")}[kind]
+        record = records[iam._p(p, name)]
         record["CreateDate"] = dates.get(record["Arn"], record["CreateDate"])
         return answer
     return create

@@ -10,10 +10,12 @@ import os
 import re
 import shutil
 import subprocess
+from collections import Counter
 from pathlib import Path
+from urllib.parse import unquote
 
 from remediate_emulator import DRY, ROOT_SECRET, Emulator
-from remediate_state import plain, zulu
+from remediate_state import differences, documents_read, plain, plain_of_demo, without, zulu
 
 REGION = "us-east-1"
 AS_OF = "2026-11-01T00:00:00Z"
@@ -36,19 +38,19 @@ def text_of(document, name):
 
 
 class World:
-    def __init__(self, demo):
-        """`demo`: the folder that `jitscan demo` made."""
+    def __init__(self, demo, dates):
+        """`demo`: the folder that `jitscan demo` made. `dates`: of creation, by ARN, of what is made beside it."""
         self.input = Path(demo) / "input"
         self.wanted = {path.parent.name: json.loads(path.read_text())
                        for path in sorted(self.input.glob("iam/*/authorization-details.json"))}
         self.accounts = sorted(self.wanted)
         organization = json.loads((self.input / "organization.json").read_text())
         self.management = organization["Organization"]["MasterAccountId"]
-        self.server = Emulator(self.management, self.told())
+        self.server = Emulator(self.management, self.told(dates))
         self.sessions, self.clients, self.ids, self.documents = None, {}, {}, 0
 
-    def told(self):
-        managed, dates, last_used = {}, {}, {}
+    def told(self, more):
+        managed, dates, last_used = {}, dict(more), {}
         for details in self.wanted.values():
             for policy in details["Policies"]:
                 dates[policy["Arn"]] = zulu(policy["CreateDate"])
@@ -58,7 +60,8 @@ class World:
                     managed[policy["Arn"]] = text_of(default_version(policy)["Document"], policy["PolicyName"])
             for member in SERVED[:3]:
                 for one in details.get(member, ()):
-                    dates[one["Arn"]] = zulu(one["CreateDate"])
+                    for dated in (one, *one.get("InstanceProfileList", ())):
+                        dates[dated["Arn"]] = zulu(dated["CreateDate"])
                     if (one.get("RoleLastUsed") or {}).get("LastUsedDate"):
                         used = one["RoleLastUsed"]
                         last_used[one["Arn"]] = dict(used, LastUsedDate=zulu(used["LastUsedDate"]))
@@ -92,8 +95,8 @@ class World:
     def root(self, account):
         return self.client("iam", account=account)
 
-    def build(self):
-        """Everything of the demo in ministack, and those who test; returns how many calls that took."""
+    def build(self, allowed):
+        """Everything of the demo in ministack, and those who test; `allowed`: the executor's policy, where there is one."""
         self.server.start()
         for account, details in self.wanted.items():
             iam = self.root(account)
@@ -111,7 +114,7 @@ class World:
                     iam.add_user_to_group(GroupName=group, UserName=user["UserName"])
             for role in details["RoleDetailList"]:
                 self.role(iam, role)
-            self.executor(iam)
+            self.executor(iam, allowed)
         iam = self.root(self.management)
         self.runner = self.tester(iam, RUNNER, [f"arn:aws:iam::{account}:role/{EXECUTOR}" for account in self.accounts])
         self.helper, self.nobody = self.tester(iam, HELPER, ["*"]), self.tester(iam, NOBODY, [])
@@ -155,12 +158,12 @@ class World:
             self.ids[profile["InstanceProfileId"]] = found["InstanceProfileId"]
             iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=role["RoleName"])
 
-    def executor(self, iam):
+    def executor(self, iam, allowed):
         runner = {"AWS": f"arn:aws:iam::{self.management}:user/{RUNNER}"}
         trust = {"Effect": "Allow", "Principal": runner, "Action": "sts:AssumeRole"}
         iam.create_role(RoleName=EXECUTOR, AssumeRolePolicyDocument=json.dumps(policy_of(trust)))
-        allowed = {"Effect": "Allow", "Action": EXECUTES, "Resource": "*"}
-        iam.put_role_policy(RoleName=EXECUTOR, PolicyName="remediate", PolicyDocument=json.dumps(policy_of(allowed)))
+        allowed = allowed or json.dumps(policy_of({"Effect": "Allow", "Action": EXECUTES, "Resource": "*"}))
+        iam.put_role_policy(RoleName=EXECUTOR, PolicyName="remediate", PolicyDocument=allowed)
 
     def tester(self, iam, name, roles):
         """A user of the management account, of which the demo has no IAM state, that may assume these roles."""
@@ -169,6 +172,23 @@ class World:
             allowed = {"Effect": "Allow", "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"], "Resource": roles}
             iam.put_user_policy(UserName=name, PolicyName="assume", PolicyDocument=json.dumps(policy_of(allowed)))
         return iam.create_access_key(UserName=name)["AccessKey"]
+
+    def strays(self):
+        """Where the emulator's state is not the demo's, and how much there is."""
+        read = lambda document: json.loads(document) if isinstance(document, str) else document
+        # What the demo's documents do not have, and ids that are nowhere else.
+        passing = {"AttachmentCount", "PermissionsBoundaryUsageCount", "UpdateDate", "GroupId", "Roles"}
+        problems, counted = [], Counter()
+        for account, found in self.state().items():
+            for member, ones in found.items():
+                counted[member] += len(ones)
+                skipped = passing | ({"PolicyId"} if member == "Policies" else set())
+                wanted = {one["Arn"]: plain_of_demo(one, self.ids) for one in self.wanted[account][member]}
+                made = {arn: documents_read(one, read) for arn, one in ones.items() if not arn.endswith(f":role/{EXECUTOR}")}
+                problems += differences(without(wanted, skipped), without(made, skipped), f"{account}/{member}")
+        return problems, (f"{len(self.accounts)} accounts, {counted['UserDetailList']} users, {counted['GroupDetailList']} "
+                          f"groups, {counted['RoleDetailList']} roles, {counted['Policies']} managed policies, "
+                          f"{self.documents} documents in three ways of writing")
 
     # -------------------------------------------------------- what there is
 
@@ -198,6 +218,14 @@ DRY_NOW = contextvars.ContextVar("dry", default=False)
 def dry_header(request):
     if DRY_NOW.get():
         request.headers[DRY] = "1"
+
+
+def as_the_cli(details):
+    """What `aws iam get-account-authorization-details` prints: documents are objects in it, and their texts are lost."""
+    if isinstance(details, dict):
+        return {key: json.loads(unquote(item)) if key.endswith("Document") else as_the_cli(item)
+                for key, item in details.items()}
+    return [as_the_cli(item) for item in details] if isinstance(details, list) else details
 
 
 def bound(holder):
@@ -260,16 +288,14 @@ def rewritten(world, target):
     return replaced, files
 
 
-def ingest(world, jitscan, files, fresh):
+def ingest(world, jitscan, files, form):
     """As `jitscan demo` does it, the state of IAM being the emulator's."""
     for account in world.accounts:
         path = files / "iam" / account / "authorization-details.json"
-        path.write_text(json.dumps(world.details(account), default=lambda time: time.isoformat(), indent=1))
+        path.write_text(json.dumps(form(world.details(account)), default=lambda time: time.isoformat(), indent=4))
     jitscan.run("ingest", "cloudtrail", files / "cloudtrail")
-    captured = ["--captured-at", AS_OF] if fresh is None else ["--captured-at", fresh]
     for kind, paths in (("iam", sorted(files.glob("iam/*/authorization-details.json"))),
                         ("credential-report", sorted(files.glob("iam/*/credential-report.csv"))),
                         ("organization", [files / "organization.json"]),
                         ("identity-center", [files / "identity-center.json"]), ("roster", [files / "roster.csv"])):
-        jitscan.run("ingest", kind, *captured, *paths)
-
+        jitscan.run("ingest", kind, "--captured-at", AS_OF, *paths)

@@ -80,15 +80,24 @@ pub struct PermissionsArgs {
     /// Which of both roles
     #[arg(long, value_enum, default_value_t = PermissionsRole::Central)]
     pub role: PermissionsRole,
-    /// Name of the role in the member accounts
-    #[arg(long, value_name = "NAME", default_value = "jitscan-collect", value_parser = span::role_name)]
-    pub role_name: String,
+    /// Name of the role in the member accounts [default: jitscan- and the command]
+    #[arg(long, value_name = "NAME", value_parser = span::role_name)]
+    pub role_name: Option<String>,
     /// A bucket with CloudTrail logs; repeat for more [default: what lies below AWSLogs/ of any bucket]
     #[arg(long = "bucket", value_name = "NAME", value_parser = span::bucket)]
     pub buckets: Vec<String>,
     /// Only for these parts of `collect`
     #[arg(long, value_name = "PART", value_delimiter = ',', value_parser = span::part)]
     pub only: Vec<crate::fetch::Purpose>,
+    /// For `remediate`: users and roles with this tag may be changed
+    #[arg(long, value_name = "KEY=VALUE", default_value = "jitscan:managed=true")]
+    pub tag: String,
+    /// For `remediate`: users and roles below this path may be changed, whatever their tags; repeat for more
+    #[arg(long, value_name = "PATH", value_parser = span::iam_path)]
+    pub path: Vec<String>,
+    /// For `remediate`: users may be taken out of this group; repeat for more
+    #[arg(long, value_name = "NAME")]
+    pub group: Vec<String>,
 }
 
 /// What a role is for.
@@ -98,6 +107,8 @@ pub enum PermissionsFor {
     Collect,
     /// `jitscan policy validate`, which asks Access Analyzer about policies
     Validate,
+    /// `jitscan remediate apply` and `rollback`, which change access
+    Remediate,
 }
 
 /// Form of a policy.

@@ -26,6 +26,8 @@ pub enum RemediateAction {
     Rollback(RollbackArgs),
     /// How far plans came
     List,
+    /// Write a plan as code, for teams whose IAM lives there: Terraform, CloudFormation, or AWS CLI calls
+    Export(ExportArgs),
     /// Decide every distinct recorded call of the plan's principals in the window again, in the state after the plan; exits
     /// with 3 where one would be denied
     Prove {
@@ -131,4 +133,29 @@ pub struct RollbackArgs {
     /// Do not ask; for machines
     #[arg(long)]
     pub yes: bool,
+}
+
+/// `jitscan remediate export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// The plan
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// The form
+    #[arg(long = "as", value_enum)]
+    pub form: ExportForm,
+    /// Where it is written: a folder for each account
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+/// Form of an export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ExportForm {
+    /// HCL with import blocks
+    Terraform,
+    /// Templates: one that takes what is there into a stack, and one that changes it
+    Cloudformation,
+    /// Scripts of AWS CLI calls: one that changes, and one that takes back
+    Cli,
 }

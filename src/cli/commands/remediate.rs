@@ -1,6 +1,7 @@
 //! `jitscan remediate`: from advice to a plan that can be read, and the proof that it breaks nobody's work.
 
 mod apply;
+mod export;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,13 +16,15 @@ use crate::cli::output::Meta;
 use crate::cli::pipeline::{Depth, World};
 use crate::compare;
 use crate::lake::Reader;
+use crate::model::snapshot::Snapshot;
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 use crate::remediate::effect::Effect;
 use crate::remediate::prove::{self, Proof, Verdict};
 use crate::remediate::{self, FORM, Failing, Plan, Reason, Step};
 
-pub use apply::{list_columns, run_columns};
 use crate::report::{Folder, Sink};
+pub use apply::{list_columns, run_columns};
+pub use export::export_columns;
 
 /// What `remediate --help` says at its end.
 pub const HELP: &str = "\
@@ -99,6 +102,7 @@ pub fn run(context: &Context<'_>, action: &RemediateAction) -> Result<Status, Co
         RemediateAction::Apply(args) => apply::apply(context, args),
         RemediateAction::Rollback(args) => apply::rollback(context, args),
         RemediateAction::List => apply::list(context),
+        RemediateAction::Export(args) => export::export(context, args),
     }
 }
 
@@ -379,16 +383,7 @@ fn pretty(effect: &Effect) -> String {
 fn prove(context: &Context<'_>, plan: &Plan) -> Result<Status, CommandError> {
     let reader = open(context)?;
     let world = World::load_to(context, &reader, Depth::Actors)?;
-    let outdated = plan.outdated(&world.snapshot);
-    if !outdated.is_empty() {
-        return Err(CommandError::Failed(format!(
-            "the plan was made from state {}, and the store has {}: make it anew, or choose the time with --as-of {}\n  {}",
-            plan.snapshot,
-            world.snapshot.hash,
-            plan.as_of,
-            outdated.join("\n  ")
-        )));
-    }
+    fits(plan, &world.snapshot)?;
     let proof = proved_on(&reader, &world, plan)?;
     let rows = proof.rows.iter().map(proved).collect();
     let table = Table { columns: prove_columns(), rows };
@@ -404,6 +399,21 @@ fn prove(context: &Context<'_>, plan: &Plan) -> Result<Status, CommandError> {
     context.note(&summary(&proof));
     let denied = proof.calls(Verdict::WouldBeDenied) > 0;
     Ok(if denied { Status::Findings } else { Status::Done })
+}
+
+/// Whether a plan's principals hold in the store what they held when it was made.
+fn fits(plan: &Plan, snapshot: &Snapshot) -> Result<(), CommandError> {
+    let outdated = plan.outdated(snapshot);
+    if outdated.is_empty() {
+        return Ok(());
+    }
+    Err(CommandError::Failed(format!(
+        "the plan was made from state {}, and the store has {}: make it anew, or choose the time with --as-of {}\n  {}",
+        plan.snapshot,
+        snapshot.hash,
+        plan.as_of,
+        outdated.join("\n  ")
+    )))
 }
 
 /// Proves a plan on what a store recorded.

@@ -95,6 +95,8 @@ fn fields_are_those_of_the_schema_in_every_format() {
         ("remediate plan", format!("{at} remediate plan --out plan.json")),
         ("remediate show", "remediate show plan.json".to_owned()),
         ("remediate prove", format!("{at} remediate prove plan.json")),
+        ("remediate list", "remediate list".to_owned()),
+        ("remediate export", format!("{at} remediate export plan.json --as terraform --out code")),
         ("recommend", format!("{at} recommend")),
         ("recommend --curve", format!("{at} recommend --curve")),
         ("recommend --combinations", format!("{at} recommend --combinations")),
@@ -117,7 +119,9 @@ fn fields_are_those_of_the_schema_in_every_format() {
     );
     let mut described: BTreeSet<&String> = cases.iter().map(|(command, _)| command).collect();
     // They ask AWS: their fields are looked at in `cli::collect`.
-    described.extend(schema.keys().filter(|c| c.starts_with("collect") || *c == "policy validate"));
+    described.extend(schema.keys().filter(|c| {
+        c.starts_with("collect") || ["policy validate", "remediate apply, rollback"].contains(&c.as_str())
+    }));
     assert_eq!(described, schema.keys().collect(), "every command of the schema is tried, and every command is in it");
     for (command, line) in &cases {
         let want = &schema[command];

@@ -1,6 +1,9 @@
 //! `remediate` on the demo: what is planned narrows and breaks nothing, what is proved is so, and what was changed by hand
 //! or grew old is refused.
 
+mod executor;
+mod export;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 

@@ -14,13 +14,15 @@ use crate::cli::output::Meta;
 use crate::cli::pipeline::{Depth, World};
 use crate::collect;
 use crate::executor::Executor;
+use crate::executor::ledger::{Ledger, OnDisk, journals};
 use crate::fetch;
 use crate::lake::CHANGES;
 use crate::model::arn::AccountId;
 use crate::model::snapshot::Snapshot;
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 use crate::model::time::Timestamp;
-use crate::remediate::journal::{self, Journal as _, JournalError, Ledger, OnDisk, Record};
+use crate::remediate::export::script::shell;
+use crate::remediate::journal::{Journal as _, JournalError, Record};
 use crate::remediate::prove::{Proof, Verdict};
 use crate::remediate::run::{Ended, Phase, Progress, Run, State};
 use crate::remediate::safety::{self, Limits};
@@ -154,18 +156,14 @@ pub(super) fn apply(context: &Context<'_>, args: &ApplyArgs) -> Result<Status, C
 }
 
 /// Everything that is looked at before the first step: what stands now, what must not happen, and what was recorded.
-fn checked(
-    context: &Context<'_>,
-    args: &ApplyArgs,
-    plan: &Plan,
-    executor: &Executor,
-) -> Result<Proof, CommandError> {
+fn checked(context: &Context<'_>, args: &ApplyArgs, plan: &Plan, executor: &Executor) -> Result<Proof, CommandError> {
     let reader = open(context)?;
     let mut world = World::load_to(context, &reader, Depth::Actors)?;
     live(&mut world.snapshot, executor)?;
     let outdated = plan.outdated(&world.snapshot);
     refuse("the plan does not fit what stands in AWS now; make it anew from a new collection", &outdated)?;
-    let misfit = |misfit: Misfit| CommandError::Failed(format!("the plan does not fit what stands in AWS now: {misfit}"));
+    let misfit =
+        |misfit: Misfit| CommandError::Failed(format!("the plan does not fit what stands in AWS now: {misfit}"));
     let after = plan.after(&world.snapshot).map_err(misfit)?;
     let undone = plan.undone(&after).map_err(misfit)?;
     if undone.accounts != world.snapshot.accounts {
@@ -330,7 +328,9 @@ fn told(
             let why = "look at each, put it right by hand if need be, and run it again";
             (Status::Stuck, format!("plan {hash}: some calls could not be taken back: {why}"))
         }
-        Ended::Stopped => (Status::Failed, format!("plan {hash}: stopped; apply goes on with it, rollback takes it back")),
+        Ended::Stopped => {
+            (Status::Failed, format!("plan {hash}: stopped; apply goes on with it, rollback takes it back"))
+        }
     };
     context.note(&text);
     Ok(status)
@@ -359,9 +359,8 @@ fn outcomes(plan: &Plan, progress: &Progress) -> Vec<Vec<Cell>> {
             () if back > 0 => "rolled_back",
             () => "unchanged",
         };
-        let said = |all: &BTreeMap<usize, String>| {
-            steps.iter().filter_map(|at| all.get(at).cloned()).collect::<Vec<_>>()
-        };
+        let said =
+            |all: &BTreeMap<usize, String>| steps.iter().filter_map(|at| all.get(at).cloned()).collect::<Vec<_>>();
         let why = [said(&progress.failed), said(&progress.stuck)].concat();
         let by_hand: Vec<String> =
             stuck.iter().filter_map(|at| items.get(**at)).map(|item| shell(&item.step.undo.arguments())).collect();
@@ -378,27 +377,18 @@ fn outcomes(plan: &Plan, progress: &Progress) -> Vec<Vec<Cell>> {
     of.into_iter().map(row).collect()
 }
 
-/// A call as a shell takes it.
-pub(super) fn shell(arguments: &[String]) -> String {
-    let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:=@".contains(&b));
-    let quoted = |text: &String| match plain(text) {
-        true => text.clone(),
-        false => format!("'{}'", text.replace('\'', "'\\''")),
-    };
-    let words: Vec<String> = arguments.iter().map(quoted).collect();
-    format!("aws {}", words.join(" "))
-}
-
 /// How far plans came.
 pub(super) fn list(context: &Context<'_>) -> Result<Status, CommandError> {
     open(context)?;
     let mut rows = Vec::new();
-    for (hash, text, lines) in journal::journals(&context.global.store.join(CHANGES))? {
+    for (hash, text, lines) in journals(&context.global.store.join(CHANGES))? {
         let plan: Plan = serde_json::from_str(&text)
             .map_err(|error| CommandError::Failed(format!("the plan kept as {hash} cannot be read: {error}")))?;
         let progress = Progress::of(plan.items().len(), plan.failing, &lines);
         let by = lines.iter().rev().find_map(|line| match &line.record {
-            Record::Scheduled { by, .. } | Record::Begin { by, .. } | Record::RollingBack { by, .. } => Some((by, line.at)),
+            Record::Scheduled { by, .. } | Record::Begin { by, .. } | Record::RollingBack { by, .. } => {
+                Some((by, line.at))
+            }
             _ => None,
         });
         let count = |is: fn(&State) -> bool| progress.states.iter().filter(|state| is(state)).count();
@@ -416,15 +406,4 @@ pub(super) fn list(context: &Context<'_>) -> Result<Status, CommandError> {
     let meta = Meta { command: "remediate list".to_owned(), ..Meta::default() };
     context.emit(&meta, &Table { columns: list_columns(), rows })?;
     Ok(Status::Done)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn arguments_are_quoted_for_a_shell() {
-        let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        assert_eq!(shell(&own(&["iam", "x", "it's $HOME", ""])), r"aws iam x 'it'\''s $HOME' ''");
-    }
 }
