@@ -26,7 +26,7 @@ pub struct Ledger {
 /// Name of the file of a plan's journal.
 const JOURNAL: &str = "journal.jsonl";
 /// Name of the file of the plan itself.
-const PLAN: &str = "plan.json";
+pub const PLAN: &str = "plan.json";
 /// Name of the lock.
 const LOCK: &str = "lock";
 /// Bytes read of what the holder wrote into the lock.
@@ -59,15 +59,18 @@ impl Ledger {
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
                 let _ = (&mut lock).take(HOLDER_BYTES).read_to_string(&mut text);
-                let holder = if text.trim().is_empty() { "another process" } else { text.trim() };
+                let holder = text.lines().next().filter(|line| !line.is_empty()).unwrap_or("another process");
                 return Err(JournalError::Busy { path: name, holder: holder.to_owned() });
             }
             Err(TryLockError::Error(source)) => return Err(JournalError::Disk { path: name, source }),
         }
         let command: Vec<String> = std::env::args_os().take(3).map(|arg| arg.to_string_lossy().into_owned()).collect();
         let text = format!("process {} ({})\n", std::process::id(), command.join(" "));
-        let written =
-            lock.set_len(0).and_then(|()| lock.seek(SeekFrom::Start(0))).and_then(|_| lock.write_all(text.as_bytes()));
+        // Who reads it meanwhile finds a whole line: this one, or the last one's.
+        let written = lock
+            .seek(SeekFrom::Start(0))
+            .and_then(|_| lock.write_all(text.as_bytes()))
+            .and_then(|()| lock.set_len(text.len() as u64));
         written.map_err(disk(&name))?;
         Ok(Self { folder: path.to_owned(), clock, _lock: lock })
     }

@@ -57,7 +57,7 @@ pub fn sort(findings: &mut [Finding]) {
 
 /// The stable id of a finding: the first 16 hex digits of BLAKE3 over kind and subject, so that the next scan gives
 /// the same thing the same id.
-fn id(kind: &str, subject: &[&str]) -> String {
+pub(crate) fn id(kind: &str, subject: &[&str]) -> String {
     let mut hash = blake3::Hasher::new();
     for part in std::iter::once(&kind).chain(subject) {
         hash.update(part.as_bytes());

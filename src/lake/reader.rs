@@ -322,6 +322,22 @@ impl Reader {
         Ok(())
     }
 
+    /// Calls `each` with the events of a window, in the order of [`Reader::events`]: only files that may hold some are read.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn events_within(&self, window: Window, mut each: impl FnMut(EventRow)) -> Result<(), LakeError> {
+        let sessions = self.folds(PartKind::Sessions, None)?.sessions;
+        for part in self.parts_of(PartKind::Events, Some(window)) {
+            read_events(&self.store.join(&part.name), &sessions, &mut |row: EventRow| {
+                if row.event.time >= window.from && row.event.time < window.to {
+                    each(row);
+                }
+            })?;
+        }
+        Ok(())
+    }
+
     /// The files of a kind that may hold something of a window.
     fn parts_of(&self, kind: PartKind, window: Option<Window>) -> impl Iterator<Item = &Part> {
         self.parts(kind).filter(move |part| {

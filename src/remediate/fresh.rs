@@ -1,6 +1,6 @@
 //! Whether a plan still fits: whether its principals hold what they held when it was made.
 
-use crate::model::snapshot::Snapshot;
+use crate::model::snapshot::{AccountIam, Snapshot};
 
 use super::Plan;
 use super::make::Found;
@@ -51,6 +51,28 @@ fn canonical(json: &str) -> String {
         }
     }
     serde_json::from_str(json).map_or_else(|_| json.to_owned(), |value| sorted(value).to_string())
+}
+
+/// Whether two states say the same: documents by what they say, all else as it stands.
+#[must_use]
+pub fn same(a: &Snapshot, b: &Snapshot) -> bool {
+    a.accounts.len() == b.accounts.len()
+        && a.accounts.iter().zip(&b.accounts).all(|((_, a), (_, b))| a == b || plain(a.clone()) == plain(b.clone()))
+}
+
+fn plain(mut iam: AccountIam) -> AccountIam {
+    let users = iam.users.iter_mut().map(|user| &mut user.holder);
+    let inline = users.chain(iam.roles.iter_mut().map(|role| &mut role.holder)).flat_map(|holder| &mut holder.inline);
+    for one in inline.chain(iam.groups.iter_mut().flat_map(|group| &mut group.inline)) {
+        one.json = canonical(&one.json);
+    }
+    for policy in &mut iam.policies {
+        policy.json = canonical(&policy.json);
+    }
+    for role in &mut iam.roles {
+        role.trust = canonical(&role.trust);
+    }
+    iam
 }
 
 impl Plan {

@@ -28,6 +28,8 @@ pub struct Inputs<'a> {
     pub chosen: &'a BTreeSet<&'a str>,
     /// The verdicts on the actions of their principals.
     pub verdicts: &'a [ActionVerdicts],
+    /// Source identities that people's sessions carried, by principal and person.
+    pub source_identities: &'a BTreeMap<(String, String), BTreeSet<String>>,
     /// Also change what CloudFormation or Terraform manage, which would change it back.
     pub managed_by_code: bool,
     /// What becomes of the plan when a step fails.
@@ -315,7 +317,8 @@ impl Subject<'_> {
             ("jitscan:capability".to_owned(), tag(&first.capability)),
             ("jitscan:principal".to_owned(), tag(self.arn)),
         ]);
-        let trust = self.trust(found, &people);
+        let identities = self.source_identities(found, &people)?;
+        let trust = self.trust(found, &identities);
         let boundary = holder.boundary.clone();
         let create = Effect::CreateRole {
             role: role.clone(),
@@ -340,6 +343,7 @@ impl Subject<'_> {
             principal: self.arn.to_owned(),
             id: holder.id.clone(),
             people: people.into_iter().map(str::to_owned).collect(),
+            source_identities: identities.into_iter().collect(),
             minutes: rows.iter().map(|row| row.friction.grant_minutes).max().unwrap_or(0),
             reasons: rows.iter().map(|row| reason(row)).collect(),
             steps,
@@ -360,11 +364,29 @@ impl Subject<'_> {
         Ok(out)
     }
 
+    /// The source identities by which people say who they are: their ids, and what their sessions carried, which cannot be
+    /// changed along a chain of roles. Source: IAM User Guide, "Monitor and control actions taken with assumed roles".
+    fn source_identities(&self, found: &Found<'_>, people: &BTreeSet<&str>) -> Result<BTreeSet<String>, String> {
+        let mut out = BTreeSet::new();
+        for person in people {
+            let recorded = self.inputs.source_identities.get(&(self.arn.to_owned(), (*person).to_owned()));
+            let name = found.groups.map(|_| found.holder.name.as_str());
+            // A user is who it is, whatever it is called.
+            let own = [Some(*person), name].into_iter().flatten().find(|text| is_source_identity(text));
+            if own.is_none() && recorded.is_none_or(BTreeSet::is_empty) {
+                return Err(format!("{person} cannot be a source identity, which the trust of a role for grants asks for"));
+            }
+            out.extend(own.map(str::to_owned));
+            out.extend(recorded.into_iter().flatten().filter(|text| is_source_identity(text)).cloned());
+        }
+        Ok(out)
+    }
+
     /// Who may assume a role for a capability: those who hold it now, and not before a grant opens it.
-    fn trust(&self, found: &Found<'_>, people: &BTreeSet<&str>) -> String {
+    fn trust(&self, found: &Found<'_>, identities: &BTreeSet<String>) -> String {
         let mut condition = json!({
             "DateLessThan": {"aws:CurrentTime": CLOSED},
-            "StringEquals": {"sts:SourceIdentity": people},
+            "StringEquals": {"sts:SourceIdentity": identities},
         });
         let reports = &self.inputs.recommend.snapshot.credential_reports;
         let report = reports.get(&found.iam.account).into_iter().flat_map(|report| &report.rows);
@@ -396,6 +418,12 @@ const ENTERING: &str = "sts:AssumeRole";
 const NAME: usize = 64;
 /// Longest value of a tag. Source: as above.
 const TAG_VALUE: usize = 256;
+
+/// Whether a text can be a source identity. Source: "AssumeRole", AWS STS API Reference (SourceIdentity).
+fn is_source_identity(text: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b);
+    (2..=64).contains(&text.len()) && text.bytes().all(fits)
+}
 
 /// A text as the value of a tag: letters, digits, spaces and `_.:/=+-@`.
 fn tag(text: &str) -> String {
@@ -449,6 +477,20 @@ mod tests {
         assert_eq!(told("ManagedBy", "terraform").as_deref(), Some("Terraform (tag ManagedBy)"));
         assert_eq!(told("Terraform", "true").as_deref(), Some("Terraform (tag Terraform)"));
         assert_eq!(told("team", "platform"), None);
+    }
+
+    #[test]
+    fn source_identities_are_what_sts_takes() {
+        for (text, fits) in [
+            ("ann@example.com", true),
+            ("x", false),
+            ("o'brien@example.com", false),
+            ("arn:aws:iam::111122223333:user/dan", false),
+            ("ü@example.com", false),
+        ] {
+            assert_eq!(is_source_identity(text), fits, "{text}");
+        }
+        assert!(is_source_identity(&"x".repeat(64)) && !is_source_identity(&"x".repeat(65)));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! From advice to changed access: a plan that can be read, and a proof on what was recorded that it breaks nobody's work.
 
+pub mod drift;
 pub mod effect;
 pub mod export;
 pub mod fresh;
@@ -9,8 +10,10 @@ mod narrowing;
 pub mod place;
 pub mod prove;
 pub mod quota;
+pub mod restore;
 pub mod run;
 pub mod safety;
+pub mod watch;
 
 use std::collections::BTreeMap;
 
@@ -95,6 +98,8 @@ pub struct Grant {
     pub id: String,
     /// Who is eligible.
     pub people: Vec<String>,
+    /// The source identities that its trust policy takes: a session says who it is by one of these.
+    pub source_identities: Vec<String>,
     /// How long a grant fits most sessions, in minutes.
     pub minutes: i64,
     /// Why.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use serde::Serialize;
 
-use crate::catalog::{ActionId, ActionSet, Catalog, Mapped, Need};
+use crate::catalog::{ActionId, ActionSet, Catalog, Mapped, MappedAction, Need};
 use crate::decide::compile::Compiler;
 use crate::decide::context::{Context, Slot};
 use crate::decide::inquiry::{Inquiry, Question, set_time};
@@ -21,7 +21,7 @@ use crate::model::arn::Arn;
 use crate::model::snapshot::Snapshot;
 use crate::model::time::{Timestamp, Window};
 use crate::policy::compile::compile;
-use crate::policy::{DocumentKind, PolicyDocument, Statement};
+use crate::policy::{DocumentKind, Effect, PolicyDocument, Statement};
 use crate::usage::fold::{ShapeFact, ShapeKey};
 use crate::usage::identity::{Actor, Actors};
 use crate::usage::sessions::Sessions;
@@ -197,14 +197,14 @@ pub fn prove(inputs: &Inputs<'_>) -> Result<Proof, Misfit> {
 
 /// A principal's identity policies, by statement.
 #[derive(Debug, Default)]
-struct Side {
+pub(super) struct Side {
     statements: Vec<(Statement, Arc<ActionSet>)>,
     /// A document cannot be read, or was not collected.
     broken: bool,
 }
 
 impl Side {
-    fn of(snapshot: &Snapshot, arn: &str, catalog: &Catalog) -> Self {
+    pub(super) fn of(snapshot: &Snapshot, arn: &str, catalog: &Catalog) -> Self {
         let mut out = Self::default();
         let Some(policies) = Found::of(snapshot, arn).and_then(|found| found.policies().ok()) else {
             return Self { broken: true, ..out };
@@ -223,13 +223,18 @@ impl Side {
     }
 
     /// What bears on an action: the statements without their ids and actions.
-    fn on(&self, action: ActionId) -> BTreeSet<String> {
+    pub(super) fn on(&self, action: ActionId) -> BTreeSet<String> {
         let named = self.statements.iter().filter(|(_, set)| set.contains(action));
         named.map(|(one, _)| format!("{:?} {:?} {:?}", one.effect, one.resources, one.conditions)).collect()
     }
 }
 
 impl Side {
+    /// Whether a statement allows an action on something.
+    pub(super) fn allows(&self, action: ActionId) -> bool {
+        self.statements.iter().any(|(one, set)| one.effect == Effect::Allow && set.contains(action))
+    }
+
     /// Whether a statement speaks of the caller.
     fn depends_on_caller(&self) -> bool {
         self.statements.iter().any(|(statement, _)| {
@@ -269,7 +274,7 @@ fn closed(inquiry: &Inquiry<'_, '_>, grant: &Grant, catalog: &Catalog) -> Option
         // Before the time at which its trust ends, as a grant would have moved it, by somebody eligible with MFA.
         let mut question = Question::new(action, &grant.role, Timestamp::from_seconds(-1), catalog);
         question.context.set("aws:MultiFactorAuthPresent", Slot::one("true"));
-        question.context.set("sts:SourceIdentity", Slot::Known(grant.people.iter().take(1).cloned().collect()));
+        question.context.set("sts:SourceIdentity", Slot::Known(grant.source_identities.iter().take(1).cloned().collect()));
         let (policies, request) = inquiry.of_principal(standing, Arc::clone(&caller), &question);
         let decision = policies.explain(&request);
         let why = |what: &str| format!("{} {what} {action} on {}", grant.principal, grant.role);
@@ -314,6 +319,9 @@ struct Call<'a> {
     actor: &'a Actor,
 }
 
+/// Why nothing is said of a call that would be refused already.
+const BEFORE_TOO: &str = "the policies before would not have allowed it either: what did is not known";
+
 /// Name of a session of a grant's role, where policies ask for it.
 const SESSION: &str = "jitscan";
 
@@ -345,9 +353,9 @@ impl Call<'_> {
             Mapped::None { .. } => return said(Verdict::StillAllowed, call(), "it needs no permission"),
             Mapped::Actions(_) => {}
         }
-        let one = |action: &crate::catalog::MappedAction<'_>| {
+        let one = |action: &MappedAction<'_>| {
             let name = catalog.action(action.id).map(|one| one.full_name()).unwrap_or_default();
-            let (verdict, through, why) = self.on(action.id, &name);
+            let (verdict, through, why) = self.on(action, &name);
             // What the call may not have needed does not have to be allowed.
             if action.need == Need::Sometimes && verdict != Verdict::StillAllowed {
                 let why = format!("the record does not show whether it needed {name}");
@@ -360,7 +368,8 @@ impl Call<'_> {
     }
 
     /// What becomes of it as far as one action goes, through which role, and why.
-    fn on(&self, action: ActionId, name: &str) -> (Verdict, String, String) {
+    fn on(&self, asked: &MappedAction<'_>, name: &str) -> (Verdict, String, String) {
+        let action = asked.id;
         let world = self.world;
         let nothing = String::new;
         if world.before.broken || world.after.broken {
@@ -368,6 +377,14 @@ impl Call<'_> {
         }
         let before = world.before.on(action);
         if before == world.after.on(action) {
+            // What was authorised is authorised again, unless something else of the state changed since: then it would be
+            // refused now as it would be afterwards, and the plan has no part in it.
+            let refused = asked.need != Need::Sometimes
+                && (!world.before.allows(action) || !self.key.resources.is_empty())
+                && matches!(self.ask(self.old, &self.actor.principal, None, name), Ok(Answer::ImplicitlyDenied));
+            if refused {
+                return (Verdict::Undecidable, nothing(), BEFORE_TOO.to_owned());
+            }
             let why = "the same statements bear on it".to_owned();
             return (Verdict::StillAllowed, nothing(), why);
         }
@@ -386,8 +403,7 @@ impl Call<'_> {
         let said = |all: BTreeSet<String>| all.into_iter().collect::<Vec<_>>().join("; ");
         // What the state before would have refused was allowed by something that is not in it: nothing follows for after.
         if let Ok(Answer::ImplicitlyDenied) = self.ask(self.old, &self.actor.principal, None, name) {
-            let why = "the policies before would not have allowed it either: what did is not known";
-            return (Verdict::Undecidable, nothing(), why.to_owned());
+            return (Verdict::Undecidable, nothing(), BEFORE_TOO.to_owned());
         }
         match self.ask(self.inquiry, &self.actor.principal, None, name) {
             Ok(Answer::Allowed) => (Verdict::StillAllowed, nothing(), "what is left allows it".to_owned()),
@@ -419,6 +435,13 @@ impl Call<'_> {
         }
         if let Some(why) = &open.closed {
             return Err(why.clone());
+        }
+        // What a session says it is stays along a chain of roles.
+        let identity = self.inputs.sessions.get(self.key.session).map(|(_, identity)| identity.source_identity.as_str());
+        if let Some(other) = identity.filter(|text| !text.is_empty())
+            && !grant.source_identities.iter().any(|one| one == other)
+        {
+            return Err(Not::Surely(format!("the session's source identity is {other}, which {} does not take", grant.role)));
         }
         match self.ask(self.inquiry, &grant.role, Some(SESSION), name) {
             Ok(Answer::Allowed) => Ok("the role of the grant allows it".to_owned()),

@@ -113,6 +113,7 @@ fn plan(failing: Failing) -> Plan {
         principal: arn("role/r"),
         id: String::new(),
         people: vec![own("p")],
+        source_identities: vec![own("p")],
         minutes: 60,
         reasons: Vec::new(),
         steps: grant,

@@ -3,11 +3,12 @@
 
 usage: remediate.py JITSCAN OUT_DIR [--keep] [--kills N] [--only ROUND] [--venv DIR]
 
-What the plan's principals did in ninety days of logs is done again: before the plan, after it, and, where the proof says
-so, through a grant that root opens. After a rollback everything is to the byte what it was; so it is after applying and
-rolling back with kills in between. A second round does the same with users and groups, of which the demo's plan changes
-hardly any. Each part prints one line "ok NAME: figures" or what differs; exit code 1 if anything does. Needs pip once for
-the venv; after that nothing but loopback. Nothing here was tested against AWS.
+What the plan's principals did in ninety days of logs is done again: before the plan, after it, and, where the proof
+says so, through a grant that root opens. After a rollback everything is to the byte what it was; so it is after
+applying and rolling back with kills in between. More rounds do it from an export of the AWS CLI, and with users and
+groups, of which the demo's plan changes hardly any. Each part prints one line "ok NAME: figures" or what differs; exit
+code 1 if anything does. Needs pip once for the venv; after that nothing but loopback. Nothing here was tested against
+AWS.
 """
 
 import argparse
@@ -64,7 +65,7 @@ class Test:
         self.program("demo", "--output-dir", demo)
         self.world = World(demo, DATES)
         code, policy = self.program("permissions", "--for", "remediate", "--role", "member", "--role-name", EXECUTOR,
-                                    "--path", "/", "--group", "extra-team")
+                                    "--group", "extra-team")
         self.printed = policy if code == 0 else None
         self.world.build(self.printed)
         problems, figures = self.world.strays()
@@ -78,7 +79,8 @@ class Test:
     def run(self):
         from remediate_round import Printed, Round
         from remediate_users import Users
-        can = all(re.search(rf"^\s+{name}\b", self.program("remediate", "--help")[1], re.M) for name in ("apply", "rollback"))
+        told = self.program("remediate", "--help")[1]
+        can = all(re.search(rf"^\s+{name}\b", told, re.M) for name in ("apply", "rollback"))
         if self.part("world", self.make_world):
             if self.printed:
                 self.part("executor", self.executor)

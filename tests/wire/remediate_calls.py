@@ -19,16 +19,18 @@ from remediate_emulator import DRY
 from remediate_world import DRY_NOW, HELPER, REGION, policy_of
 
 HERE = Path(__file__).resolve().parent
-DENIED = wire.DENIED | {"AuthorizationErrorException", "Client.UnauthorizedOperation", "ForbiddenException", "Forbidden",
-                        "NotAuthorized", "NotAuthorizedException", "UnauthorizedException"}
-BROKEN = {"InvalidClientTokenId", "SignatureDoesNotMatch", "ExpiredToken", "ExpiredTokenException", "InvalidSignatureException",
-          "UnrecognizedClientException", "InvalidAccessKeyId", "IncompleteSignature", "MissingAuthenticationToken"}
+DENIED = wire.DENIED | {"AuthorizationErrorException", "Client.UnauthorizedOperation", "ForbiddenException",
+                        "Forbidden", "NotAuthorized", "NotAuthorizedException", "UnauthorizedException"}
+BROKEN = {"InvalidClientTokenId", "SignatureDoesNotMatch", "ExpiredToken", "ExpiredTokenException",
+          "InvalidSignatureException", "UnrecognizedClientException", "InvalidAccessKeyId", "IncompleteSignature",
+          "MissingAuthenticationToken"}
 CHANGING = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{16,}|\d{4}[-/]\d\d[-/]\d\d")
 SERVICES = {"monitoring": "cloudwatch", "access-analyzer": "accessanalyzer", "elasticloadbalancing": "elbv2"}
 # Names of requestParameters that say nothing of the request's parameters.
 SAID_ELSEWHERE = {"host", "location", "policy", "acl", "versioning", "encryption"}
 # Actions that are not called as the operation that needs them.
-ACTIONS = {"s3:ListBuckets": "s3:ListAllMyBuckets", "s3:ListObjectsV2": "s3:ListBucket", "s3:HeadObject": "s3:GetObject",
+ACTIONS = {"s3:ListBuckets": "s3:ListAllMyBuckets", "s3:ListObjectsV2": "s3:ListBucket",
+           "s3:HeadObject": "s3:GetObject",
            "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration", "lambda:Invoke": "lambda:InvokeFunction"}
 TWELVE_HOURS = 12 * 3600
 
@@ -72,6 +74,11 @@ def who(record):
     issuer = (identity.get("sessionContext") or {}).get("sessionIssuer") or {}
     arn = issuer.get("arn") if identity.get("type") == "AssumedRole" else identity.get("arn")
     return arn, (identity.get("principalId") or "").split(":")[0]
+
+
+def source_of(record):
+    """The source identity of the session behind a record."""
+    return (record["userIdentity"].get("sessionContext") or {}).get("sourceIdentity")
 
 
 def distinct(folder, principals):
@@ -304,20 +311,23 @@ class Sessions:
     def __init__(self, world):
         self.world, self.creds, self.swapped = world, {}, 0
 
-    def of(self, arn):
-        if arn not in self.creds:
+    def of(self, arn, source=None):
+        """Credentials of a user or role; of a role those of a session with that source identity, where there is one."""
+        if (arn, source) not in self.creds:
             account, name = arn.split(":")[4], arn.rsplit("/", 1)[-1]
             iam = self.world.root(account)
             if ":user/" in arn:
-                self.creds[arn] = iam.create_access_key(UserName=name)["AccessKey"]
+                self.creds[arn, source] = iam.create_access_key(UserName=name)["AccessKey"]
             else:
                 helper = {"AWS": f"arn:aws:iam::{self.world.management}:user/{HELPER}"}
-                admits = json.dumps(policy_of({"Effect": "Allow", "Principal": helper, "Action": "sts:AssumeRole"}))
+                admits = json.dumps(policy_of({"Effect": "Allow", "Principal": helper,
+                                               "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"]}))
+                more = {"SourceIdentity": source} if source else {}
                 with Trust(self.world, arn, lambda _: admits):
-                    self.creds[arn] = self.world.client("sts", self.world.helper).assume_role(
-                        RoleArn=arn, RoleSessionName="session", DurationSeconds=TWELVE_HOURS)["Credentials"]
+                    self.creds[arn, source] = self.world.client("sts", self.world.helper).assume_role(
+                        RoleArn=arn, RoleSessionName="session", DurationSeconds=TWELVE_HOURS, **more)["Credentials"]
                 self.swapped += 1
-        return self.creds[arn]
+        return self.creds[arn, source]
 
 
 class Trust:
@@ -345,7 +355,8 @@ def documents(state, arn):
     account = state[arn.split(":")[4]]
     user = account["UserDetailList"].get(arn)
     holder = user or account["RoleDetailList"][arn]
-    groups = [one for one in account["GroupDetailList"].values() if one["GroupName"] in (user or {}).get("GroupList", ())]
+    names = (user or {}).get("GroupList", ())
+    groups = [one for one in account["GroupDetailList"].values() if one["GroupName"] in names]
     texts = []
     for one in (holder, *groups):
         for name in ("UserPolicyList", "RolePolicyList", "GroupPolicyList"):
@@ -378,8 +389,8 @@ def on(policies, action, effect="Allow"):
 
 def taken(world, before, after):
     """Operations with their parameters that policies allowed before and no statement allows after."""
-    prefixes = sorted({action.split(":")[0].lower() for one in statements(before) for action in listed(one.get("Action", []))
-                       if ":" in action})
+    named = [action for one in statements(before) for action in listed(one.get("Action", []))]
+    prefixes = sorted({action.split(":")[0].lower() for action in named if ":" in action})
     client_of = {}
     for prefix in prefixes:
         try:

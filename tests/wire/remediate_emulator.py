@@ -5,12 +5,13 @@
   AWS's own policies   have the demo's documents; four of them ministack does not know at all
   creation dates       are the demo's: the clock of the emulator is now, and what a plan removes depends on them
   GAAD                 has what AWS gives and ministack leaves out: boundaries, AWS's own policies, dates, last use
-  sts:SourceIdentity   is a condition key, needs sts:SetSourceIdentity in the trust, and has 2 to 64 of the characters that
-                       AWS takes (STS API Reference, AssumeRole)
+  sts:SourceIdentity   is a condition key, needs sts:SetSourceIdentity in the trust, has 2 to 64 of the characters that
+                       AWS takes (STS API Reference, AssumeRole), and stays through all roles that a session enters: it
+                       cannot be changed (IAM User Guide, Monitor and control actions taken with assumed roles)
   MFA                  is present where a user assumes a role with SerialNumber and TokenCode, whatever code it is
   trust that names     the caller needs no identity policy in the same account (KNOWN, trust-direct)
-  paths                stand in the ARNs of users, roles and policies that iam calls name (KNOWN, iam-path); of a membership
-                       the group is the resource, not the user (Service Authorization Reference, iam)
+  paths                stand in the ARNs of users, roles and policies that iam calls name (KNOWN, iam-path); of a
+                       membership the group is the resource, not the user (Service Authorization Reference, iam)
   DRY                  a request with this header ends where the service would begin: after the decision, without effect
 """
 
@@ -21,15 +22,13 @@ import json
 import re
 from pathlib import Path
 from urllib.parse import parse_qs, quote
+from xml.sax.saxutils import escape
 
 import wire
 
 HERE = Path(__file__).resolve().parent
 ROOT_SECRET = "root-secret-of-the-emulator"
 DRY = "x-dry-run"
-REFUSED = (b"<ErrorResponse xmlns='https://sts.amazonaws.com/doc/2011-06-15/'><Error><Type>Sender</Type><Code>ValidationError"
-           b"</Code><Message>Value at 'sourceIdentity' failed to satisfy constraint: Member must satisfy regular expression "
-           b"pattern: [\\w+=,.@-]*, and have a length from 2 to 64</Message></Error></ErrorResponse>")
 
 
 def correct(path):
@@ -44,7 +43,8 @@ def correct(path):
         iam._aws_managed_policies[arn] = iam._make_aws_managed_record(name, text)
         for one in (iam._aws_managed_policies[arn], iam._aws_managed_policies[arn]["Versions"]["v1"]):
             one["CreateDate"] = told["dates"][arn]
-    for call in ("CreateUser", "CreateRole", "CreateGroup", "CreateInstanceProfile", "CreatePolicy", "CreatePolicyVersion"):
+    for kind in ("User", "Role", "Group", "InstanceProfile", "Policy", "PolicyVersion"):
+        call = f"Create{kind}"
         iam._IAM_HANDLERS[call] = dated(iam, iam._IAM_HANDLERS[call], call, told["dates"])
     whole = iam._IAM_HANDLERS["GetAccountAuthorizationDetails"]
     iam._IAM_HANDLERS["GetAccountAuthorizationDetails"] = lambda p: completed(iam, whole(p), p, told["last_used"])
@@ -93,18 +93,35 @@ def stopped(service, handler, asked):
     async def serve(method, path, headers, body, query):
         if headers.get(DRY):
             return 501, {}, b""  # every protocol reads an empty answer of that kind
-        if service == "sts":
-            given = {name: values[0] for name, values in parse_qs(body.decode()).items()}
-            keys, source = {}, given.get("SourceIdentity")
-            if source is not None:
-                if not re.fullmatch(r"[\w+=,.@-]{2,64}", source, re.ASCII):
-                    return 400, {"Content-Type": "text/xml"}, REFUSED
-                keys["sts:sourceidentity"] = source
-            if given.get("SerialNumber") and given.get("TokenCode"):
-                keys["aws:multifactorauthpresent"] = "true"
-            asked.set(keys)
-        return await handler(method, path, headers, body, query)
+        if service != "sts":
+            return await handler(method, path, headers, body, query)
+        from ministack.services.sts import _sessions
+        given = {name: values[0] for name, values in parse_qs(body.decode()).items()}
+        key = re.search(r"Credential=([^/]+)/", headers.get("authorization", ""))
+        before = (_sessions.get(key[1] if key else "") or {}).get("SourceIdentity")
+        source, keys = given.get("SourceIdentity", before), {}
+        if source is not None:
+            if not re.fullmatch(r"[\w+=,.@-]{2,64}", source, re.ASCII):
+                return refused(400, "ValidationError", f"SourceIdentity {source!r}: 2 to 64 of [\\w+=,.@-]")
+            if before not in (None, source):
+                why = f"the session's source identity is {before!r}, and cannot be changed"
+                return refused(403, "AccessDenied", why)
+            keys["sts:sourceidentity"] = source
+        if given.get("SerialNumber") and given.get("TokenCode"):
+            keys["aws:multifactorauthpresent"] = "true"
+        asked.set(keys)
+        answer = await handler(method, path, headers, body, query)
+        made = re.search(rb"<AccessKeyId>([^<]+)<", answer[2])
+        if source is not None and made and made[1].decode() in _sessions:
+            _sessions[made[1].decode()]["SourceIdentity"] = source
+        return answer
     return serve
+
+
+def refused(status, code, message):
+    error = f"<Type>Sender</Type><Code>{code}</Code><Message>{escape(message)}</Message>"
+    text = f"<ErrorResponse><Error>{error}</Error></ErrorResponse>"
+    return status, {"Content-Type": "text/xml"}, text.encode()
 
 
 def with_path(iam, arn, query, account):

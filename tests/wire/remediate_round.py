@@ -1,4 +1,4 @@
-"""The parts of remediate.py that are about one plan: who may do what before it, after it, and after it was taken back."""
+"""The parts of remediate.py about one plan: who may do what before it, after it, and after it was taken back."""
 
 import json
 import random
@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 
 from botocore.exceptions import ClientError
 
-from remediate_calls import Sessions, Trust, Wire, actions, distinct, documents, on, taken
+from remediate_calls import Sessions, Trust, Wire, actions, distinct, documents, on, source_of, taken
 from remediate_state import comparable, differences, nameless, planned, said
 from remediate_world import AS_OF, EXECUTOR, REGION, Jitscan, as_the_cli, ingest, rewritten
 
@@ -56,8 +56,8 @@ class Round:
         return ["--role-name", EXECUTOR, "--endpoint-url", self.world.server.url, "--region", REGION]
 
     def applying(self):
-        return ["remediate", "apply", self.plan_path, "--yes", "--max-principals", "1000", "--max-share", "100", *self.aws(),
-                "--window", "3650d"]
+        return ["remediate", "apply", self.plan_path, "--yes", "--max-principals", "1000", "--max-share", "100",
+                *self.aws(), "--window", "3650d"]
 
     def rolling_back(self):
         return ["remediate", "rollback", self.plan_path, "--yes", *self.aws()]
@@ -82,18 +82,21 @@ class Round:
         self.plan, self.proof = self.plan_and_proof(self.jitscan, self.plan_path)
         own = Jitscan(self.args.jitscan, self.demo / "store", self.demo / "jitscan.toml")
         plan, proof = self.plan_and_proof(own, self.out / "plan-of-demo.json")
-        rows = lambda rows: {nameless(f"{row['verdict']} {row['principal']} {row['person']} {row['action']} {row['why']}"):
-                             [row["calls"], row["shapes"]] for row in rows}
-        return check(differences(said(plan), said(self.plan), "plan") + differences(rows(proof), rows(self.proof), "proof"),
-                     self.told() + "; the same as of the demo itself")
+        told = ("verdict", "principal", "person", "action", "why")
+        rows = lambda rows: {nameless(" ".join(row[name] for name in told)): [row["calls"], row["shapes"]]
+                             for row in rows}
+        problems = differences(said(plan), said(self.plan), "plan")
+        problems += differences(rows(proof), rows(self.proof), "proof")
+        return check(problems, self.told() + "; the same as of the demo itself")
 
     def told(self):
-        steps = Counter(step["do"]["call"] for part in (*self.plan["grants"], *self.plan["changes"]) for step in part["steps"])
+        parts = (*self.plan["grants"], *self.plan["changes"])
+        steps = Counter(step["do"]["call"] for part in parts for step in part["steps"])
         verdicts = Counter()
         for row in self.proof:
             verdicts[row["verdict"]] += row["calls"]
-        return (f"{len(self.plan['grants'])} grants, {len(self.plan['changes'])} principals changed in {steps.total()} calls ("
-                + ", ".join(f"{count} {call}" for call, count in sorted(steps.items()))
+        return (f"{len(self.plan['grants'])} grants, {len(self.plan['changes'])} principals changed in {steps.total()} "
+                "calls (" + ", ".join(f"{count} {call}" for call, count in sorted(steps.items()))
                 + f"), {len(self.plan['left'])} left; {verdicts.total()} recorded calls: "
                 + ", ".join(f"{count} {name}" for name, count in sorted(verdicts.items())))
 
@@ -106,14 +109,14 @@ class Round:
             self.sessions.of(arn)
         users = sum(":user/" in arn for arn in self.principals)
         return check(differences(self.before, self.world.state()), f"{users} users with access keys, "
-                     f"{self.sessions.swapped} roles whose trust was another for a moment, and is to the byte what it was")
+                     f"{self.sessions.swapped} roles whose trust was another for a moment and is to the byte as it was")
 
     # -------------------------------------------------------- 5: before
 
     def part_before(self):
         calls, outcomes = distinct(self.files / "cloudtrail", self.principals)
         action_of = actions()
-        problems, self.decided, self.stale, apart, no_api = [], [], [], Counter(), Counter()
+        problems, self.decided, self.stale, apart, no_api, undecided = [], [], [], Counter(), Counter(), 0
         counted, proved = Counter(), Counter()
         for row in self.proof:
             proved[row["principal"]] += row["calls"]
@@ -127,7 +130,8 @@ class Round:
             self.wire.bucket(request, call.principal.split(":")[4])
             decided = self.wire.decides(request)
             if decided.lower() != action.lower():
-                apart[f"{action} as {decided or 'nothing'}"] += 1
+                apart[f"{action} as {decided or 'nothing'}"] += call.count
+                undecided += 1
                 continue
             allowed, code, message = self.wire.make(self.sessions.of(call.principal), *request)
             if allowed:
@@ -163,8 +167,9 @@ class Round:
         events = lambda found: sum(call.count for call, *_ in found)
         return check(problems, f"{len(calls)} distinct calls in {sum(counted.values())} records ({dict(outcomes)}); "
                      f"{len(self.decided)} ({events(self.decided)} records) decided by the emulator and allowed; "
-                     f"{sum(apart.values())} not decided by it: {'; '.join(sorted(apart)) or 'none'}; no API: "
-                     f"{dict(no_api) or 'none'}; denied, as nothing allows them any more: {len(self.stale)} "
+                     f"{undecided} ({sum(apart.values())} records) not decided by it: "
+                     f"{'; '.join(sorted(apart)) or 'none'}; no API: {dict(no_api) or 'none'}; "
+                     f"denied, as nothing allows them any more: {len(self.stale)} "
                      f"({events(self.stale)} records): {', '.join(sorted({a for _, a, _ in self.stale})) or 'none'}; "
                      f"{sum(map(len, self.taken.values()))} actions that go and were never used, allowed; "
                      f"{self.wire.made} requests, {self.wire.dry} of them stopped behind the decision")
@@ -207,8 +212,8 @@ class Round:
             wanted = {"still_allowed": True, "through_a_grant": False, "would_be_denied": False}.get(verdict)
             counted[f"{verdict}: {'allowed' if allowed else 'denied'}"] += 1
             if wanted and not allowed and (call, action, request) in self.stale:
-                untrue[f"{short(call.principal)} {action}: nothing allows it before the plan or after, and the proof says "
-                       f"{verdict}: {rows[0]['why']}"] += call.count
+                untrue[f"{short(call.principal)} {action}: nothing allows it before the plan or after, and the proof "
+                       f"says {verdict}: {rows[0]['why']}"] += call.count
             elif wanted is not None and allowed != wanted:
                 problems.append(f"{call}: the proof says {verdict} ({rows[0]['why']}), and it is "
                                 f"{'allowed' if allowed else f'denied ({code})'}")
@@ -242,11 +247,21 @@ class Round:
         mfa = {"SerialNumber": grant["principal"].replace(":user/", ":mfa/"), "TokenCode": "123456"} \
             if "aws:MultiFactorAuthPresent" in trust else {}
 
+        # As whom they came in the logs: what their sessions said of them stays.
+        sources = {person: source_of(call.record) for person, call, _ in calls}
+
+        def says(person):
+            """The source identity by which somebody says who they are; what their session says already stays."""
+            taken, user = grant["source_identities"], grant["principal"].rsplit("/", 1)[-1]
+            if sources.get(person):
+                return sources[person]
+            return user if person not in taken and user in taken and person in grant["people"] else person
+
         def enter(person, **more):
-            sts = self.world.client("sts", self.sessions.of(grant["principal"]))
+            sts = self.world.client("sts", self.sessions.of(grant["principal"], sources.get(person)))
             try:
                 return sts.assume_role(RoleArn=arn, RoleSessionName="jitscan", **more,
-                                       **({"SourceIdentity": person} if person else {}))["Credentials"]
+                                       **({"SourceIdentity": says(person)} if person else {}))["Credentials"]
             except ClientError as error:
                 refused.append(f"{error.response['Error']['Code']}: {error.response['Error']['Message']}")
                 return None
@@ -325,16 +340,17 @@ class Round:
 
     def part_kills(self):
         whole = lambda state: state
-        at_apply, problems = self.killed(self.applying(), self.apply_seconds, self.rolling_back(), self.wanted, comparable)
-        at_rollback, more = self.killed(self.rolling_back(), self.rollback_seconds, self.applying(), self.before, whole)
+        forth, back = self.applying(), self.rolling_back()
+        at_apply, problems = self.killed(forth, self.apply_seconds, back, self.wanted, comparable)
+        at_rollback, more = self.killed(back, self.rollback_seconds, forth, self.before, whole)
         problems += more
         between = []
         for _ in range(self.kills // 2):  # not to the end, but back from the middle
-            between.append(self.kill(self.applying(), self.apply_seconds))
-            self.ends(self.rolling_back(), problems)
+            between.append(self.kill(forth, self.apply_seconds))
+            self.ends(back, problems)
             problems += differences(self.before, self.world.state())
-        return check(problems, f"killed with so many entries of IAM changed: apply {at_apply}, rollback {at_rollback}, apply "
-                     f"and then rolled back {between}; each time it ended as if nothing had been")
+        return check(problems, f"killed with so many entries of IAM changed: apply {at_apply}, rollback {at_rollback}, "
+                     f"apply and then rolled back {between}; each time it ended as if nothing had been")
 
     def part_two(self):
         """Two at once: one waits or gives way, and says so."""

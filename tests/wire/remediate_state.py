@@ -1,5 +1,5 @@
-"""States of IAM as plain data: read alike from the emulator and from the demo's documents, compared, and changed as a plan
-says, by the test itself and not as jitscan does it.
+"""States of IAM as plain data: read alike from the emulator and from the demo's documents, compared, and changed as a
+plan says, by the test itself and not as jitscan does it.
 """
 
 import copy
@@ -36,7 +36,7 @@ def differences(a, b, at=""):
     if a == b:
         return []
     if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
-        return [one for index, (left, right) in enumerate(zip(a, b)) for one in differences(left, right, f"{at}[{index}]")]
+        return [one for index, pair in enumerate(zip(a, b)) for one in differences(*pair, f"{at}[{index}]")]
     return [f"{at}: {json.dumps(a)[:300]} is not {json.dumps(b)[:300]}"]
 
 
@@ -88,7 +88,8 @@ def sorted_lists(value):
 
 def documents_read(value, read):
     if isinstance(value, dict):
-        return {key: read(item) if key.endswith("Document") else documents_read(item, read) for key, item in value.items()}
+        return {key: read(item) if key.endswith("Document") else documents_read(item, read)
+                for key, item in value.items()}
     return [documents_read(item, read) for item in value] if isinstance(value, list) else value
 
 

@@ -1,7 +1,7 @@
-"""A round with users and groups: the demo's plan takes but one policy from one user, and IAM has six calls more for them.
+"""A round with users and groups: the demo's plan takes but one policy from one user, and IAM has more calls for them.
 
-Beside the demo's principals there are three users in two groups, and log records of what they used. What nobody used goes:
-of the user's own policy, of an attached one, and of a group's, which the other member keeps; and one who has MFA gets a
+Beside the demo's principals there are four users and two groups, and log records of what was used. What was not goes:
+of a user's own policy, of an attached one, and of a group's, which the other member keeps; and one who has MFA gets a
 grant.
 """
 
@@ -12,7 +12,7 @@ from collections import Counter
 
 from remediate_round import Round, check
 from remediate_state import differences
-from remediate_world import ingest, policy_of, rewritten, text_of
+from remediate_world import MANAGED, ingest, policy_of, rewritten, text_of
 
 ACCOUNT = "710293847561"
 SINCE = "2024-05-06T09:00:00Z"
@@ -75,7 +75,7 @@ class Users(Round):
                 iam.attach_group_policy(GroupName=name, PolicyArn=arn("policy", policy))
         for name, (path, groups, own, attached, boundary, _) in USERS.items():
             bounded = {"PermissionsBoundary": arn("policy", boundary)} if boundary else {}
-            made = iam.create_user(UserName=name, Path=path, Tags=[{"Key": "team", "Value": "extra"}], **bounded)
+            made = iam.create_user(UserName=name, Path=path, Tags=[MANAGED], **bounded)
             ids[name] = made["User"]["UserId"]
             if own:
                 iam.put_user_policy(UserName=name, PolicyName="own", PolicyDocument=allowing(own, name))
@@ -87,13 +87,14 @@ class Users(Round):
         written = sum(self.log(day, ids) for day in DAYS)
         report = self.files / "iam" / ACCOUNT / "credential-report.csv"
         lines = report.read_text().splitlines()
-        row = next(line for line in lines if line.startswith("legacy-backup,")).replace("legacy-backup", WITH_MFA).split(",")
+        row = next(line for line in lines if line.startswith("legacy-backup,"))
+        row = row.replace("legacy-backup", WITH_MFA).split(",")
         row[lines[0].split(",").index("mfa_active")] = "true"
         report.write_text("\n".join([*lines, ",".join(row)]) + "\n")
         ingest(self.world, self.jitscan, self.files, self.form)
         self.before = self.world.state()
-        return (f"{len(USERS)} users, {len(GROUPS)} groups and {len(POLICIES)} policies beside the demo's, {written} records of "
-                "theirs")
+        return (f"{len(USERS)} users, {len(GROUPS)} groups and {len(POLICIES)} policies beside the demo's, {written} "
+                "records of theirs")
 
     def log(self, day, ids):
         """A log file of a day."""
@@ -107,7 +108,8 @@ class Users(Round):
             "requestID": str(uuid.uuid4()), "eventID": str(uuid.uuid4()), "readOnly": action not in REQUESTS,
             "eventType": "AwsApiCall", "managementEvent": True, "recipientAccountId": ACCOUNT,
             "eventCategory": "Management",
-        } for name, (path, *_, used) in USERS.items() if day in SELDOM or name == DAILY for index, action in enumerate(used)]
+        } for name, (path, *_, used) in USERS.items() if day in SELDOM or name == DAILY
+            for index, action in enumerate(used)]
         beside = next(self.files.glob(f"cloudtrail/**/{ACCOUNT}/CloudTrail/us-east-1/{day.replace('-', '/')}"))
         path = beside / f"{ACCOUNT}_CloudTrail_us-east-1_{day.replace('-', '')}T1005Z_ExtraExtraExtra0.json.gz"
         path.write_bytes(gzip.compress(json.dumps({"Records": records}).encode()))

@@ -24,6 +24,9 @@ EXECUTES = ["iam:Get*", "iam:List*", "iam:PutRolePolicy", "iam:DeleteRolePolicy"
             "iam:DeleteUserPolicy", "iam:AttachRolePolicy", "iam:DetachRolePolicy", "iam:AttachUserPolicy",
             "iam:DetachUserPolicy", "iam:AddUserToGroup", "iam:RemoveUserFromGroup", "iam:CreatePolicy",
             "iam:DeletePolicy", "iam:CreateRole", "iam:DeleteRole", "iam:TagRole", "iam:TagPolicy"]
+# Without it the executor may not change a user or role: all have it but those that are nobody's to change.
+MANAGED = {"Key": "jitscan:managed", "Value": "true"}
+UNMANAGED = ("/aws-service-role/", "/aws-reserved/", "break-glass")
 SERVED = ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies")
 
 
@@ -96,7 +99,7 @@ class World:
         return self.client("iam", account=account)
 
     def build(self, allowed):
-        """Everything of the demo in ministack, and those who test; `allowed`: the executor's policy, where there is one."""
+        """Everything of the demo in ministack, and those who test; `allowed`: the executor's policy, or none."""
         self.server.start()
         for account, details in self.wanted.items():
             iam = self.root(account)
@@ -107,7 +110,8 @@ class World:
                 iam.create_group(GroupName=group["GroupName"], Path=group["Path"])
                 self.holds(iam, "group", group["GroupName"], group["GroupPolicyList"], group)
             for user in details["UserDetailList"]:
-                made = iam.create_user(UserName=user["UserName"], Path=user["Path"], Tags=user["Tags"], **bound(user))
+                made = iam.create_user(UserName=user["UserName"], Path=user["Path"], Tags=tagged(user),
+                                       **bound(user))
                 self.ids[user["UserId"]] = made["User"]["UserId"]
                 self.holds(iam, "user", user["UserName"], user["UserPolicyList"], user)
                 for group in user["GroupList"]:
@@ -147,7 +151,7 @@ class World:
 
     def role(self, iam, role):
         made = iam.create_role(
-            RoleName=role["RoleName"], Path=role["Path"], Tags=role["Tags"],
+            RoleName=role["RoleName"], Path=role["Path"], Tags=tagged(role),
             AssumeRolePolicyDocument=self.document(role["AssumeRolePolicyDocument"], role["RoleName"]),
             MaxSessionDuration=role.get("MaxSessionDuration", 3600), **bound(role))
         self.ids[role["RoleId"]] = made["Role"]["RoleId"]
@@ -184,11 +188,15 @@ class World:
                 counted[member] += len(ones)
                 skipped = passing | ({"PolicyId"} if member == "Policies" else set())
                 wanted = {one["Arn"]: plain_of_demo(one, self.ids) for one in self.wanted[account][member]}
-                made = {arn: documents_read(one, read) for arn, one in ones.items() if not arn.endswith(f":role/{EXECUTOR}")}
+                own = f":role/{EXECUTOR}"
+                made = {arn: documents_read(one, read) for arn, one in ones.items() if not arn.endswith(own)}
+                for one in made.values():
+                    if MANAGED in one.get("Tags", ()):
+                        one["Tags"].remove(MANAGED)
                 problems += differences(without(wanted, skipped), without(made, skipped), f"{account}/{member}")
-        return problems, (f"{len(self.accounts)} accounts, {counted['UserDetailList']} users, {counted['GroupDetailList']} "
-                          f"groups, {counted['RoleDetailList']} roles, {counted['Policies']} managed policies, "
-                          f"{self.documents} documents in three ways of writing")
+        return problems, (f"{len(self.accounts)} accounts, {counted['UserDetailList']} users, "
+                          f"{counted['GroupDetailList']} groups, {counted['RoleDetailList']} roles, "
+                          f"{counted['Policies']} managed policies, {self.documents} documents written in three ways")
 
     # -------------------------------------------------------- what there is
 
@@ -220,8 +228,12 @@ def dry_header(request):
         request.headers[DRY] = "1"
 
 
+def tagged(holder):
+    return holder["Tags"] + [MANAGED] * (not any(text in holder["Arn"] for text in UNMANAGED))
+
+
 def as_the_cli(details):
-    """What `aws iam get-account-authorization-details` prints: documents are objects in it, and their texts are lost."""
+    """What `aws iam get-account-authorization-details` prints: documents are objects in it, their texts are lost."""
     if isinstance(details, dict):
         return {key: json.loads(unquote(item)) if key.endswith("Document") else as_the_cli(item)
                 for key, item in details.items()}
@@ -259,15 +271,17 @@ class Jitscan:
         return env
 
     def start(self, *arguments, creds=None):
-        return subprocess.Popen([self.binary, *self.common, *map(str, arguments)], text=True, env=self.environment(creds),
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        return subprocess.Popen([self.binary, *self.common, *map(str, arguments)], text=True,
+                                env=self.environment(creds), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE)
 
     def run(self, *arguments, expect=0, creds=None, timeout=900):
         """(stdout, stderr); any other exit code than expected is an error of the run."""
         process = self.start(*arguments, creds=creds)
         out, err = process.communicate(timeout=timeout)
         if expect is not None and process.returncode != expect:
-            raise RuntimeError(f"jitscan {' '.join(map(str, arguments))}: exit code {process.returncode}, not {expect}\n"
+            said = " ".join(map(str, arguments))
+            raise RuntimeError(f"jitscan {said}: exit code {process.returncode}, not {expect}\n"
                                f"{out[-1500:]}\n{err[-3000:]}")
         return out, err
 

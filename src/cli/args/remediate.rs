@@ -24,6 +24,11 @@ pub enum RemediateAction {
     Apply(ApplyArgs),
     /// Take back what was applied of a plan, all of it or of some principals; what others changed since is shown and left
     Rollback(RollbackArgs),
+    /// Show denied calls since a plan was applied that it explains, and give back for a time what may be; exits with 3 where
+    /// there are some
+    Watch(WatchArgs),
+    /// Run a plan on paper: what people would have had to ask for since it was made; nothing changes
+    Shadow(ShadowArgs),
     /// How far plans came
     List,
     /// Write a plan as code, for teams whose IAM lives there: Terraform, CloudFormation, or AWS CLI calls
@@ -158,4 +163,38 @@ pub enum ExportForm {
     Cloudformation,
     /// Scripts of AWS CLI calls: one that changes, and one that takes back
     Cli,
+}
+
+/// `jitscan remediate watch`.
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// The plan
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// For how long after it was applied
+    #[arg(long, value_name = "SPAN", default_value = "14d", value_parser = span::parse)]
+    pub days: span::Span,
+    /// Give back for a time what was denied and used before by the same person, never what manages privileges
+    #[arg(long)]
+    pub auto_restore: bool,
+    /// For how long it is given back
+    #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = span::parse)]
+    pub restore_for: span::Span,
+    /// Most actions that one person is given back of a plan
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub max_restored: usize,
+    /// As whom.
+    #[command(flatten)]
+    pub executor: ExecutorArgs,
+    /// Do not ask; for machines
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `jitscan remediate shadow`.
+#[derive(Debug, Args)]
+pub struct ShadowArgs {
+    /// The plan
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
 }

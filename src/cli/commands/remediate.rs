@@ -2,8 +2,10 @@
 
 mod apply;
 mod export;
+mod prove;
+mod watch;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use similar::TextDiff;
@@ -13,18 +15,17 @@ use crate::cli::commands::{open, recommend as recommending};
 use crate::cli::context::{CommandError, Context};
 use crate::cli::exit::Status;
 use crate::cli::output::Meta;
-use crate::cli::pipeline::{Depth, World};
+use crate::cli::pipeline::World;
 use crate::compare;
-use crate::lake::Reader;
-use crate::model::snapshot::Snapshot;
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 use crate::remediate::effect::Effect;
-use crate::remediate::prove::{self, Proof, Verdict};
 use crate::remediate::{self, FORM, Failing, Plan, Reason, Step};
 
 use crate::report::{Folder, Sink};
-pub use apply::{list_columns, run_columns};
+pub use apply::{drifted, list_columns, run_columns};
 pub use export::export_columns;
+pub use prove::prove_columns;
+pub use watch::{shadow_columns, watch_columns};
 
 /// What `remediate --help` says at its end.
 pub const HELP: &str = "\
@@ -72,24 +73,6 @@ pub fn show_columns() -> Vec<Column> {
     ]
 }
 
-/// Columns of `prove`.
-#[must_use]
-pub fn prove_columns() -> Vec<Column> {
-    use ColumnKind::{Integer, List, Text, Time};
-    vec![
-        Column::new("verdict", Text, "would_be_denied, undecidable, through_a_grant or still_allowed"),
-        Column::new("principal", Text, "ARN"),
-        Column::new("person", Text, "who made the calls; empty where nobody is known"),
-        Column::new("action", Text, "the action that decides; source and name where none is known"),
-        Column::new("through", Text, "ARN of the role of the grant, where one is needed"),
-        Column::new("why", Text, "why, or what is missing"),
-        Column::new("calls", Integer, "recorded calls; copies in several accounts count each"),
-        Column::new("shapes", Integer, "distinct ones"),
-        Column::new("last", Time, "the last"),
-        Column::new("examples", List, "event ids, the first three"),
-    ]
-}
-
 /// Runs it.
 ///
 /// # Errors
@@ -98,7 +81,9 @@ pub fn run(context: &Context<'_>, action: &RemediateAction) -> Result<Status, Co
     match action {
         RemediateAction::Plan(args) => plan(context, args),
         RemediateAction::Show { plan } => show(context, &read(plan)?),
-        RemediateAction::Prove { plan } => prove(context, &read(plan)?),
+        RemediateAction::Prove { plan } => prove::prove(context, &read(plan)?),
+        RemediateAction::Watch(args) => watch::watch(context, args),
+        RemediateAction::Shadow(args) => watch::shadow(context, args),
         RemediateAction::Apply(args) => apply::apply(context, args),
         RemediateAction::Rollback(args) => apply::rollback(context, args),
         RemediateAction::List => apply::list(context),
@@ -108,6 +93,11 @@ pub fn run(context: &Context<'_>, action: &RemediateAction) -> Result<Status, Co
 
 /// Reads a plan and checks that it is one that was not changed by hand.
 fn read(path: &Path) -> Result<Plan, CommandError> {
+    read_with_text(path).map(|(plan, _)| plan)
+}
+
+/// Reads a plan, and its text.
+fn read_with_text(path: &Path) -> Result<(Plan, String), CommandError> {
     let failed = |why: String| CommandError::Failed(format!("{}: {why}", path.display()));
     let text = std::fs::read_to_string(path)
         .map_err(|source| CommandError::File { path: path.display().to_string(), source })?;
@@ -119,7 +109,7 @@ fn read(path: &Path) -> Result<Plan, CommandError> {
     if plan.hash != found {
         return Err(failed(format!("its hash is {found} and not {}, as it says: it was changed", plan.hash)));
     }
-    Ok(plan)
+    Ok((plan, text))
 }
 
 fn plan(context: &Context<'_>, args: &PlanArgs) -> Result<Status, CommandError> {
@@ -148,6 +138,7 @@ fn plan(context: &Context<'_>, args: &PlanArgs) -> Result<Status, CommandError> 
         let principals: BTreeSet<&str> = chosen.iter().map(|row| row.principal.as_str()).collect();
         let verdicts = compare::action_verdicts(&told.world.inputs(), |arn| principals.contains(arn));
         let plan = remediate::plan(&remediate::Inputs {
+            source_identities: &source_identities(told.world),
             recommend: told.inputs,
             all: rows,
             chosen: &chosen.iter().map(|row| row.id.as_str()).collect(),
@@ -169,6 +160,20 @@ fn plan(context: &Context<'_>, args: &PlanArgs) -> Result<Status, CommandError> 
         args.out.display()
     ));
     Ok(Status::Done)
+}
+
+/// Source identities that people's sessions carried, by principal and person.
+fn source_identities(world: &World) -> BTreeMap<(String, String), BTreeSet<String>> {
+    let mut out: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+    for (session, actor) in &world.actors {
+        let Some(person) = actor.sure_person() else { continue };
+        let Some((_, identity)) = world.sessions.get(*session) else { continue };
+        if !identity.source_identity.is_empty() {
+            let at = (actor.principal.to_string(), person.to_owned());
+            out.entry(at).or_default().insert(identity.source_identity.to_string());
+        }
+    }
+    out
 }
 
 fn write(plan: &Plan, path: &Path) -> Result<(), CommandError> {
@@ -378,88 +383,4 @@ fn pretty(effect: &Effect) -> String {
     let value: Option<serde_json::Value> = serde_json::from_str(document).ok();
     let text = value.and_then(|value| serde_json::to_string_pretty(&value).ok());
     format!("{}\n", text.unwrap_or_else(|| document.clone()))
-}
-
-fn prove(context: &Context<'_>, plan: &Plan) -> Result<Status, CommandError> {
-    let reader = open(context)?;
-    let world = World::load_to(context, &reader, Depth::Actors)?;
-    fits(plan, &world.snapshot)?;
-    let proof = proved_on(&reader, &world, plan)?;
-    let rows = proof.rows.iter().map(proved).collect();
-    let table = Table { columns: prove_columns(), rows };
-    let meta = world.meta("remediate prove", world.gaps.clone());
-    if context.is_for_people() {
-        let mut worse = table;
-        worse.rows.retain(|row| row.first() != Some(&Cell::from(Verdict::StillAllowed.as_str())));
-        let columns = ["verdict", "principal", "person", "action", "calls", "why"];
-        context.emit(&meta, &for_people(&worse, &columns))?;
-    } else {
-        context.emit(&meta, &table)?;
-    }
-    context.note(&summary(&proof));
-    let denied = proof.calls(Verdict::WouldBeDenied) > 0;
-    Ok(if denied { Status::Findings } else { Status::Done })
-}
-
-/// Whether a plan's principals hold in the store what they held when it was made.
-fn fits(plan: &Plan, snapshot: &Snapshot) -> Result<(), CommandError> {
-    let outdated = plan.outdated(snapshot);
-    if outdated.is_empty() {
-        return Ok(());
-    }
-    Err(CommandError::Failed(format!(
-        "the plan was made from state {}, and the store has {}: make it anew, or choose the time with --as-of {}\n  {}",
-        plan.snapshot,
-        snapshot.hash,
-        plan.as_of,
-        outdated.join("\n  ")
-    )))
-}
-
-/// Proves a plan on what a store recorded.
-fn proved_on(reader: &Reader, world: &World, plan: &Plan) -> Result<Proof, CommandError> {
-    let changed: BTreeSet<&str> = plan.changes.iter().map(|change| change.principal.as_str()).collect();
-    let theirs = |session| world.actors.get(&session).is_some_and(|actor| changed.contains(actor.principal.as_str()));
-    let proof = prove::prove(&prove::Inputs {
-        plan,
-        before: &world.snapshot,
-        shapes: &reader.shapes_of_sessions(&theirs, world.coverage.window())?,
-        actors: &world.actors,
-        sessions: &world.sessions,
-        window: world.coverage.window(),
-        generation: world.generation,
-        catalog: world.catalog,
-    });
-    proof.map_err(|misfit| CommandError::Failed(format!("the plan does not fit the state: {misfit}")))
-}
-
-fn proved(row: &prove::Row) -> Vec<Cell> {
-    vec![
-        row.verdict.as_str().into(),
-        row.principal.as_str().into(),
-        row.person.as_str().into(),
-        row.action.as_str().into(),
-        row.through.as_str().into(),
-        row.why.as_str().into(),
-        row.calls.into(),
-        row.shapes.into(),
-        row.last.into(),
-        row.examples.clone().into(),
-    ]
-}
-
-fn summary(proof: &Proof) -> String {
-    let all: u64 = proof.rows.iter().map(|row| row.calls).sum();
-    format!(
-        "plan {} on generation {}, {}: {all} recorded calls of its principals: {} still allowed, {} through a grant, {} \
-         would be denied, {} undecidable\nWhat was not recorded is not proved: kinds of calls that CloudTrail does not log, \
-         days without logs, and work outside the window.",
-        proof.plan,
-        proof.generation,
-        proof.window,
-        proof.calls(Verdict::StillAllowed),
-        proof.calls(Verdict::ThroughAGrant),
-        proof.calls(Verdict::WouldBeDenied),
-        proof.calls(Verdict::Undecidable),
-    )
 }

@@ -1,7 +1,7 @@
 //! `jitscan scan`: entitlements × usage → findings.
 
 use crate::cli::args::ScanArgs;
-use crate::cli::commands::{findings as findings_command, open};
+use crate::cli::commands::{findings as findings_command, open, remediate};
 use crate::cli::context::{CommandError, Context};
 use crate::cli::exit::Status;
 use crate::cli::pipeline::World;
@@ -29,6 +29,8 @@ pub fn scan(context: &Context<'_>, world: &World) -> Result<Scan, CommandError> 
     assessment.gaps.extend(world.gaps.iter().cloned());
     assessment.gaps.sort();
     let mut found = findings::find(&assessment);
+    found.extend(remediate::drifted(context, &world.snapshot, world.as_of)?);
+    findings::sort(&mut found);
     let before = findings_command::log(&open(context)?)?;
     let after = findings::apply_lifecycle(&mut found, &before, assessment.as_of);
     if after != before {

@@ -48,6 +48,8 @@ pub fn all() -> Vec<(String, Vec<Column>)> {
         ("remediate show", remediate::show_columns()),
         ("remediate prove", remediate::prove_columns()),
         ("remediate apply, rollback", remediate::run_columns()),
+        ("remediate watch", remediate::watch_columns()),
+        ("remediate shadow", remediate::shadow_columns()),
         ("remediate list", remediate::list_columns()),
         ("remediate export", remediate::export_columns()),
         ("policy test (from statements on with --explain)", policy::columns(true)),

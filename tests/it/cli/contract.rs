@@ -96,6 +96,7 @@ fn fields_are_those_of_the_schema_in_every_format() {
         ("remediate show", "remediate show plan.json".to_owned()),
         ("remediate prove", format!("{at} remediate prove plan.json")),
         ("remediate list", "remediate list".to_owned()),
+        ("remediate shadow", format!("{at} remediate shadow plan.json")),
         ("remediate export", format!("{at} remediate export plan.json --as terraform --out code")),
         ("recommend", format!("{at} recommend")),
         ("recommend --curve", format!("{at} recommend --curve")),
@@ -120,7 +121,7 @@ fn fields_are_those_of_the_schema_in_every_format() {
     let mut described: BTreeSet<&String> = cases.iter().map(|(command, _)| command).collect();
     // They ask AWS: their fields are looked at in `cli::collect`.
     described.extend(schema.keys().filter(|c| {
-        c.starts_with("collect") || ["policy validate", "remediate apply, rollback"].contains(&c.as_str())
+        c.starts_with("collect") || ["policy validate", "remediate apply, rollback", "remediate watch"].contains(&c.as_str())
     }));
     assert_eq!(described, schema.keys().collect(), "every command of the schema is tried, and every command is in it");
     for (command, line) in &cases {

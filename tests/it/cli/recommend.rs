@@ -45,7 +45,7 @@ fn names(place: &Place) -> BTreeMap<String, String> {
 }
 
 /// Every distinct record, from the files.
-fn records(folder: &Path, into: &mut BTreeMap<String, Value>) {
+pub(super) fn records(folder: &Path, into: &mut BTreeMap<String, Value>) {
     for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
         if entry.path().is_dir() {
             records(&entry.path(), into);

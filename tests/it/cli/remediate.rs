@@ -1,6 +1,7 @@
 //! `remediate` on the demo: what is planned narrows and breaks nothing, what is proved is so, and what was changed by hand
 //! or grew old is refused.
 
+mod after;
 mod executor;
 mod export;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::catalog::Glob;
@@ -14,21 +14,24 @@ use crate::cli::output::Meta;
 use crate::cli::pipeline::{Depth, World};
 use crate::collect;
 use crate::executor::Executor;
-use crate::executor::ledger::{Ledger, OnDisk, journals};
+use crate::executor::ledger::{Ledger, OnDisk, PLAN, journals};
 use crate::fetch;
 use crate::lake::CHANGES;
 use crate::model::arn::AccountId;
+use crate::model::finding::Finding;
 use crate::model::snapshot::Snapshot;
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 use crate::model::time::Timestamp;
 use crate::remediate::export::script::shell;
-use crate::remediate::journal::{Journal as _, JournalError, Record};
+use crate::remediate::drift::drift;
+use crate::remediate::journal::{Journal as _, JournalError, Line, Record};
 use crate::remediate::prove::{Proof, Verdict};
 use crate::remediate::run::{Ended, Phase, Progress, Run, State};
 use crate::remediate::safety::{self, Limits};
-use crate::remediate::{Misfit, Plan};
+use crate::remediate::{Misfit, Plan, fresh};
 
-use super::{for_people, prove_columns, proved, proved_on, read, summary};
+use super::prove::{cannot_see, prove_columns, proved, proved_on, say_blind, summary};
+use super::{for_people, read_with_text};
 
 /// Columns of `apply` and `rollback`.
 #[must_use]
@@ -76,14 +79,14 @@ impl From<JournalError> for CommandError {
 }
 
 /// What changes access happens now, and names names.
-fn only_now(context: &Context<'_>) -> Result<(), CommandError> {
+pub(super) fn only_now(context: &Context<'_>) -> Result<(), CommandError> {
     if context.global.as_of.is_some() {
         return Err(CommandError::Usage("access is changed now: --as-of is for analysis".to_owned()));
     }
     Ok(())
 }
 
-fn connect(args: &ExecutorArgs, accounts: &BTreeSet<AccountId>) -> Result<Executor, CommandError> {
+pub(super) fn connect(args: &ExecutorArgs, accounts: &BTreeSet<AccountId>) -> Result<Executor, CommandError> {
     let start = fetch::Start {
         profile: args.aws.profile.clone(),
         region: args.aws.region.clone(),
@@ -100,22 +103,65 @@ fn accounts(plan: &Plan) -> BTreeSet<AccountId> {
 }
 
 /// A plan with its journal, which nobody else works on.
-struct Work {
-    plan: Plan,
+pub(super) struct Work {
+    pub(super) plan: Plan,
     journal: OnDisk,
     _ledger: Ledger,
 }
 
+impl Work {
+    /// Takes up a plan; `text` is what is kept of it.
+    pub(super) fn of(context: &Context<'_>, plan: Plan, text: &str) -> Result<Self, CommandError> {
+        open(context)?;
+        let ledger = Ledger::open(&context.global.store.join(CHANGES), clock)?;
+        let journal = ledger.journal(&plan.hash, text)?;
+        Ok(Self { plan, journal, _ledger: ledger })
+    }
+
+    /// Where the plan is kept.
+    pub(super) fn kept(&self, context: &Context<'_>) -> PathBuf {
+        context.global.store.join(CHANGES).join(&self.plan.hash).join(PLAN)
+    }
+}
+
 fn begin(context: &Context<'_>, path: &Path) -> Result<Work, CommandError> {
     only_now(context)?;
-    let plan = read(path)?;
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| CommandError::File { path: path.display().to_string(), source })?;
-    // What was changed in between would be kept as the plan.
-    open(context)?;
-    let ledger = Ledger::open(&context.global.store.join(CHANGES), clock)?;
-    let journal = ledger.journal(&plan.hash, &text)?;
-    Ok(Work { plan, journal, _ledger: ledger })
+    let (plan, text) = read_with_text(path)?;
+    Work::of(context, plan, &text)
+}
+
+/// What speaks against a plan unless it was accepted.
+pub(super) struct Checks<'a> {
+    /// Denials that were accepted, as PRINCIPAL=ACTION.
+    pub(super) accepted: &'a [String],
+    /// Most principals.
+    pub(super) principals: usize,
+    /// Largest share of users and roles, in percent.
+    pub(super) share: u8,
+}
+
+/// What is recorded where applying begins.
+pub(super) fn beginning(executor: &Executor, proof: &Proof, accepted: &[String]) -> Record {
+    Record::Begin {
+        by: executor.caller().to_owned(),
+        generation: proof.generation,
+        from: proof.window.from,
+        to: proof.window.to,
+        accepted: accepted.to_vec(),
+    }
+}
+
+/// Carries a plan out, and tells what became of it.
+pub(super) fn run(
+    context: &Context<'_>,
+    work: &mut Work,
+    executor: &mut Executor,
+    record: Record,
+) -> Result<Status, CommandError> {
+    let mut run = Run::new(&work.plan, executor, &mut work.journal, &context.stop);
+    let ended = run.apply(record)?;
+    let progress = run.progress().clone();
+    told(context, &work.plan, &progress, &ended, "remediate apply")
 }
 
 /// Applies a plan, or goes on with it.
@@ -124,39 +170,35 @@ pub(super) fn apply(context: &Context<'_>, args: &ApplyArgs) -> Result<Status, C
     let items = work.plan.items().len();
     let progress = Progress::of(items, work.plan.failing, work.journal.lines());
     let mut executor = connect(&args.executor, &accounts(&work.plan))?;
-    let starts = matches!(progress.phase, Phase::New | Phase::Scheduled(_) | Phase::RolledBack);
-    let mut record = Record::Applied;
-    if starts {
-        let proof = checked(context, args, &work.plan, &executor)?;
-        if let Some(status) = later(context, args, &mut work, &executor, &progress)? {
-            return Ok(status);
-        }
-        if args.dry_run {
-            context.note("nothing was changed");
-            return Ok(Status::Done);
-        }
-        confirmed(args.yes, &format!("Change {} principals now?", work.plan.changes.len()))?;
-        record = Record::Begin {
-            by: executor.caller().to_owned(),
-            generation: proof.generation,
-            from: proof.window.from,
-            to: proof.window.to,
-            accepted: args.accept_denial.clone(),
-        };
-    } else {
+    if !matches!(progress.phase, Phase::New | Phase::Scheduled(_) | Phase::RolledBack) {
         context.note(&format!("plan {} is {} already", work.plan.hash, progress.phase.as_str().replace('_', " ")));
         if args.dry_run {
             return Ok(Status::Done);
         }
+        // It began: what is recorded where it begins is there.
+        return run(context, &mut work, &mut executor, Record::Applied);
     }
-    let mut run = Run::new(&work.plan, &mut executor, &mut work.journal, &context.stop);
-    let ended = run.apply(record)?;
-    let progress = run.progress().clone();
-    told(context, &work.plan, &progress, &ended, "remediate apply")
+    let checks = Checks { accepted: &args.accept_denial, principals: args.max_principals, share: args.max_share };
+    let proof = checked(context, &checks, &work.plan, &executor)?;
+    if let Some(status) = later(context, args, &mut work, &executor, &progress)? {
+        return Ok(status);
+    }
+    if args.dry_run {
+        context.note("nothing was changed");
+        return Ok(Status::Done);
+    }
+    confirmed(args.yes, &format!("Change {} principals now?", work.plan.changes.len()))?;
+    let record = beginning(&executor, &proof, &args.accept_denial);
+    run(context, &mut work, &mut executor, record)
 }
 
 /// Everything that is looked at before the first step: what stands now, what must not happen, and what was recorded.
-fn checked(context: &Context<'_>, args: &ApplyArgs, plan: &Plan, executor: &Executor) -> Result<Proof, CommandError> {
+pub(super) fn checked(
+    context: &Context<'_>,
+    checks: &Checks<'_>,
+    plan: &Plan,
+    executor: &Executor,
+) -> Result<Proof, CommandError> {
     let reader = open(context)?;
     let mut world = World::load_to(context, &reader, Depth::Actors)?;
     live(&mut world.snapshot, executor)?;
@@ -166,7 +208,7 @@ fn checked(context: &Context<'_>, args: &ApplyArgs, plan: &Plan, executor: &Exec
         |misfit: Misfit| CommandError::Failed(format!("the plan does not fit what stands in AWS now: {misfit}"));
     let after = plan.after(&world.snapshot).map_err(misfit)?;
     let undone = plan.undone(&after).map_err(misfit)?;
-    if undone.accounts != world.snapshot.accounts {
+    if !fresh::same(&undone, &world.snapshot) {
         return Err(CommandError::Failed("the plan's undo does not lead back to what stands in AWS now".to_owned()));
     }
     let break_glass: Vec<Glob> = context.config.break_glass.iter().map(|pattern| Glob::new(pattern)).collect();
@@ -177,13 +219,13 @@ fn checked(context: &Context<'_>, args: &ApplyArgs, plan: &Plan, executor: &Exec
         executors: &executor.executors(),
         caller: executor.caller(),
         break_glass: &break_glass,
-        limits: Limits { principals: args.max_principals, share: args.max_share },
+        limits: Limits { principals: checks.principals, share: checks.share },
         at: context.now,
         catalog: world.catalog,
     });
     refuse("the plan is not safe to apply", &objections)?;
     let proof = proved_on(&reader, &world, plan)?;
-    let (accepted, unknown) = denials(&proof, &args.accept_denial);
+    let (accepted, unknown) = denials(&proof, checks.accepted);
     if context.is_for_people() {
         let mut worse = Table { columns: prove_columns(), rows: proof.rows.iter().map(proved).collect() };
         worse.rows.retain(|row| row.first() != Some(&Cell::from(Verdict::StillAllowed.as_str())));
@@ -193,6 +235,7 @@ fn checked(context: &Context<'_>, args: &ApplyArgs, plan: &Plan, executor: &Exec
         }
     }
     context.note(&summary(&proof));
+    say_blind(context, &cannot_see(&reader, &world, plan));
     refuse("nothing of what is accepted would be denied, so this must be meant otherwise", &unknown)?;
     refuse("calls that were recorded would be denied; --accept-denial PRINCIPAL=ACTION accepts one", &accepted)?;
     Ok(proof)
@@ -208,7 +251,7 @@ fn denials(proof: &Proof, accepted: &[String]) -> (Vec<String>, Vec<String>) {
 }
 
 /// Puts what stands in AWS now in place of what was collected.
-fn live(snapshot: &mut Snapshot, executor: &Executor) -> Result<(), CommandError> {
+pub(super) fn live(snapshot: &mut Snapshot, executor: &Executor) -> Result<(), CommandError> {
     let details = executor.details().map_err(|failure| failed(&failure))?;
     for (account, bytes) in details {
         let read = collect::authorization_details(&bytes, &format!("IAM of {account}"), clock())?;
@@ -264,7 +307,7 @@ fn later(
 }
 
 /// Asks at a terminal; elsewhere it has to be said on the command line.
-fn confirmed(yes: bool, question: &str) -> Result<(), CommandError> {
+pub(super) fn confirmed(yes: bool, question: &str) -> Result<(), CommandError> {
     if yes {
         return Ok(());
     }
@@ -377,14 +420,33 @@ fn outcomes(plan: &Plan, progress: &Progress) -> Vec<Vec<Cell>> {
     of.into_iter().map(row).collect()
 }
 
+/// Every plan that was begun by a time, with how far it came by then.
+pub(super) fn begun(context: &Context<'_>, at: Timestamp) -> Result<Vec<(Plan, Progress, Vec<Line>)>, CommandError> {
+    let mut out = Vec::new();
+    for (hash, text, mut lines) in journals(&context.global.store.join(CHANGES))? {
+        let plan: Plan = serde_json::from_str(&text)
+            .map_err(|error| CommandError::Failed(format!("the plan kept as {hash} cannot be read: {error}")))?;
+        lines.retain(|line| line.at <= at);
+        let progress = Progress::of(plan.items().len(), plan.failing, &lines);
+        out.push((plan, progress, lines));
+    }
+    Ok(out)
+}
+
+/// What plans changed and does not stand any more.
+///
+/// # Errors
+/// When a journal cannot be read.
+pub fn drifted(context: &Context<'_>, snapshot: &Snapshot, at: Timestamp) -> Result<Vec<Finding>, CommandError> {
+    let begun = begun(context, at)?;
+    Ok(begun.iter().flat_map(|(plan, progress, _)| drift(plan, progress, snapshot)).collect())
+}
+
 /// How far plans came.
 pub(super) fn list(context: &Context<'_>) -> Result<Status, CommandError> {
     open(context)?;
     let mut rows = Vec::new();
-    for (hash, text, lines) in journals(&context.global.store.join(CHANGES))? {
-        let plan: Plan = serde_json::from_str(&text)
-            .map_err(|error| CommandError::Failed(format!("the plan kept as {hash} cannot be read: {error}")))?;
-        let progress = Progress::of(plan.items().len(), plan.failing, &lines);
+    for (plan, progress, lines) in begun(context, context.as_of())? {
         let by = lines.iter().rev().find_map(|line| match &line.record {
             Record::Scheduled { by, .. } | Record::Begin { by, .. } | Record::RollingBack { by, .. } => {
                 Some((by, line.at))
@@ -393,7 +455,7 @@ pub(super) fn list(context: &Context<'_>) -> Result<Status, CommandError> {
         });
         let count = |is: fn(&State) -> bool| progress.states.iter().filter(|state| is(state)).count();
         rows.push(vec![
-            hash.into(),
+            plan.hash.as_str().into(),
             progress.phase.as_str().into(),
             by.map_or(Cell::Null, |(_, at)| at.into()),
             by.map_or("", |(by, _)| by.as_str()).into(),

@@ -9,7 +9,8 @@ use crate::model::table::{Column, ColumnKind, Table};
 use crate::remediate::export::{Form, export as exported};
 use crate::report::{Folder, Sink as _};
 
-use super::{fits, meta, read};
+use super::prove::fits;
+use super::{meta, read};
 
 /// Columns of `export`.
 #[must_use]

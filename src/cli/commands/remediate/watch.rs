@@ -1,0 +1,271 @@
+//! `jitscan remediate watch | shadow`: what became of a plan, and what would become of it.
+
+use std::collections::BTreeMap;
+
+use crate::cli::args::{ShadowArgs, WatchArgs};
+use crate::cli::commands::open;
+use crate::cli::context::{CommandError, Context};
+use crate::cli::documents;
+use crate::cli::exit::Status;
+use crate::cli::pipeline::{Depth, World};
+use crate::lake::Reader;
+use crate::model::event::Outcome;
+use crate::model::snapshot::Snapshot;
+use crate::model::table::{Cell, Column, ColumnKind, Table};
+use crate::model::time::Window;
+use crate::remediate::Plan;
+use crate::remediate::prove::Verdict;
+use crate::remediate::restore::{self, given_back, restoring};
+use crate::remediate::watch::{self, Denial, Refusal, shadow as shadowed};
+
+use super::apply::{self, Checks};
+use super::prove::{fits, proved_within};
+use super::{for_people, read};
+
+/// Days of use before a plan's window that are looked at when shadowing, at most.
+const SHADOW_DAYS: i64 = 400;
+
+/// Columns of `watch`.
+#[must_use]
+pub fn watch_columns() -> Vec<Column> {
+    use ColumnKind::{Integer, List, Text, Time};
+    vec![
+        Column::new("principal", Text, "ARN"),
+        Column::new("person", Text, "who was denied; empty where nobody is known"),
+        Column::new("action", Text, "the action that was refused"),
+        Column::new("calls", Integer, "denied calls"),
+        Column::new("first", Time, "the first"),
+        Column::new("last", Time, "the last"),
+        Column::new("examples", List, "event ids, the first three"),
+        Column::new("through", Text, "ARN of the role by which the person can ask for it; empty where there is none"),
+        Column::new("restored", Text, "yes, may be, or why it is not given back by itself"),
+    ]
+}
+
+/// Columns of `shadow`.
+#[must_use]
+pub fn shadow_columns() -> Vec<Column> {
+    use ColumnKind::{Integer, List, Text, Time};
+    vec![
+        Column::new("kind", Text, "asked: they would have asked for a grant; denied: the calls would have been refused"),
+        Column::new("person", Text, "who"),
+        Column::new("principal", Text, "ARN of what they use now"),
+        Column::new("role", Text, "ARN of the role of the grant"),
+        Column::new("requests", Integer, "how often they would have asked"),
+        Column::new("calls", Integer, "calls that would have been refused"),
+        Column::new("first", Time, "the first request"),
+        Column::new("last", Time, "the last request or call"),
+        Column::new("actions", List, "actions that were used"),
+    ]
+}
+
+/// The state that a plan was made from.
+fn made_from(reader: &Reader, plan: &Plan) -> Result<Snapshot, CommandError> {
+    let snapshot = documents::load(reader, plan.as_of)?.snapshot;
+    fits(plan, &snapshot)?;
+    Ok(snapshot)
+}
+
+/// Shows denied calls that an applied plan explains; gives back what may be.
+pub(super) fn watch(context: &Context<'_>, args: &WatchArgs) -> Result<Status, CommandError> {
+    let plan = read(&args.plan)?;
+    let begun = apply::begun(context, context.as_of())?;
+    let progress = begun.iter().find(|(one, ..)| one.hash == plan.hash).map(|(_, progress, _)| progress);
+    let applied = progress.and_then(|progress| progress.applied.zip(progress.window));
+    let Some((applied, proved)) = applied else {
+        return Err(CommandError::Failed(format!("plan {} was not applied: `remediate list` has those that were", plan.hash)));
+    };
+    let reader = open(context)?;
+    let world = World::load_to(context, &reader, Depth::Actors)?;
+    let before = made_from(&reader, &plan)?;
+    let until = args.days.after(applied).min(context.as_of());
+    let principals: Vec<&str> = plan.changes.iter().map(|change| change.principal.as_str()).collect();
+    let theirs = |session| world.actors.get(&session).is_some_and(|actor| principals.contains(&actor.principal.as_str()));
+    let shapes = reader.shapes_of_sessions(&theirs, Window { from: proved.from, to: until })?;
+    let mut refused = Vec::new();
+    reader.events_within(Window { from: applied, to: until.max(applied) }, |row| {
+        if row.event.outcome == Outcome::Denied && theirs(row.session) {
+            refused.push(Refusal {
+                session: row.session,
+                source: row.event.source,
+                name: row.event.name,
+                variant: row.event.variant,
+                time: row.event.time,
+                id: row.event.id.unwrap_or_default(),
+            });
+        }
+    })?;
+    let found = watch::denials(&watch::Inputs {
+        plan: &plan,
+        before: &before,
+        shapes: &shapes,
+        refused: &refused,
+        actors: &world.actors,
+        sessions: &world.sessions,
+        proved,
+        applied,
+        until,
+        catalog: world.catalog,
+    });
+    let mut denials = found.map_err(|misfit| CommandError::Failed(format!("the plan does not fit the state: {misfit}")))?;
+    let plans = begun.iter().filter(|(_, progress, _)| progress.applied.is_some()).map(|(plan, ..)| plan);
+    cap(&mut denials, given_back(plans, &plan.hash), args.max_restored);
+    let restored = args.auto_restore && denials.iter().any(|denial| denial.not_restored.is_empty());
+    let rows = denials.iter().map(|denial| cells(denial, restored)).collect();
+    let table = Table { columns: watch_columns(), rows };
+    let meta = world.meta("remediate watch", world.gaps.clone());
+    let columns = ["principal", "person", "action", "calls", "last", "through", "restored"];
+    match context.is_for_people() {
+        true => context.emit(&meta, &for_people(&table, &columns))?,
+        false => context.emit(&meta, &table)?,
+    }
+    context.note(&format!(
+        "plan {}, applied {applied}: {} kinds of denied calls since then that it explains, of {} principals",
+        plan.hash,
+        denials.len(),
+        plan.changes.len()
+    ));
+    if restored {
+        let status = give_back(context, args, &world, (&plan, &before), &denials)?;
+        return Ok(status.and(Status::Findings));
+    }
+    Ok(if denials.is_empty() { Status::Done } else { Status::Findings })
+}
+
+fn cells(denial: &Denial, restored: bool) -> Vec<Cell> {
+    let what = match (denial.not_restored.as_str(), restored) {
+        ("", true) => "yes",
+        ("", false) => "may be: --auto-restore gives it back for a time",
+        (why, _) => why,
+    };
+    vec![
+        denial.principal.as_str().into(),
+        denial.person.as_str().into(),
+        denial.action.as_str().into(),
+        denial.calls.into(),
+        denial.first.into(),
+        denial.last.into(),
+        denial.examples.clone().into(),
+        denial.through.as_str().into(),
+        what.into(),
+    ]
+}
+
+/// Whoever was given back enough already gets no more.
+fn cap(denials: &mut [Denial], given: BTreeMap<(String, String), usize>, most: usize) {
+    let mut given = given;
+    for denial in denials.iter_mut().filter(|denial| denial.not_restored.is_empty()) {
+        let count = given.entry((denial.principal.clone(), denial.person.clone())).or_insert(0);
+        if *count >= most {
+            denial.not_restored = format!("{most} actions were given back already: a person has to look");
+        } else {
+            *count += 1;
+        }
+    }
+}
+
+fn give_back(
+    context: &Context<'_>,
+    args: &WatchArgs,
+    world: &World,
+    (plan, before): (&Plan, &Snapshot),
+    denials: &[Denial],
+) -> Result<Status, CommandError> {
+    apply::only_now(context)?;
+    let accounts = plan.changes.iter().map(|change| change.account).collect();
+    let mut executor = apply::connect(&args.executor, &accounts)?;
+    let mut now = world.snapshot.clone();
+    apply::live(&mut now, &executor)?;
+    let (made, left) = restoring(&restore::Wanted {
+        plan,
+        before,
+        now: &now,
+        denials,
+        until: args.restore_for.after(context.now),
+        at: context.now,
+        generation: world.generation,
+        catalog: world.catalog,
+    });
+    for (arn, why) in left {
+        context.note(&format!("not given back to {arn}: {why}"));
+    }
+    if made.changes.is_empty() {
+        return Ok(Status::Done);
+    }
+    for change in &made.changes {
+        for reason in &change.reasons {
+            let who = if reason.person.is_empty() { &change.principal } else { &reason.person };
+            context.note(&format!("gives back {} to {who} for {}", reason.capability, args.restore_for));
+        }
+    }
+    let mut text =
+        serde_json::to_string_pretty(&made).map_err(|error| CommandError::Failed(error.to_string()))?;
+    text.push('\n');
+    let mut work = apply::Work::of(context, made, &text)?;
+    let checks = Checks { accepted: &[], principals: work.plan.changes.len(), share: 100 };
+    let proof = apply::checked(context, &checks, &work.plan, &executor)?;
+    apply::confirmed(args.yes, &format!("Give back for {}?", args.restore_for))?;
+    let record = apply::beginning(&executor, &proof, &[]);
+    let done = apply::run(context, &mut work, &mut executor, record)?;
+    context.note(&format!("to take it back before its time: jitscan remediate rollback {}", work.kept(context).display()));
+    Ok(done)
+}
+
+/// What people would have had to ask for since a plan was made, had it been applied then.
+pub(super) fn shadow(context: &Context<'_>, args: &ShadowArgs) -> Result<Status, CommandError> {
+    let plan = read(&args.plan)?;
+    let reader = open(context)?;
+    let world = World::load_with_times(context, &reader, SHADOW_DAYS)?;
+    let before = made_from(&reader, &plan)?;
+    let to = world.coverage.window().to;
+    let window = Window { from: plan.as_of, to: to.max(plan.as_of) };
+    let misfit = |misfit| CommandError::Failed(format!("the plan does not fit the state: {misfit}"));
+    let asked = shadowed(&plan, &before, &world.activity, window, world.catalog).map_err(misfit)?;
+    let proof = proved_within(&reader, &world, &before, &plan, window)?;
+    let mut rows = Vec::new();
+    for one in &asked {
+        rows.push(vec![
+            "asked".into(),
+            one.person.as_str().into(),
+            one.principal.as_str().into(),
+            one.role.as_str().into(),
+            one.requests.into(),
+            Cell::Null,
+            one.first.into(),
+            one.last.into(),
+            one.actions.iter().cloned().collect::<Vec<_>>().into(),
+        ]);
+    }
+    let denied = proof.rows.iter().filter(|row| row.verdict == Verdict::WouldBeDenied);
+    let refused = denied.clone().count();
+    for row in denied {
+        rows.push(vec![
+            "denied".into(),
+            row.person.as_str().into(),
+            row.principal.as_str().into(),
+            "".into(),
+            Cell::Null,
+            row.calls.into(),
+            Cell::Null,
+            row.last.into(),
+            vec![row.action.clone()].into(),
+        ]);
+    }
+    let table = Table { columns: shadow_columns(), rows };
+    let meta = world.meta("remediate shadow", world.gaps.clone());
+    let columns = ["kind", "person", "principal", "requests", "calls", "last", "actions"];
+    match context.is_for_people() {
+        true => context.emit(&meta, &for_people(&table, &columns))?,
+        false => context.emit(&meta, &table)?,
+    }
+    let requests: u64 = asked.iter().map(|one| one.requests).sum();
+    let days = (window.to.micros() - window.from.micros()) / (86_400 * 1_000_000);
+    context.note(&format!(
+        "plan {} on paper since {} ({days} days with logs): {requests} requests of {} people; {refused} kinds of calls would \
+         have been denied",
+        plan.hash,
+        window.from,
+        asked.iter().map(|one| one.person.as_str()).collect::<std::collections::BTreeSet<_>>().len()
+    ));
+    Ok(if refused == 0 { Status::Done } else { Status::Findings })
+}

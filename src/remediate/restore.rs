@@ -1,0 +1,204 @@
+//! Giving back, for a time, what somebody was denied because of a plan: as a plan of its own, so that it is journaled,
+//! checked and taken back like any other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use crate::catalog::Catalog;
+use crate::model::snapshot::Snapshot;
+use crate::model::time::Timestamp;
+use crate::policy::narrow::narrow;
+
+use super::effect::Effect;
+use super::make::Found;
+use super::watch::Denial;
+use super::{Change, FORM, Failing, Plan, Reason, Step, fresh, quota};
+
+/// What a plan's recommendations are called that gives something back.
+pub const ADVICE: &str = "restore";
+
+/// What is given back, and how.
+#[derive(Debug)]
+pub struct Wanted<'a> {
+    /// The plan that took it.
+    pub plan: &'a Plan,
+    /// The state that the plan was made from.
+    pub before: &'a Snapshot,
+    /// What stands now.
+    pub now: &'a Snapshot,
+    /// Denials that may be given back.
+    pub denials: &'a [Denial],
+    /// Until when.
+    pub until: Timestamp,
+    /// When it is made.
+    pub at: Timestamp,
+    /// Generation of the lake that shows the denials.
+    pub generation: u64,
+    /// The catalogue.
+    pub catalog: &'a Catalog,
+}
+
+/// Adds what must hold beside what does; none where the statement says something of the same key by the same operator.
+fn bounded(statement: &mut Map<String, Value>, more: &[(&str, &str, &str)]) -> Option<()> {
+    let condition = statement.entry("Condition").or_insert_with(|| json!({})).as_object_mut()?;
+    for (operator, key, value) in more {
+        let keys = condition.entry(*operator).or_insert_with(|| json!({})).as_object_mut()?;
+        if keys.keys().any(|known| known.eq_ignore_ascii_case(key)) {
+            return None;
+        }
+        keys.insert((*key).to_owned(), json!(value));
+    }
+    Some(())
+}
+
+/// The statements of a document that allow an action, narrowed to these actions and bounded.
+fn statements(json: &str, actions: &crate::catalog::ActionSet, wanted: &Wanted<'_>, source: &str) -> Option<Vec<Value>> {
+    let narrowed = narrow(json, actions, wanted.catalog).ok()?;
+    let Some(text) = narrowed.json.filter(|_| narrowed.after > 0) else { return Some(Vec::new()) };
+    let mut value: Value = serde_json::from_str(&text).ok()?;
+    let all = match value.get_mut("Statement")?.take() {
+        Value::Array(all) => all,
+        one => vec![one],
+    };
+    let until = wanted.until.to_string();
+    let mut more = vec![("DateLessThanEquals", "aws:CurrentTime", until.as_str())];
+    if !source.is_empty() {
+        more.push(("StringEquals", "aws:SourceIdentity", source));
+    }
+    let mut out = Vec::new();
+    for mut statement in all {
+        let fields = statement.as_object_mut()?;
+        // What denies still stands with the principal.
+        if fields.get("Effect")? == "Deny" {
+            continue;
+        }
+        // Ids are unique within a document, and these come from several.
+        fields.remove("Sid");
+        bounded(fields, &more)?;
+        out.push(statement);
+    }
+    Some(out)
+}
+
+/// A plan that gives back what the denials name, to whom they name, for a time. Denials of which nothing can be given back
+/// are left out, with why.
+#[must_use]
+pub fn restoring(wanted: &Wanted<'_>) -> (Plan, Vec<(String, String)>) {
+    let mut by_principal: BTreeMap<&str, Vec<&Denial>> = BTreeMap::new();
+    for denial in wanted.denials.iter().filter(|denial| denial.not_restored.is_empty()) {
+        by_principal.entry(&denial.principal).or_default().push(denial);
+    }
+    let (mut changes, mut left) = (Vec::new(), Vec::new());
+    for (arn, denials) in by_principal {
+        match change(wanted, arn, &denials) {
+            Ok(made) => changes.push(made),
+            Err(why) => left.push((arn.to_owned(), why)),
+        }
+    }
+    let mut plan = Plan {
+        form: FORM,
+        hash: String::new(),
+        as_of: wanted.at,
+        generation: wanted.generation,
+        snapshot: wanted.now.hash.clone(),
+        catalogue: wanted.plan.catalogue.clone(),
+        failing: Failing::GoOn,
+        grants: Vec::new(),
+        changes,
+        left: Vec::new(),
+    };
+    plan.hash = plan.hashed();
+    (plan, left)
+}
+
+fn change(wanted: &Wanted<'_>, arn: &str, denials: &[&Denial]) -> Result<Change, String> {
+    let before = Found::of(wanted.before, arn).ok_or("it was not in the state before")?;
+    let now = Found::of(wanted.now, arn).ok_or("it is not there any more")?;
+    let taken = wanted.plan.changes.iter().find(|change| change.principal == arn).ok_or("the plan does not change it")?;
+    let mut by_source: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for denial in denials {
+        by_source.entry(&denial.source_identity).or_default().insert(&denial.action);
+    }
+    let mut all = Vec::new();
+    for (source, names) in by_source {
+        let mut actions = wanted.catalog.no_actions();
+        for id in names.iter().filter_map(|name| wanted.catalog.find(name)) {
+            actions.insert(id);
+        }
+        for held in before.policies()? {
+            let why = "a condition of its own is in the way of the time until which it is given back";
+            all.extend(statements(held.json, &actions, wanted, source).ok_or(why)?);
+        }
+    }
+    if all.is_empty() {
+        return Err("no statement before allowed it".to_owned());
+    }
+    let document = json!({ "Version": "2012-10-17", "Statement": all }).to_string();
+    let digits: String = wanted.plan.hash.chars().take(8).collect();
+    let stamp: String = wanted.at.to_string().chars().filter(char::is_ascii_digit).take(12).collect();
+    let policy = format!("jitscan-restored-{digits}-{stamp}");
+    let name = now.holder.name.clone();
+    let (effect, undo, most) = if now.groups.is_some() {
+        let put = Effect::PutUserPolicy { user: name.clone(), policy: policy.clone(), document: document.clone() };
+        (put, Effect::DeleteUserPolicy { user: name, policy }, quota::USER_INLINE)
+    } else {
+        let put = Effect::PutRolePolicy { role: name.clone(), policy: policy.clone(), document: document.clone() };
+        (put, Effect::DeleteRolePolicy { role: name, policy }, quota::ROLE_INLINE)
+    };
+    let held: usize = now.holder.inline.iter().map(|one| quota::size(&one.json)).sum();
+    if held + quota::size(&document) > most {
+        return Err(format!("its inline policies would be longer than {most} characters"));
+    }
+    let reasons = denials.iter().map(|denial| Reason {
+        id: wanted.plan.hash.clone(),
+        advice: ADVICE.to_owned(),
+        capability: denial.action.clone(),
+        person: denial.person.clone(),
+        why: vec![format!("denied {} times since {}, and used before", denial.calls, denial.first)],
+    });
+    Ok(Change {
+        principal: arn.to_owned(),
+        id: taken.id.clone(),
+        account: taken.account,
+        state: fresh::state_of(&now)?,
+        reasons: reasons.collect(),
+        granted: 0,
+        removed: 0,
+        steps: vec![Step { about: format!("gives back what was denied, until {}", wanted.until), effect, undo }],
+    })
+}
+
+/// How many actions plans gave back to each principal and person of what a plan took.
+#[must_use]
+pub fn given_back<'p>(plans: impl Iterator<Item = &'p Plan>, hash: &str) -> BTreeMap<(String, String), usize> {
+    let mut out = BTreeMap::new();
+    for change in plans.flat_map(|plan| &plan.changes) {
+        for reason in change.reasons.iter().filter(|reason| reason.advice == ADVICE && reason.id == hash) {
+            *out.entry((change.principal.clone(), reason.person.clone())).or_insert(0) += 1;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_back_ends_and_is_of_one_person() {
+        let mut statement = json!({ "Effect": "Allow", "Condition": { "StringEquals": { "aws:RequestedRegion": "x" } } });
+        let more = [("DateLessThanEquals", "aws:CurrentTime", "t"), ("StringEquals", "aws:SourceIdentity", "p")];
+        assert!(bounded(statement.as_object_mut().unwrap(), &more).is_some());
+        assert_eq!(
+            statement["Condition"],
+            json!({
+                "StringEquals": { "aws:RequestedRegion": "x", "aws:SourceIdentity": "p" },
+                "DateLessThanEquals": { "aws:CurrentTime": "t" }
+            })
+        );
+        // What the statement says of the same key is never put aside.
+        let mut own = json!({ "Condition": { "StringEquals": { "AWS:sourceidentity": "q" } } });
+        assert!(bounded(own.as_object_mut().unwrap(), &more).is_none());
+    }
+}

@@ -1,0 +1,315 @@
+//! What became of a plan once it was applied, and what would have become of it before it is: denied calls that the change
+//! explains, and requests that people would have had to make.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::catalog::{ActionId, Catalog};
+use crate::entitlements::{AccessClass, AccessClasses};
+use crate::model::event::{CallVariant, Outcome};
+use crate::model::snapshot::Snapshot;
+use crate::model::time::{Timestamp, Window};
+use crate::recommend::friction::requests;
+use crate::recommend::times::{SLOT_MINUTES, start_of};
+use crate::usage::activity::Activity;
+use crate::usage::fold::{SessionId, ShapeFact, ShapeKey};
+use crate::usage::identity::{Actor, Actors};
+use crate::usage::sessions::Sessions;
+
+use super::prove::Side;
+use super::{Grant, Misfit, Plan};
+
+/// Most example events of a row.
+const EXAMPLES: usize = 3;
+
+/// What bears on actions before and after a plan, by principal, and in its grants.
+struct Sides<'p> {
+    before: BTreeMap<&'p str, Side>,
+    after: BTreeMap<&'p str, Side>,
+    grants: BTreeMap<&'p str, Vec<(&'p Grant, Side)>>,
+}
+
+impl<'p> Sides<'p> {
+    fn of(plan: &'p Plan, before: &Snapshot, catalog: &Catalog) -> Result<Self, Misfit> {
+        let after = plan.after(before)?;
+        let arns = || plan.changes.iter().map(|change| change.principal.as_str());
+        let mut grants: BTreeMap<&str, Vec<(&Grant, Side)>> = BTreeMap::new();
+        for grant in &plan.grants {
+            grants.entry(&grant.principal).or_default().push((grant, Side::of(&after, &grant.role, catalog)));
+        }
+        Ok(Self {
+            before: arns().map(|arn| (arn, Side::of(before, arn, catalog))).collect(),
+            after: arns().map(|arn| (arn, Side::of(&after, arn, catalog))).collect(),
+            grants,
+        })
+    }
+
+    /// Whether a plan takes something of an action from a principal.
+    fn takes(&self, principal: &str, action: ActionId) -> bool {
+        let sides = self.before.get(principal).zip(self.after.get(principal));
+        sides.is_some_and(|(before, after)| before.on(action) != after.on(action))
+    }
+
+    /// The grant by which a person gets an action of a principal.
+    fn grant(&self, principal: &str, person: &str, action: ActionId) -> Option<&'p Grant> {
+        let all = self.grants.get(principal)?;
+        let fits = |(grant, side): &&(&'p Grant, Side)| {
+            grant.people.iter().any(|one| one == person) && side.allows(action)
+        };
+        all.iter().find(fits).map(|(grant, _)| *grant)
+    }
+}
+
+/// A denied call that a plan explains.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Denial {
+    /// ARN of the principal.
+    pub principal: String,
+    /// Who was denied; empty where nobody is known.
+    pub person: String,
+    /// The source identity of the session, for policies that let in this one alone; empty where it has none.
+    pub source_identity: String,
+    /// The action that was refused.
+    pub action: String,
+    /// Calls.
+    pub calls: u64,
+    /// The first.
+    pub first: Timestamp,
+    /// The last.
+    pub last: Timestamp,
+    /// Events, the first ones.
+    pub examples: Vec<String>,
+    /// ARN of the role by which the person can ask for it; empty where there is none.
+    pub through: String,
+    /// Why it is not to be given back by itself; empty where it is.
+    pub not_restored: String,
+}
+
+/// All that is looked at.
+#[derive(Debug)]
+pub struct Inputs<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The state that it was made from.
+    pub before: &'a Snapshot,
+    /// Distinct calls of its principals, from the beginning of what it was proved on.
+    pub shapes: &'a BTreeMap<ShapeKey, ShapeFact>,
+    /// Their refused calls since it was applied; none of a lake that keeps no events.
+    pub refused: &'a [Refusal],
+    /// Who stands behind the sessions.
+    pub actors: &'a Actors,
+    /// The sessions.
+    pub sessions: &'a Sessions,
+    /// On which calls it was proved.
+    pub proved: Window,
+    /// When it was applied.
+    pub applied: Timestamp,
+    /// Until when denials count.
+    pub until: Timestamp,
+    /// The catalogue.
+    pub catalog: &'a Catalog,
+}
+
+/// Whose denial it is: principal, person, source identity, action, and whether the person is sure.
+type Whose = (String, String, String, ActionId, bool);
+
+/// A refused call, as the log has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Whose credentials made it.
+    pub session: SessionId,
+    /// `eventSource`.
+    pub source: String,
+    /// `eventName`.
+    pub name: String,
+    /// What tells the call apart.
+    pub variant: CallVariant,
+    /// When.
+    pub time: Timestamp,
+    /// Its id; empty where it has none.
+    pub id: String,
+}
+
+/// What tells whose a denial is.
+struct Reading<'a> {
+    inputs: &'a Inputs<'a>,
+    sides: Sides<'a>,
+    ids: BTreeMap<&'a str, &'a str>,
+}
+
+impl Reading<'_> {
+    /// Who made a call, where that is a principal that the plan changes: the same name with another unique id is another
+    /// one.
+    fn actor(&self, session: SessionId) -> Option<&Actor> {
+        let actor = self.inputs.actors.get(&session)?;
+        let id = self.ids.get(actor.principal.as_str())?;
+        let same = id.is_empty() || actor.principal_id.is_empty() || actor.principal_id == **id;
+        same.then_some(actor)
+    }
+
+    /// Whose a refusal is that the plan explains, for each action that may have been refused.
+    fn whose(&self, session: SessionId, source: &str, name: &str, variant: &CallVariant) -> Vec<Whose> {
+        let Some(actor) = self.actor(session) else { return Vec::new() };
+        let (catalog, arn) = (self.inputs.catalog, actor.principal.as_str());
+        let actions: Vec<ActionId> = match catalog.find(&variant.refused) {
+            Some(action) => vec![action],
+            None => catalog.event(source, name, variant).certain().map(|action| action.id).collect(),
+        };
+        let person = actor.sure_person().or_else(|| actor.likely_person()).unwrap_or_default();
+        let identity = self.inputs.sessions.get(session).map(|(_, identity)| identity);
+        let source = identity.map(|one| one.source_identity.to_string()).unwrap_or_default();
+        let sure = actor.sure_person().is_some();
+        let taken = actions.into_iter().filter(|action| self.sides.takes(arn, *action));
+        taken.map(|action| (arn.to_owned(), person.to_owned(), source.clone(), action, sure)).collect()
+    }
+
+    fn row(&self, whose: &Whose, first: Timestamp) -> Denial {
+        let (principal, person, source, action, _) = whose;
+        let through = self.sides.grant(principal, person, *action);
+        Denial {
+            principal: principal.clone(),
+            person: person.clone(),
+            source_identity: source.clone(),
+            action: self.inputs.catalog.action(*action).map(|one| one.full_name()).unwrap_or_default(),
+            calls: 0,
+            first,
+            last: first,
+            examples: Vec::new(),
+            through: through.map(|grant| grant.role.clone()).unwrap_or_default(),
+            not_restored: String::new(),
+        }
+    }
+}
+
+/// Denied calls since a plan was applied that it explains: what it took bears on the action that was refused.
+///
+/// # Errors
+/// When the plan does not fit the state that it was made from.
+pub fn denials(inputs: &Inputs<'_>) -> Result<Vec<Denial>, Misfit> {
+    let classes = AccessClasses::get();
+    let ids = inputs.plan.changes.iter().map(|change| (change.principal.as_str(), change.id.as_str())).collect();
+    let reading = Reading { inputs, sides: Sides::of(inputs.plan, inputs.before, inputs.catalog)?, ids };
+    let mut rows: BTreeMap<Whose, Denial> = BTreeMap::new();
+    for one in inputs.refused.iter().filter(|one| one.time >= inputs.applied && one.time < inputs.until) {
+        for whose in reading.whose(one.session, &one.source, &one.name, &one.variant) {
+            let row = rows.entry(whose).or_insert_with_key(|whose| reading.row(whose, one.time));
+            row.calls += 1;
+            (row.first, row.last) = (row.first.min(one.time), row.last.max(one.time));
+            if row.examples.len() < EXAMPLES && !one.id.is_empty() {
+                row.examples.push(one.id.clone());
+            }
+        }
+    }
+    let mut used: BTreeSet<(String, String, ActionId)> = BTreeSet::new();
+    let mut kept: BTreeMap<Whose, Denial> = BTreeMap::new();
+    for (key, fact) in inputs.shapes {
+        if key.outcome.supports_use() {
+            let Some(actor) = reading.actor(key.session) else { continue };
+            // What the proof saw: used before it was applied, by this very person.
+            if fact.first < inputs.proved.to && fact.first < inputs.applied {
+                let (arn, person) = (actor.principal.to_string(), actor.sure_person().unwrap_or_default().to_owned());
+                let mapping = inputs.catalog.event(&key.source, &key.name, &key.variant);
+                used.extend(mapping.certain().map(|action| (arn.clone(), person.clone(), action.id)));
+            }
+            continue;
+        }
+        // Of a lake without events: the last one is known for sure.
+        if key.outcome == Outcome::Denied && fact.last >= inputs.applied && fact.last < inputs.until {
+            for whose in reading.whose(key.session, &key.source, &key.name, &key.variant) {
+                if rows.contains_key(&whose) {
+                    continue;
+                }
+                let row = kept.entry(whose).or_insert_with_key(|whose| reading.row(whose, fact.last));
+                row.calls += if fact.first >= inputs.applied { fact.count } else { 1 };
+                row.first = row.first.min(fact.first.max(inputs.applied));
+                row.last = row.last.max(fact.last);
+            }
+        }
+    }
+    rows.append(&mut kept);
+    for ((arn, person, source, action, sure), row) in &mut rows {
+        let known = used.contains(&(arn.clone(), person.clone(), *action));
+        let is_user = arn.contains(":user/");
+        // Whoever provokes denials must not come to what they did not have: each of these is a way to try.
+        row.not_restored = match () {
+            () if !row.through.is_empty() => "it can be asked for",
+            () if !is_user && !*sure => "nothing sure says who was denied",
+            () if !is_user && source.is_empty() => {
+                "the session has no source identity: who else comes by this role would get it, too"
+            }
+            () if !known => "the proof does not show that it was used before by whoever was denied",
+            () if classes.of(inputs.catalog, *action) == AccessClass::Permissions => "it manages privileges",
+            () => "",
+        }
+        .to_owned();
+    }
+    Ok(rows.into_values().collect())
+}
+
+/// What somebody would have had to ask for, had a plan been applied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Asked {
+    /// Who.
+    pub person: String,
+    /// ARN of the principal that they use now.
+    pub principal: String,
+    /// ARN of the role of the grant.
+    pub role: String,
+    /// How often, had a grant lasted as long as the plan says.
+    pub requests: u64,
+    /// The first request.
+    pub first: Timestamp,
+    /// The last.
+    pub last: Timestamp,
+    /// Actions that were used, by name.
+    pub actions: BTreeSet<String>,
+}
+
+/// The requests that people would have had to make within a window: what they used that a plan moves to grants.
+///
+/// # Errors
+/// When the plan does not fit the state that it was made from.
+pub fn shadow(
+    plan: &Plan,
+    before: &Snapshot,
+    activity: &Activity,
+    window: Window,
+    catalog: &Catalog,
+) -> Result<Vec<Asked>, Misfit> {
+    let sides = Sides::of(plan, before, catalog)?;
+    let within = |slot: &i64| {
+        let at = start_of(*slot);
+        at >= window.from && at < window.to
+    };
+    let mut slots: BTreeMap<(String, &str), (&Grant, BTreeSet<i64>, BTreeSet<String>)> = BTreeMap::new();
+    for (key, times) in &activity.times {
+        let arn: &str = &key.principal.arn;
+        if !sides.takes(arn, key.action) {
+            continue;
+        }
+        let Some(grant) = sides.grant(arn, &key.person, key.action) else { continue };
+        let times: Vec<i64> = times.iter().copied().filter(within).collect();
+        if times.is_empty() {
+            continue;
+        }
+        let at = (key.person.to_string(), grant.role.as_str());
+        let (_, all, actions) = slots.entry(at).or_insert_with(|| (grant, BTreeSet::new(), BTreeSet::new()));
+        all.extend(times);
+        actions.extend(catalog.action(key.action).map(|one| one.full_name()));
+    }
+    let asked = |((person, role), (grant, slots, actions)): ((String, &str), (&Grant, BTreeSet<i64>, BTreeSet<String>))| {
+        let slots: Vec<i64> = slots.into_iter().collect();
+        let made = requests(&slots, (grant.minutes / SLOT_MINUTES).max(1));
+        Some(Asked {
+            person,
+            principal: grant.principal.clone(),
+            role: role.to_owned(),
+            requests: made.len() as u64,
+            first: start_of(*made.first()?),
+            last: start_of(*made.last()?),
+            actions,
+        })
+    };
+    Ok(slots.into_iter().filter_map(asked).collect())
+}
