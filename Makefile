@@ -8,7 +8,7 @@ FLAGS := --locked
 DUCKDB := DUCKDB_LIB_DIR="$${DUCKDB_LIB_DIR:-$$(scripts/fetch-duckdb.sh)}" && export DUCKDB_LIB_DIR
 TARGET := $${CARGO_TARGET_DIR:-target}
 
-.PHONY: demo build release test unit collect check fmt clippy wire digests equal million bench fuzz catalog dist clean
+.PHONY: demo build release test unit collect remediate check fmt clippy wire digests equal million bench fuzz catalog dist clean
 
 demo: build
 	@"$(TARGET)/debug/jitscan" demo
@@ -48,6 +48,11 @@ wire: build
 # speaks to loopback only.
 collect: build
 	@python3 tests/wire/collect.py "$(TARGET)/debug/jitscan" "$(TARGET)/collect"
+
+# `jitscan remediate`: the demo's organisation made for real in an emulator that enforces IAM, a plan applied to it, every
+# recorded call made, kills, and everything taken back to the byte: tests/wire/remediate.py. Wants Python 3 with venv.
+remediate: build
+	@python3 tests/wire/remediate.py "$(TARGET)/debug/jitscan" "$(TARGET)/remediate"
 
 # `logs verify` against AWS's own validator of CloudTrail digests, on signed chains that the tests make and tamper with.
 # Wants Python 3 with venv; installs awscli into a cache folder once, and speaks to nobody.

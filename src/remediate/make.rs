@@ -15,7 +15,7 @@ use crate::recommend::{self, Advice, Recommendation, after};
 use super::effect::{DEFAULT_SESSION, Effect};
 use super::narrowing::Narrowing;
 use super::quota;
-use super::{Change, FORM, Failing, Grant, Left, PATH, Plan, Reason, Step, fresh};
+use super::{Change, FORM, Failing, Grant, Left, PATH, Plan, Reason, Step, fresh, prove};
 
 /// All that a plan is made from.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
     for row in inputs.all {
         by_principal.entry(&row.principal).or_default().push(row);
     }
-    for (arn, rows) in by_principal {
+    for (arn, rows) in &by_principal {
         let asks = |row: &&&Recommendation| {
             let changes = matches!(row.advice, Advice::Remove | Advice::ConvertToJit | Advice::Shrink);
             changes && inputs.chosen.contains(row.id.as_str())
@@ -65,18 +65,47 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         if chosen.is_empty() {
             continue;
         }
-        match (Subject { inputs, arn, rows: &rows, chosen: &chosen }).planned() {
-            Ok((change, grants, left)) => {
-                made.changes.extend(change);
-                made.grants.extend(grants);
-                made.left.extend(left);
-            }
-            Err(why) => made.left.push(left(arn, &chosen, why)),
-        }
+        add(&mut made, &Subject { inputs, arn, rows, chosen: &chosen });
     }
+    without_unusable(inputs, &by_principal, &mut made);
     made.left.sort();
     made.hash = made.hashed();
     made
+}
+
+fn add(made: &mut Plan, subject: &Subject<'_>) {
+    match subject.planned() {
+        Ok((change, grants, left)) => {
+            made.changes.extend(change);
+            made.grants.extend(grants);
+            made.left.extend(left);
+        }
+        Err(why) => made.left.push(left(subject.arn, subject.chosen, why)),
+    }
+}
+
+/// Takes out what would be converted to grants that nobody could use, because of a boundary or a Deny: it stays, and the
+/// rest of what was chosen of these principals is planned without it.
+fn without_unusable(inputs: &Inputs<'_>, by_principal: &BTreeMap<&str, Vec<&Recommendation>>, made: &mut Plan) {
+    let (snapshot, at) = (inputs.recommend.snapshot, inputs.recommend.assessment.as_of);
+    let unusable = prove::unusable(made, snapshot, at, inputs.recommend.catalog);
+    for (arn, why) in unusable {
+        let Some(rows) = by_principal.get(arn.as_str()) else { continue };
+        made.changes.retain(|change| change.principal != arn);
+        made.grants.retain(|grant| grant.principal != arn);
+        made.left.retain(|left| left.principal != arn);
+        let chosen = rows.iter().filter(|row| inputs.chosen.contains(row.id.as_str()));
+        let (converted, others): (Vec<&Recommendation>, Vec<&Recommendation>) =
+            chosen.copied().partition(|row| row.advice == Advice::ConvertToJit);
+        let others: Vec<&Recommendation> =
+            others.into_iter().filter(|row| matches!(row.advice, Advice::Remove | Advice::Shrink)).collect();
+        made.left.push(left(&arn, &converted, format!("nobody could use a grant: {why}")));
+        if !others.is_empty() {
+            add(made, &Subject { inputs, arn: &arn, rows, chosen: &others });
+        }
+    }
+    made.changes.sort_by(|a, b| a.principal.cmp(&b.principal));
+    made.grants.sort_by(|a, b| (&a.principal, &a.role).cmp(&(&b.principal, &b.role)));
 }
 
 fn left(arn: &str, rows: &[&Recommendation], why: String) -> Left {
@@ -409,7 +438,7 @@ impl Subject<'_> {
 }
 
 /// When a role that nobody was granted could last be assumed: a grant puts its own end here.
-const CLOSED: &str = "1970-01-01T00:00:00Z";
+pub(super) const CLOSED: &str = "1970-01-01T00:00:00Z";
 
 /// Becoming another role.
 const ENTERING: &str = "sts:AssumeRole";

@@ -26,7 +26,7 @@ use crate::usage::fold::{ShapeFact, ShapeKey};
 use crate::usage::identity::{Actor, Actors};
 use crate::usage::sessions::Sessions;
 
-use super::make::Found;
+use super::make::{CLOSED, Found};
 use super::{Grant, Misfit, Plan};
 
 /// Most example events of a row.
@@ -131,7 +131,7 @@ pub struct Inputs<'a> {
 /// # Errors
 /// When the plan does not fit the state.
 pub fn prove(inputs: &Inputs<'_>) -> Result<Proof, Misfit> {
-    let after = inputs.plan.after(inputs.before)?;
+    let after = opened(inputs.plan.after(inputs.before)?, inputs.plan);
     let compiler = Compiler::deciding(inputs.catalog);
     let (roster, old) = (Roster::new(&after, &compiler), Roster::new(inputs.before, &compiler));
     let before = Inquiry { roster: &old, organization: inputs.before.organization.as_ref() };
@@ -149,7 +149,7 @@ pub fn prove(inputs: &Inputs<'_>) -> Result<Proof, Misfit> {
                 after: side(&after, &change.principal),
                 grants: grants
                     .map(|grant| {
-                        let closed = closed(&inquiry, grant, inputs.catalog);
+                        let closed = closed(&inquiry, grant, inputs.window.to, inputs.catalog);
                         Open { grant, side: side(&after, &grant.role), closed }
                     })
                     .collect(),
@@ -262,8 +262,36 @@ struct Open<'p> {
     closed: Option<Not>,
 }
 
+/// When the trust of an open grant ends: after all that is asked.
+const OPEN: &str = "2999-01-01T00:00:00Z";
+
+/// A state in which every grant of a plan is open: the end of its trust is moved, as a grant moves it.
+fn opened(mut state: Snapshot, plan: &Plan) -> Snapshot {
+    for grant in &plan.grants {
+        let roles = state.accounts.get_mut(&grant.account).into_iter().flat_map(|iam| &mut iam.roles);
+        for role in roles.filter(|role| role.holder.arn.as_str() == grant.role) {
+            role.trust = role.trust.replace(CLOSED, OPEN);
+        }
+    }
+    state
+}
+
+/// Grants of which the role can surely not be assumed, by the principal that they are for, with why.
+pub(super) fn unusable(plan: &Plan, before: &Snapshot, at: Timestamp, catalog: &Catalog) -> BTreeMap<String, String> {
+    let Ok(after) = plan.after(before) else { return BTreeMap::new() };
+    let after = opened(after, plan);
+    let compiler = Compiler::deciding(catalog);
+    let roster = Roster::new(&after, &compiler);
+    let inquiry = Inquiry { roster: &roster, organization: after.organization.as_ref() };
+    let of = |grant: &Grant| match closed(&inquiry, grant, at, catalog)? {
+        Not::Surely(why) => Some((grant.principal.clone(), why)),
+        Not::Perhaps(_) => None,
+    };
+    plan.grants.iter().filter_map(of).collect()
+}
+
 /// Why the role of a grant could not be assumed while the grant is open: a boundary or a Deny of the principal's, say.
-fn closed(inquiry: &Inquiry<'_, '_>, grant: &Grant, catalog: &Catalog) -> Option<Not> {
+fn closed(inquiry: &Inquiry<'_, '_>, grant: &Grant, at: Timestamp, catalog: &Catalog) -> Option<Not> {
     let Some(standing) = inquiry.roster.of(&grant.principal).next() else {
         return Some(Not::Surely(format!("{} is not in the state after the plan", grant.principal)));
     };
@@ -271,8 +299,8 @@ fn closed(inquiry: &Inquiry<'_, '_>, grant: &Grant, catalog: &Catalog) -> Option
         return Some(Not::Perhaps(format!("the ARN {} cannot be read", grant.principal)));
     };
     ["sts:AssumeRole", "sts:SetSourceIdentity"].into_iter().find_map(|action| {
-        // Before the time at which its trust ends, as a grant would have moved it, by somebody eligible with MFA.
-        let mut question = Question::new(action, &grant.role, Timestamp::from_seconds(-1), catalog);
+        // By somebody eligible, with MFA.
+        let mut question = Question::new(action, &grant.role, at, catalog);
         question.context.set("aws:MultiFactorAuthPresent", Slot::one("true"));
         question.context.set("sts:SourceIdentity", Slot::Known(grant.source_identities.iter().take(1).cloned().collect()));
         let (policies, request) = inquiry.of_principal(standing, Arc::clone(&caller), &question);

@@ -4,6 +4,7 @@
 mod after;
 mod executor;
 mod export;
+mod random;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

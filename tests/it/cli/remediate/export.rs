@@ -15,20 +15,20 @@ use super::super::recommend::{AT, demo};
 
 /// Inline policies by name, attachments, groups.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Held {
-    inline: BTreeMap<String, Value>,
-    attached: BTreeSet<String>,
-    groups: BTreeSet<String>,
+pub(super) struct Held {
+    pub(super) inline: BTreeMap<String, Value>,
+    pub(super) attached: BTreeSet<String>,
+    pub(super) groups: BTreeSet<String>,
 }
 
-type State = BTreeMap<(String, String), Held>;
+pub(super) type State = BTreeMap<(String, String), Held>;
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
 /// Users and roles by kind and name, and policies by ARN.
-fn state(iam: &AccountIam) -> (State, BTreeMap<String, Value>) {
+pub(super) fn state(iam: &AccountIam) -> (State, BTreeMap<String, Value>) {
     let held = |holder: &Holder, groups: &[String]| Held {
         inline: holder.inline.iter().map(|one| (one.name.clone(), json(&one.json))).collect(),
         attached: holder.attached.iter().map(|one| one.arn.clone()).collect(),
@@ -70,7 +70,7 @@ fn strings(expression: &hcl::Expression) -> BTreeSet<String> {
 }
 
 /// Carries a file of HCL out on a state.
-fn applied(text: &str, account: &str, mut state: State, policies: &mut BTreeMap<String, Value>) -> State {
+pub(super) fn applied(text: &str, account: &str, mut state: State, policies: &mut BTreeMap<String, Value>) -> State {
     let body: hcl::Body = hcl::from_str(text).unwrap();
     let mut addresses = BTreeSet::new();
     let of = |block: &hcl::Block, name: &str| {

@@ -1,0 +1,333 @@
+//! The same logs, and policies made at random: whatever people hold, a plan takes nothing that was used, gives nobody more,
+//! keeps within quotas, leads back, and says the same as Terraform.
+//!
+//! `JITSCAN_RANDOM_ORGANISATIONS` says how many are made, `JITSCAN_RANDOM_SEED` which is the first.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::sync::Arc;
+
+use jitscan::catalog::Catalog;
+use jitscan::decide::compile::Compiler;
+use jitscan::decide::inquiry::{Inquiry, Question};
+use jitscan::decide::{Answer, Roster};
+use jitscan::model::snapshot::Snapshot;
+use jitscan::remediate::export::{Form, export};
+use jitscan::remediate::{Plan, fresh, quota};
+use serde_json::{Value, json};
+
+use super::super::Place;
+use super::super::recommend::{demo, text};
+use super::export::{applied, state};
+
+/// Later than what the demo was collected.
+const AT: &str = "--config demo/jitscan.toml --store demo/store --as-of 2026-11-01T12:00:00Z";
+
+const ACCOUNTS: [&str; 2] = ["583920174628", "710293847561"];
+
+/// splitmix64: small, and the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        usize::try_from(self.next() % n as u64).unwrap()
+    }
+
+    fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+
+    fn pick<'t, T>(&mut self, from: &'t [T]) -> &'t T {
+        &from[self.below(from.len())]
+    }
+}
+
+const POOL: [&str; 22] = [
+    "s3:Get*", "s3:*", "ec2:Describe*", "ec2:*", "iam:List*", "iam:PassRole", "iam:*", "rds:Modify*", "rds:*", "kms:Decrypt",
+    "lambda:*", "sts:AssumeRole", "ssm:StartSession", "sqs:*", "dynamodb:*", "logs:*", "cloudformation:*", "secretsmanager:Get*",
+    "*", "*:Describe*", "nosuchservice:Do", "s3:GetObject",
+];
+
+fn condition(random: &mut Random) -> Value {
+    match random.below(6) {
+        0 => json!({ "StringEquals": { "aws:RequestedRegion": ["us-east-1", "eu-west-1"] } }),
+        1 => json!({ "Bool": { "aws:MultiFactorAuthPresent": "true" } }),
+        2 => json!({ "IpAddress": { "aws:SourceIp": ["198.51.100.0/24", "10.0.0.0/8"] } }),
+        3 => json!({ "StringLike": { "aws:userid": "*:${aws:username}" } }),
+        4 => json!({ "DateLessThan": { "aws:CurrentTime": "2030-01-01T00:00:00Z" } }),
+        _ => json!({ "StringNotEqualsIfExists": { "aws:PrincipalTag/team": ["red", "blue"] }, "Null": { "aws:TagKeys": "true" } }),
+    }
+}
+
+fn document(random: &mut Random, used: &[(String, String)]) -> Value {
+    let mut statements = Vec::new();
+    for at in 0..=random.below(4) {
+        let mut actions: Vec<String> = (0..=random.below(3)).map(|_| (*random.pick(&POOL)).to_owned()).collect();
+        let mut resource = json!("*");
+        if !used.is_empty() && !random.one_in(3) {
+            let (action, named) = random.pick(used).clone();
+            actions.push(action.clone());
+            let service = action.split(':').next().unwrap().to_owned();
+            match random.below(4) {
+                0 => actions.push(format!("{service}:*")),
+                1 if named.starts_with("arn:") => resource = json!([named, "arn:aws:s3:::home/${aws:username}/*"]),
+                _ => {}
+            }
+        }
+        let mut one = json!({ "Effect": if random.one_in(9) { "Deny" } else { "Allow" }, "Resource": resource });
+        let key = if random.one_in(6) { "NotAction" } else { "Action" };
+        one[key] = if actions.len() == 1 { json!(actions[0]) } else { json!(actions) };
+        if random.one_in(8) {
+            one.as_object_mut().unwrap().remove("Resource");
+            one["NotResource"] = json!("arn:aws:s3:::secret/*");
+        }
+        if random.one_in(3) {
+            one["Condition"] = condition(random);
+        }
+        if random.one_in(2) {
+            one["Sid"] = json!(format!("S{at}"));
+        }
+        statements.push(one);
+    }
+    let all = if statements.len() == 1 && random.one_in(2) { statements.remove(0) } else { Value::from(statements) };
+    json!({ "Version": "2012-10-17", "Statement": all })
+}
+
+/// What a user or role holds, anew.
+fn hold(random: &mut Random, holder: &mut Value, inline: &str, used: &[(String, String)], policies: &[(String, String)]) {
+    let names = ["a", "b.c", "x+y=z,@-_"];
+    let own: Vec<Value> = names[..random.below(4)]
+        .iter()
+        .map(|name| json!({ "PolicyName": name, "PolicyDocument": document(random, used) }))
+        .collect();
+    holder[inline] = Value::from(own);
+    let count = if random.one_in(8) { 10 } else { random.below(4) };
+    let mut attached: BTreeMap<&str, &str> = BTreeMap::new();
+    while attached.len() < count.min(policies.len()) {
+        let (arn, name) = random.pick(policies);
+        attached.insert(arn, name);
+    }
+    let attached = attached.into_iter().map(|(arn, name)| json!({ "PolicyArn": arn, "PolicyName": name }));
+    holder["AttachedManagedPolicies"] = attached.collect();
+    if random.one_in(6) {
+        let (arn, _) = random.pick(policies);
+        holder["PermissionsBoundary"] = json!({ "PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": arn });
+    }
+}
+
+/// An account's details with other policies, some more principals with odd names, and trusts across accounts.
+fn details(random: &mut Random, account: &str, old: &Value, used: &BTreeMap<String, Vec<(String, String)>>) -> Value {
+    let mut new = old.clone();
+    let none = Vec::new();
+    for policy in new["Policies"].as_array_mut().unwrap() {
+        if policy["Arn"].as_str().unwrap().contains(account) {
+            let all: Vec<(String, String)> = used.values().flatten().cloned().collect();
+            for version in policy["PolicyVersionList"].as_array_mut().unwrap() {
+                version["Document"] = document(random, &all);
+            }
+        }
+    }
+    let policies: Vec<(String, String)> = new["Policies"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["Arn"].as_str().unwrap().to_owned(), one["PolicyName"].as_str().unwrap().to_owned()))
+        .collect();
+    for group in new["GroupDetailList"].as_array_mut().unwrap() {
+        group["GroupPolicyList"] = json!([{ "PolicyName": "g", "PolicyDocument": document(random, &none) }]);
+    }
+    for (list, inline) in [("UserDetailList", "UserPolicyList"), ("RoleDetailList", "RolePolicyList")] {
+        for holder in new[list].as_array_mut().unwrap() {
+            let path = holder["Path"].as_str().unwrap();
+            if path.starts_with("/aws-") || random.one_in(10) {
+                continue;
+            }
+            let arn = holder["Arn"].as_str().unwrap().to_owned();
+            hold(random, holder, inline, used.get(&arn).unwrap_or(&none), &policies);
+        }
+    }
+    let odd = ["o.d+d=na,me@x-_", "UPPER.lower", &"n".repeat(64)].map(str::to_owned);
+    for (at, name) in odd.iter().enumerate() {
+        let path = ["/", "/team/a+b/"][at % 2];
+        let mut user = json!({
+            "Path": path, "UserName": name, "UserId": format!("AIDARANDOM{at:010}"), "CreateDate": "2023-01-01T00:00:00+00:00",
+            "Arn": format!("arn:aws:iam::{account}:user{path}{name}"), "GroupList": [], "Tags": [],
+        });
+        let group = new["GroupDetailList"].as_array().unwrap().first().map(|group| group["GroupName"].clone());
+        if let Some(group) = group.filter(|_| random.one_in(2)) {
+            user["GroupList"] = json!([group]);
+        }
+        hold(random, &mut user, "UserPolicyList", &none, &policies);
+        new["UserDetailList"].as_array_mut().unwrap().push(user);
+        let who = [format!("arn:aws:iam::{}:root", ACCOUNTS[at % 2]), format!("arn:aws:iam::{account}:user{path}{name}")];
+        let mut role = json!({
+            "Path": path, "RoleName": name, "RoleId": format!("AROARANDOM{at:010}"), "CreateDate": "2023-01-01T00:00:00+00:00",
+            "Arn": format!("arn:aws:iam::{account}:role{path}{name}"), "InstanceProfileList": [], "Tags": [],
+            "AssumeRolePolicyDocument": { "Version": "2012-10-17", "Statement": [
+                { "Effect": "Allow", "Principal": { "AWS": random.pick(&who) }, "Action": "sts:AssumeRole" }
+            ] },
+        });
+        hold(random, &mut role, "RolePolicyList", &none, &policies);
+        new["RoleDetailList"].as_array_mut().unwrap().push(role);
+    }
+    new
+}
+
+/// Actions and resources of authorised calls, by principal.
+fn usage(place: &Place) -> BTreeMap<String, Vec<(String, String)>> {
+    let mut out: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    for row in place.rows(&format!("{AT} usage")) {
+        if row["count"].as_u64().unwrap() > 0 {
+            let used = (text(&row, "/action").to_owned(), text(&row, "/resource").to_owned());
+            out.entry(text(&row, "/principal").to_owned()).or_default().push(used);
+        }
+    }
+    out
+}
+
+fn snapshot(place: &Place) -> Snapshot {
+    let reader = jitscan::lake::Reader::open(&place.path("demo/store")).unwrap();
+    jitscan::cli::documents::load(&reader, "2026-11-01T12:00:00Z".parse().unwrap()).unwrap().snapshot
+}
+
+/// Nobody may do what they might not before, as the engine answers to requests made at random.
+fn nobody_gains(
+    random: &mut Random,
+    (plan, used): (&Plan, &BTreeMap<String, Vec<(String, String)>>),
+    before: &Snapshot,
+    after: &Snapshot,
+    seed: u64,
+) -> usize {
+    let catalog = Catalog::get();
+    let compiler = Compiler::deciding(catalog);
+    let (old, new) = (Roster::new(before, &compiler), Roster::new(after, &compiler));
+    let asked = ["s3:GetObject", "s3:PutObject", "ec2:RunInstances", "iam:CreateUser", "rds:ModifyDBInstance", "kms:Decrypt",
+        "sqs:DeleteQueue", "dynamodb:DeleteTable", "lambda:InvokeFunction", "ssm:StartSession", "logs:PutLogEvents"];
+    let subjects = plan.changes.iter().map(|change| (change.principal.as_str(), change.principal.as_str()));
+    let subjects = subjects.chain(plan.grants.iter().map(|grant| (grant.principal.as_str(), grant.role.as_str())));
+    let mut allowed = 0;
+    for (from, to) in subjects {
+        for _ in 0..40 {
+            let action = *random.pick(&asked);
+            let resource = *random.pick(&["*", "arn:aws:s3:::secret/x", "arn:aws:s3:::home/x/y", "arn:aws:rds:us-east-1:710293847561:db:x"]);
+            // Of what is used something is left.
+            let own = used.get(from).filter(|_| random.one_in(2)).map(|all| random.pick(all));
+            let (action, resource) = own.map_or((action, resource), |(action, named)| {
+                (action.as_str(), if named.starts_with("arn:") { named.as_str() } else { "*" })
+            });
+            let mut question = Question::new(action, resource, "2026-11-01".parse().unwrap(), catalog);
+            for key in ["aws:MultiFactorAuthPresent", "aws:RequestedRegion", "aws:SourceIp", "aws:PrincipalTag/team"] {
+                let value = match key {
+                    "aws:MultiFactorAuthPresent" => "true",
+                    "aws:RequestedRegion" => *random.pick(&["us-east-1", "sa-east-1"]),
+                    "aws:SourceIp" => *random.pick(&["198.51.100.7", "203.0.113.9"]),
+                    _ => *random.pick(&["red", "green"]),
+                };
+                question.context.set(key, jitscan::decide::context::Slot::one(value));
+            }
+            let ask = |roster: &Roster<'_>, snapshot: &Snapshot, arn: &str| {
+                let inquiry = Inquiry { roster, organization: snapshot.organization.as_ref() };
+                let standing = roster.of(arn).next().unwrap();
+                let caller = Arc::new(inquiry.caller(standing, None).unwrap());
+                let (policies, request) = inquiry.of_principal(standing, caller, &question);
+                policies.answer(&request)
+            };
+            if ask(&new, after, to) == Answer::Allowed {
+                allowed += 1;
+                let was = ask(&old, before, from);
+                // A role for grants is another caller: what speaks of the caller may be open of the one before.
+                let fine = was == Answer::Allowed || (from != to && was == Answer::Undecided);
+                assert!(fine, "seed {seed}: {to} may {action} on {resource}, and {from}: {was:?}");
+            }
+        }
+    }
+    allowed
+}
+
+fn within_quotas(plan: &Plan, after: &Snapshot, seed: u64) {
+    for change in &plan.changes {
+        let iam = &after.accounts[&change.account];
+        let users = iam.users.iter().map(|user| (&user.holder, quota::USER_INLINE));
+        let holders = users.chain(iam.roles.iter().map(|role| (&role.holder, quota::ROLE_INLINE)));
+        for (holder, most) in holders.filter(|(holder, _)| holder.arn.as_str() == change.principal) {
+            let written: usize = holder.inline.iter().map(|one| quota::size(&one.json)).sum();
+            let touched = change.steps.iter().any(|step| step.effect.arguments()[1].starts_with("put-"));
+            assert!(!touched || written <= most, "seed {seed}: {} has {written} characters", change.principal);
+            let attached = change.steps.iter().any(|step| step.effect.arguments()[1].starts_with("attach-"));
+            assert!(!attached || holder.attached.len() <= quota::ATTACHED, "seed {seed}: {}", change.principal);
+        }
+        for policy in iam.policies.iter().filter(|policy| policy.arn.contains(":policy/jitscan/")) {
+            assert!(quota::size(&policy.json) <= quota::MANAGED, "seed {seed}: {}", policy.arn);
+        }
+    }
+}
+
+#[test]
+fn whatever_people_hold_what_they_used_stays_and_nobody_gains() {
+    let number = |name: &str, or: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(or);
+    let (first, count) = (number("JITSCAN_RANDOM_SEED", 1), number("JITSCAN_RANDOM_ORGANISATIONS", 6));
+    let place = demo();
+    let used = usage(&place);
+    let old: BTreeMap<&str, Value> = ACCOUNTS
+        .into_iter()
+        .map(|account| {
+            let file = place.path(&format!("demo/input/iam/{account}/authorization-details.json"));
+            (account, serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap())
+        })
+        .collect();
+    let (mut changed, mut granted, mut allowed, mut steps) = (0, 0, 0, BTreeSet::new());
+    let mut hash = snapshot(&place).hash;
+    let mut whys: BTreeMap<String, usize> = BTreeMap::new();
+    for seed in first..first + count {
+        let mut random = Random(seed);
+        for (account, old) in &old {
+            let new = details(&mut random, account, old, &used);
+            fs::write(place.path("new.json"), new.to_string()).unwrap();
+            // Each a second later than the last one: the newest counts.
+            let at = format!("2026-11-01T01:{:02}:{:02}Z", (seed - first) / 60, (seed - first) % 60);
+            let run = place.line(&format!("--store demo/store ingest iam new.json --captured-at {at}"));
+            assert_eq!(run.code, Some(0), "seed {seed}: {run:?}");
+        }
+        let before = snapshot(&place);
+        let last = std::mem::replace(&mut hash, before.hash.clone());
+        assert_ne!(hash, last, "seed {seed}: the state is another one");
+        place.rows(&format!("{AT} remediate plan --out plan.json"));
+        let plan: Plan = serde_json::from_str(&fs::read_to_string(place.path("plan.json")).unwrap()).unwrap();
+        let proof = place.line(&format!("{AT} remediate prove plan.json --format ndjson"));
+        assert_eq!(proof.code, Some(0), "seed {seed}: {}", proof.stdout);
+        let after = plan.after(&before).unwrap();
+        assert_eq!(plan.undone(&after).unwrap().accounts, before.accounts, "seed {seed}");
+        assert!(fresh::same(&before, &before) && (plan.changes.is_empty() || !fresh::same(&after, &before)));
+        within_quotas(&plan, &after, seed);
+        allowed += nobody_gains(&mut random, (&plan, &used), &before, &after, seed);
+        for file in export(&plan, &before, Form::Terraform).unwrap() {
+            let (old, new) = (&before.accounts[&file.account], &after.accounts[&file.account]);
+            let ((from, mut policies), (to, wanted)) = (state(old), state(new));
+            assert_eq!(applied(&file.text, &file.account.to_string(), from, &mut policies), to, "seed {seed}");
+            assert_eq!(policies, wanted, "seed {seed}");
+        }
+        // Once it is applied, another plan over the same principals is out of date.
+        let stale: BTreeSet<String> =
+            plan.outdated(&after).iter().map(|why| why.split(' ').next().unwrap().to_owned()).collect();
+        for change in &plan.changes {
+            assert!(stale.contains(&change.principal), "seed {seed}: {}", change.principal);
+        }
+        for left in &plan.left {
+            let kind: String = left.why.chars().take(40).collect();
+            *whys.entry(kind).or_insert(0) += 1;
+        }
+        changed += plan.changes.len();
+        granted += plan.grants.len();
+        steps.extend(plan.steps().map(|(_, _, step)| step.effect.arguments()[1].clone()));
+    }
+    println!("{count} organisations: {changed} principals changed, {granted} grants, {allowed} requests allowed, by {steps:?}; left: {whys:#?}");
+    assert!(changed >= 2 * usize::try_from(count).unwrap() && granted > 0 && allowed > 0 && steps.len() >= 6, "{changed} {granted} {steps:?}");
+}
