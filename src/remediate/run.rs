@@ -212,6 +212,8 @@ pub enum Ended {
     Applied,
     /// Everything was taken back that was to be.
     RolledBack,
+    /// There was nothing to be done, and why.
+    Already(String),
     /// It was not begun, and why.
     Refused(String),
     /// Something could not be taken back: a person has to look.
@@ -290,7 +292,7 @@ impl<'a> Run<'a> {
             Phase::New | Phase::Scheduled(_) | Phase::RolledBack => self.record(begin)?,
             Phase::Applying => {}
             Phase::Unwinding => return self.unwind(),
-            Phase::Applied => return Ok(Ended::Refused("it is applied already".to_owned())),
+            Phase::Applied => return Ok(Ended::Already("it is applied already".to_owned())),
             Phase::RollingBack(_) => {
                 return Ok(Ended::Refused("it is being rolled back: `remediate rollback` ends that".to_owned()));
             }
@@ -336,8 +338,12 @@ impl<'a> Run<'a> {
     /// When the journal cannot be written: then nothing more is made.
     pub fn roll_back(&mut self, by: &str, principals: &[String]) -> Result<Ended, JournalError> {
         match &self.progress.phase {
-            Phase::New | Phase::Scheduled(_) => return Ok(Ended::Refused("nothing of it was applied".to_owned())),
-            Phase::RolledBack => return Ok(Ended::Refused("it is rolled back already".to_owned())),
+            Phase::New => return Ok(Ended::Already("nothing of it was applied".to_owned())),
+            Phase::RolledBack => return Ok(Ended::Already("it is rolled back already".to_owned())),
+            Phase::Scheduled(_) => {
+                self.record(Record::RolledBack)?;
+                return Ok(Ended::Already("it was announced, and is withdrawn".to_owned()));
+            }
             Phase::Applying | Phase::Unwinding if !principals.is_empty() => {
                 let why = "it was not applied to its end: only all of it can be rolled back";
                 return Ok(Ended::Refused(why.to_owned()));

@@ -275,10 +275,10 @@ fn what_is_applied_and_taken_back_is_what_it_was_to_the_byte() {
     for _ in 0..2 {
         assert_eq!(apply(&plan, &mut fake, &mut paper).unwrap(), Ended::Applied);
         assert_eq!(fake.iam, after(&plan));
-        assert!(matches!(apply(&plan, &mut fake, &mut paper).unwrap(), Ended::Refused(_)));
+        assert!(matches!(apply(&plan, &mut fake, &mut paper).unwrap(), Ended::Already(_)));
         assert_eq!(roll_back(&plan, &mut fake, &mut paper).unwrap(), Ended::RolledBack);
         assert_eq!(fake.iam, start());
-        assert!(matches!(roll_back(&plan, &mut fake, &mut paper).unwrap(), Ended::Refused(_)));
+        assert!(matches!(roll_back(&plan, &mut fake, &mut paper).unwrap(), Ended::Already(_)));
     }
 }
 
@@ -303,7 +303,7 @@ fn it_may_die_at_every_record_of_an_application() {
                 let fine = match ended.unwrap() {
                     Ended::Applied => !back,
                     Ended::RolledBack => back,
-                    Ended::Refused(_) => (at == 0 && !written && back) || (at + 1 == all && written && !back),
+                    Ended::Already(_) => (at == 0 && !written && back) || (at + 1 == all && written && !back),
                     _ => false,
                 };
                 assert!(fine, "{at} {written} {back}");
@@ -324,7 +324,8 @@ fn it_may_die_at_every_record_of_taking_back() {
             assert!(roll_back(&plan, &mut fake, &mut paper).is_err());
             // Whoever applies it now is told that it is being taken back.
             let told = apply(&plan, &mut fake, &mut paper).unwrap();
-            let refused = matches!(told, Ended::Refused(_));
+            // Where it died before it began, it is applied still.
+            let refused = matches!(told, Ended::Refused(_)) || (at == 0 && !written && matches!(told, Ended::Already(_)));
             let done = at + 1 == plan.items().len() * 2 + 2 && written && told == Ended::Applied;
             assert!(refused || done, "{at} {told:?}");
             if done {

@@ -222,3 +222,7 @@ fn not_permitted(inputs: &Inputs<'_>) -> Vec<String> {
     }
     out.into_iter().collect()
 }
+
+#[cfg(test)]
+#[path = "safety_tests.rs"]
+mod tests;

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # -I leaves the folder
 from wire import default_venv, ensure_venv  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
-WRITES = ("apply", "after", "rollback", "kills", "two")
+WRITES = ("apply", "after", "rollback", "kills", "two", "refused", "announced", "principal", "meddled", "denied")
 # Without these the rest of a round means nothing.
 NEEDED = ("store", "plan", "sessions", "apply", "rollback")
 
@@ -78,13 +78,14 @@ class Test:
 
     def run(self):
         from remediate_round import Printed, Round
+        from remediate_refusals import Refusals
         from remediate_users import Users
         told = self.program("remediate", "--help")[1]
         can = all(re.search(rf"^\s+{name}\b", told, re.M) for name in ("apply", "rollback"))
         if self.part("world", self.make_world):
             if self.printed:
                 self.part("executor", self.executor)
-            for kind in (Round, Printed, Users):
+            for kind in (Round, Printed, Users, Refusals):
                 if self.args.only not in (None, kind.name):
                     continue
                 made = kind(self.args, self.world, self.args.out / "demo")
@@ -112,7 +113,7 @@ def inside(args):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         sys.exit(f"remediate: another run uses {args.out}")
-    made = ("demo", "demo-plan", "printed-plan", "users-plan")
+    made = ("demo", "demo-plan", "printed-plan", "users-plan", "refusals-plan")
     for name in made[1:]:
         shutil.rmtree(args.out / name, ignore_errors=True)
     test = Test(args)
@@ -133,7 +134,7 @@ def main():
     parser.add_argument("out", type=Path)
     parser.add_argument("--keep", action="store_true", help="keep the files and the emulator's log")
     parser.add_argument("--kills", type=int, default=6, metavar="N", help="kills of each of apply and rollback")
-    parser.add_argument("--only", choices=("demo", "printed", "users"), help="only this round")
+    parser.add_argument("--only", choices=("demo", "printed", "users", "refusals"), help="only this round")
     parser.add_argument("--venv", type=Path, default=default_venv())
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()

@@ -366,7 +366,8 @@ fn told(
             (Status::Failed, format!("plan {hash} was taken back, and everything is as it was: {why}"))
         }
         Ended::RolledBack => (Status::Done, format!("plan {hash} was taken back: read back, it is as it was")),
-        Ended::Refused(why) => (Status::Done, format!("plan {hash}: {why}")),
+        Ended::Already(why) => (Status::Done, format!("plan {hash}: {why}")),
+        Ended::Refused(why) => (Status::Failed, format!("plan {hash}: {why}")),
         Ended::Stuck => {
             let why = "look at each, put it right by hand if need be, and run it again";
             (Status::Stuck, format!("plan {hash}: some calls could not be taken back: {why}"))

@@ -1,0 +1,222 @@
+use super::super::effect::Effect;
+use super::super::{Change, FORM, Failing, Grant, Step};
+use super::*;
+use crate::model::snapshot::{AccountIam, Holder, NamedDocument, Role, User};
+
+const ACCOUNT: &str = "111122223333";
+const ANYTHING: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
+const READING: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:Get*","Resource":"*"}}"#;
+const TRUST: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sts:AssumeRole"}}"#;
+
+fn arn(resource: &str) -> String {
+    format!("arn:aws:iam::{ACCOUNT}:{resource}")
+}
+
+fn holder(resource: &str, json: &str) -> Holder {
+    Holder {
+        arn: arn(resource).parse().unwrap(),
+        name: resource.rsplit('/').next().unwrap().into(),
+        path: "/".into(),
+        id: String::new(),
+        created: None,
+        inline: vec![NamedDocument { name: "own".into(), json: json.into() }],
+        attached: Vec::new(),
+        boundary: None,
+        tags: BTreeMap::new(),
+    }
+}
+
+/// Two administrators, who reads, and the executor, which may do what it is asked for.
+fn state() -> Snapshot {
+    let user = |name: &str, json: &str| User { holder: holder(&format!("user/{name}"), json), groups: Vec::new() };
+    let role = |name: &str, json: &str| Role {
+        holder: holder(&format!("role/{name}"), json),
+        trust: TRUST.into(),
+        last_used: None,
+        instance_profiles: Vec::new(),
+    };
+    let iam = AccountIam {
+        account: ACCOUNT.parse().unwrap(),
+        captured_at: Timestamp::default(),
+        users: vec![user("admin", ANYTHING), user("reader", READING)],
+        groups: Vec::new(),
+        roles: vec![role("admin-role", ANYTHING), role("executor", ANYTHING), role("glass", READING)],
+        policies: Vec::new(),
+    };
+    Snapshot { accounts: [(iam.account, iam)].into(), ..Snapshot::default() }
+}
+
+fn takes(kind: &str, name: &str) -> Step {
+    let (name, policy) = (name.to_owned(), "own".to_owned());
+    let document = "{}".to_owned();
+    let (effect, undo) = if kind == "user" {
+        let undo = Effect::PutUserPolicy { user: name.clone(), policy: policy.clone(), document };
+        (Effect::DeleteUserPolicy { user: name, policy }, undo)
+    } else {
+        let undo = Effect::PutRolePolicy { role: name.clone(), policy: policy.clone(), document };
+        (Effect::DeleteRolePolicy { role: name, policy }, undo)
+    };
+    Step { about: "x".into(), effect, undo }
+}
+
+fn change(principal: &str, steps: Vec<Step>) -> Change {
+    Change {
+        principal: arn(principal),
+        id: String::new(),
+        account: ACCOUNT.parse().unwrap(),
+        state: String::new(),
+        reasons: Vec::new(),
+        granted: 1,
+        removed: 1,
+        steps,
+    }
+}
+
+fn plan(changes: Vec<Change>) -> Plan {
+    Plan {
+        form: FORM,
+        hash: String::new(),
+        as_of: Timestamp::default(),
+        generation: 0,
+        snapshot: String::new(),
+        catalogue: String::new(),
+        failing: Failing::Unwind,
+        grants: Vec::new(),
+        changes,
+        left: Vec::new(),
+    }
+}
+
+fn said_of(plan: &Plan, before: &Snapshot, executor: &str, caller: &str) -> String {
+    let account: AccountId = ACCOUNT.parse().unwrap();
+    let after = plan.after(before).unwrap_or_else(|_| before.clone());
+    let all = objections(&Inputs {
+        plan,
+        before,
+        after: &after,
+        executors: &[(account, executor.to_owned())].into(),
+        caller,
+        break_glass: &[Glob::new("*:role/glass")],
+        limits: Limits { principals: 2, share: 50 },
+        at: Timestamp::from_seconds(1_700_000_000),
+        catalog: Catalog::get(),
+    });
+    all.join("; ")
+}
+
+fn said(plan: &Plan) -> String {
+    said_of(plan, &state(), &arn("role/executor"), &arn("user/admin"))
+}
+
+#[test]
+fn nobody_is_locked_out() {
+    let of = |principal: &str| {
+        let (kind, name) = principal.split_once('/').unwrap();
+        said(&plan(vec![change(principal, vec![takes(kind, name)])]))
+    };
+    assert_eq!(of("user/reader"), "");
+    assert_eq!(of("role/admin-role"), "");
+    assert!(of("user/admin").contains("is who asks for it"), "{}", of("user/admin"));
+    assert!(of("role/executor").contains("would change itself"), "{}", of("role/executor"));
+    assert!(of("role/glass").contains("break-glass"), "{}", of("role/glass"));
+    // By the session of a role, too.
+    let session = format!("arn:aws:sts::{ACCOUNT}:assumed-role/executor/jitscan-remediate");
+    let own = plan(vec![change("role/executor", vec![takes("role", "executor")])]);
+    assert!(said_of(&own, &state(), &session, &arn("user/admin")).contains("would change itself"));
+}
+
+#[test]
+fn an_account_keeps_an_administrator() {
+    let both = plan(vec![
+        change("user/admin", vec![takes("user", "admin")]),
+        change("role/admin-role", vec![takes("role", "admin-role")]),
+    ]);
+    // The executor of this state administers, too; with one that may only write policies nobody is left.
+    let mut state = state();
+    let iam = state.accounts.values_mut().next().unwrap();
+    let writes = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":["iam:Put*Policy","iam:Delete*Policy"],"Resource":"*"}}"#;
+    iam.roles.iter_mut().find(|role| role.holder.name == "executor").unwrap().holder.inline[0].json = writes.into();
+    let caller = arn("user/reader");
+    let found = said_of(&both, &state, &arn("role/executor"), &caller);
+    assert!(found.contains("without an administrator") && found.contains("user/admin"), "{found}");
+    let one = plan(vec![change("user/admin", vec![takes("user", "admin")])]);
+    assert_eq!(said_of(&one, &state, &arn("role/executor"), &caller), "");
+    // One that only a service enters is nobody's.
+    let iam = state.accounts.values_mut().next().unwrap();
+    let service = TRUST.replace(r#"{"AWS":"111122223333"}"#, r#"{"Service":"lambda.amazonaws.com"}"#);
+    iam.roles.iter_mut().find(|role| role.holder.name == "admin-role").unwrap().trust = service;
+    assert!(said_of(&one, &state, &arn("role/executor"), &caller).contains("without an administrator"));
+}
+
+#[test]
+fn a_step_touches_its_own_principal_and_nothing_else() {
+    for (principal, step) in [
+        ("user/reader", takes("user", "admin")),
+        ("user/reader", takes("role", "reader")),
+        ("role/admin-role", takes("role", "executor")),
+        ("user/reader", Step { undo: takes("user", "admin").undo, ..takes("user", "reader") }),
+        ("user/reader", Step {
+            about: "x".into(),
+            effect: Effect::CreatePolicy { policy: arn("policy/own/p"), document: ANYTHING.into() },
+            undo: Effect::DeletePolicy { policy: arn("policy/own/p") },
+        }),
+        ("user/reader", Step {
+            about: "x".into(),
+            effect: Effect::CreateRole {
+                role: arn("role/jitscan/x"),
+                trust: TRUST.into(),
+                boundary: None,
+                max_session_seconds: 3600,
+                tags: BTreeMap::new(),
+            },
+            undo: Effect::DeleteRole { role: arn("role/jitscan/x") },
+        }),
+    ] {
+        let found = said(&plan(vec![change(principal, vec![step.clone()])]));
+        assert!(found.contains("which is not its own"), "{principal} {step:?}: {found}");
+    }
+    // A grant makes its own role, below jitscan's path.
+    let grant = |role: &str, made: &str| {
+        let mut plan = plan(Vec::new());
+        plan.grants.push(Grant {
+            role: arn(role),
+            account: ACCOUNT.parse().unwrap(),
+            principal: arn("user/reader"),
+            id: String::new(),
+            people: Vec::new(),
+            source_identities: Vec::new(),
+            minutes: 60,
+            reasons: Vec::new(),
+            steps: vec![Step {
+                about: "x".into(),
+                effect: Effect::CreateRole {
+                    role: arn(made),
+                    trust: TRUST.into(),
+                    boundary: None,
+                    max_session_seconds: 3600,
+                    tags: BTreeMap::new(),
+                },
+                undo: Effect::DeleteRole { role: arn(made) },
+            }],
+        });
+        said(&plan)
+    };
+    assert_eq!(grant("role/jitscan/a", "role/jitscan/a"), "");
+    assert!(grant("role/a", "role/a").contains("which is not its own"));
+    assert!(grant("role/jitscan/a", "role/jitscan/b").contains("which is not its own"));
+}
+
+#[test]
+fn what_the_executor_may_not_do_is_known_before() {
+    let reader = plan(vec![change("user/reader", vec![takes("user", "reader")])]);
+    let found = said_of(&reader, &state(), &arn("role/glass"), &arn("user/admin"));
+    assert!(found.contains("may not call iam:DeleteUserPolicy") && found.contains("which takes back"), "{found}");
+}
+
+#[test]
+fn not_too_much_at_once() {
+    let many = ["user/admin", "role/admin-role", "user/reader"];
+    let all = plan(many.iter().map(|one| change(one, Vec::new())).collect());
+    let found = said_of(&all, &state(), &arn("role/executor"), &arn("role/other"));
+    assert!(found.contains("at most 2 may change in one run") && found.contains("at most 50 % may change"), "{found}");
+}

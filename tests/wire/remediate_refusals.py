@@ -1,0 +1,128 @@
+"""What `remediate apply` and `rollback` refuse or leave, and with which exit code: somebody else's changes, a plan that is
+out of date, too much at once, what was announced for later, one principal of many."""
+
+import json
+
+from remediate_round import Round, check
+from remediate_state import comparable, differences
+
+
+class Refusals(Round):
+    """The demo's plan, and everything that stands in its way."""
+    name = "refusals"
+    parts = ("store", "plan", "refused", "announced", "principal", "meddled", "denied")
+
+    def ended(self, *arguments):
+        """(exit code, stderr) of a run as the runner."""
+        process = self.jitscan.start(*arguments, creds=self.world.runner)
+        _, err = process.communicate(timeout=900)
+        return process.returncode, err
+
+    def wants(self, problems, code, words, *arguments):
+        found, err = self.ended(*arguments)
+        if found != code or words not in err:
+            problems.append(f"{[str(word) for word in arguments][:6]}: exit code {found}, not {code} with "
+                            f"{words!r}: {err.strip()[-500:]}")
+
+    def unchanged(self, problems):
+        return problems + differences(self.before, self.world.state())
+
+    def part_refused(self):
+        """Nothing of it is begun."""
+        problems = []
+        plan, aws = self.plan_path, self.aws()
+        base = ["remediate", "apply", plan, *aws, "--window", "3650d"]
+        many = ["--max-principals", "1000", "--max-share", "100"]
+        self.wants(problems, 2, "--yes says that it is meant", *base, *many)
+        self.wants(problems, 1, "at most 3 may change in one run", *base, "--yes", "--max-principals", "3", "--max-share", "100")
+        self.wants(problems, 1, "at most 5 % may change", *base, "--yes", "--max-principals", "1000", "--max-share", "5")
+        self.wants(problems, 1, "nothing of what is accepted would be denied", *base, "--yes", *many,
+                   "--accept-denial", "arn:aws:iam::710293847561:role/x=s3:GetObject")
+        without = [word for word in base if word not in ("--role-name", aws[1])]
+        self.wants(problems, 1, "--role-name says as whom", *without, "--yes", *many)
+        self.wants(problems, 0, "nothing of it was applied", *self.rolling_back())
+        by_hand = self.out / "by-hand.json"
+        changed = json.loads(plan.read_text())
+        changed["changes"][0]["removed"] += 1
+        by_hand.write_text(json.dumps(changed))
+        self.wants(problems, 1, "it was changed", "remediate", "apply", by_hand, *aws, "--yes", *many)
+        # Somebody changed a principal since.
+        step = self.put_step()
+        iam, name, policy = self.world.root(step[0]), step[1]["do"]["role"], step[1]["do"]["policy"]
+        was = step[1]["undo"]["document"]
+        iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}}))
+        self.wants(problems, 1, "holds other policies than when the plan was made", *base, "--yes", *many)
+        iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=was)
+        return check(self.unchanged(problems), "8 ways, and nothing changed")
+
+    def put_step(self):
+        """A step that writes over an inline policy of a role, with its account and its principal."""
+        for change in self.plan["changes"]:
+            for step in change["steps"]:
+                if step["do"]["call"] == "PutRolePolicy" and step["undo"]["call"] == "PutRolePolicy":
+                    return change["account"], step, change["principal"]
+        raise AssertionError("the plan writes over no inline policy")
+
+    def part_announced(self):
+        """Announced, it is not applied before; withdrawn, it may be."""
+        problems = []
+        self.wants(problems, 0, "announced for", *self.applying(), "--notice", "7d")
+        self.wants(problems, 1, "not before", *self.applying())
+        self.wants(problems, 0, "withdrawn", *self.rolling_back())
+        return check(self.unchanged(problems), "announced, not applied before its time, and withdrawn")
+
+    def part_principal(self):
+        """One principal is taken back, then the rest."""
+        problems = []
+        self.wants(problems, 0, "is applied", *self.applying())
+        applied = self.world.state()
+        arn = self.put_step()[2]
+        self.wants(problems, 2, "the plan does not change it", *self.rolling_back(), "--principal", "arn:aws:iam::1:role/x")
+        self.wants(problems, 0, "was taken back", *self.rolling_back(), "--principal", arn)
+        account, name = arn.split(":")[4], arn.rsplit("/", 1)[-1]
+        of = lambda state: state[account]["RoleDetailList"][arn]
+        now = self.world.state()
+        problems += differences(of(self.before), of(now))
+        if not differences(comparable(applied), comparable(now)):
+            problems.append("nothing was taken back")
+        self.wants(problems, 0, "was taken back", *self.rolling_back())
+        return check(self.unchanged(problems), f"{name} alone, then the rest")
+
+    def part_meddled(self):
+        """What somebody else changed since is not written over: exit code 5, the rest goes back; put right, it ends with 0."""
+        problems = []
+        self.wants(problems, 0, "is applied", *self.applying())
+        account, step, _ = self.put_step()
+        iam, name, policy = self.world.root(account), step["do"]["role"], step["do"]["policy"]
+        theirs = json.dumps({"Version": "2012-10-17", "Statement": {
+            "Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}})
+        iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=theirs)
+        code, err = self.ended(*self.rolling_back())
+        if code != 5 or "could not be taken back" not in err:
+            problems.append(f"exit code {code}: {err.strip()[-400:]}")
+        left = differences(self.before, self.world.state())
+        if len(left) != 1 or policy not in left[0] + name:
+            problems.append(f"left beside what is theirs: {left}")
+        iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=step["do"]["document"])
+        self.wants(problems, 0, "was taken back", *self.rolling_back())
+        return check(self.unchanged(problems), "exit code 5, one document left; put right, exit code 0")
+
+    def part_denied(self):
+        """The executor is refused in the middle: what was made is taken back, and exit code 1 says why."""
+        problems = []
+        account = self.put_step()[0]
+        iam = self.world.root(account)
+        deny = {"Version": "2012-10-17", "Statement": {
+            "Effect": "Deny", "Action": "iam:DetachRolePolicy", "Resource": "*",
+            # Nothing that a state tells: only the emulator sees it.
+            "Condition": {"StringLike": {"aws:UserAgent": "*"}}}}
+        iam.put_role_policy(RoleName="jitscan-executor", PolicyName="refuses", PolicyDocument=json.dumps(deny))
+        try:
+            code, err = self.ended(*self.applying())
+        finally:
+            iam.delete_role_policy(RoleName="jitscan-executor", PolicyName="refuses")
+        if code != 1 or not ("everything is as it was" in err or "may not call" in err):
+            problems.append(f"exit code {code}: {err.strip()[-400:]}")
+        how = "before it began" if "may not call" in err else "in the middle, and taken back"
+        return check(self.unchanged(problems), f"refused {how}")
