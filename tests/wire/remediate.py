@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # -I leaves the folder
 from wire import default_venv, ensure_venv  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
-WRITES = ("apply", "after", "rollback", "kills", "two", "refused", "announced", "principal", "meddled", "denied")
+WRITES = ("apply", "after", "rollback", "kills", "two", "refused", "announced", "principal", "meddled", "denied", "stuck")
 # Without these the rest of a round means nothing.
 NEEDED = ("store", "plan", "sessions", "apply", "rollback")
 

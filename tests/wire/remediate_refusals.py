@@ -5,12 +5,13 @@ import json
 
 from remediate_round import Round, check
 from remediate_state import comparable, differences
+from remediate_world import EXECUTOR
 
 
 class Refusals(Round):
     """The demo's plan, and everything that stands in its way."""
     name = "refusals"
-    parts = ("store", "plan", "refused", "announced", "principal", "meddled", "denied")
+    parts = ("store", "plan", "refused", "announced", "principal", "meddled", "denied", "stuck")
 
     def ended(self, *arguments):
         """(exit code, stderr) of a run as the runner."""
@@ -108,21 +109,35 @@ class Refusals(Round):
         self.wants(problems, 0, "was taken back", *self.rolling_back())
         return check(self.unchanged(problems), "exit code 5, one document left; put right, exit code 0")
 
+    def refused_in_the_middle(self, action):
+        """(exit code, stderr) of an application in which the executor is refused one action where it is called."""
+        iam = self.world.root(self.put_step()[0])
+        deny = {"Version": "2012-10-17", "Statement": {
+            "Effect": "Deny", "Action": action, "Resource": "*",
+            # Nothing that a state tells: only who is called sees it.
+            "Condition": {"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}}}}
+        iam.put_role_policy(RoleName=EXECUTOR, PolicyName="refuses", PolicyDocument=json.dumps(deny))
+        try:
+            return self.ended(*self.applying())
+        finally:
+            iam.delete_role_policy(RoleName=EXECUTOR, PolicyName="refuses")
+
     def part_denied(self):
         """The executor is refused in the middle: what was made is taken back, and exit code 1 says why."""
         problems = []
-        account = self.put_step()[0]
-        iam = self.world.root(account)
-        deny = {"Version": "2012-10-17", "Statement": {
-            "Effect": "Deny", "Action": "iam:DetachRolePolicy", "Resource": "*",
-            # Nothing that a state tells: only the emulator sees it.
-            "Condition": {"StringLike": {"aws:UserAgent": "*"}}}}
-        iam.put_role_policy(RoleName="jitscan-executor", PolicyName="refuses", PolicyDocument=json.dumps(deny))
-        try:
-            code, err = self.ended(*self.applying())
-        finally:
-            iam.delete_role_policy(RoleName="jitscan-executor", PolicyName="refuses")
-        if code != 1 or not ("everything is as it was" in err or "may not call" in err):
+        code, err = self.refused_in_the_middle("iam:CreatePolicy")
+        if code != 1 or "everything is as it was" not in err or "needs iam:CreatePolicy" not in err:
             problems.append(f"exit code {code}: {err.strip()[-400:]}")
-        how = "before it began" if "may not call" in err else "in the middle, and taken back"
-        return check(self.unchanged(problems), f"refused {how}")
+        return check(self.unchanged(problems), "refused in the middle, and all of it taken back")
+
+    def part_stuck(self):
+        """So that it cannot be taken back either: exit code 5; once it may be, the next run ends it."""
+        problems = []
+        code, err = self.refused_in_the_middle("iam:DetachRolePolicy")
+        if code != 5 or "could not be taken back" not in err:
+            problems.append(f"exit code {code}: {err.strip()[-400:]}")
+        left = differences(comparable(self.before), comparable(self.world.state()))
+        if not left:
+            problems.append("nothing was left, and it is said that something is")
+        self.wants(problems, 1, "everything is as it was", *self.applying())
+        return check(self.unchanged(problems), f"exit code 5 with {len(left)} entries left; the next run took them back")
