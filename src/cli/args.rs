@@ -15,7 +15,9 @@ mod remediate;
 pub use aws::{
     AwsArgs, CollectArgs, DraftKind, PermissionsArgs, PermissionsFor, PermissionsForm, PermissionsRole, ValidateArgs,
 };
-pub use remediate::{ApplyArgs, ExecutorArgs, ExportArgs, ExportForm, PlanArgs, RemediateAction, RollbackArgs, ShadowArgs, WatchArgs};
+pub use remediate::{
+    ApplyArgs, ExecutorArgs, ExportArgs, ExportForm, PlanArgs, RemediateAction, RollbackArgs, ShadowArgs, WatchArgs,
+};
 
 /// Audit and entitlement engine for AWS: granted against used, standing access against just-in-time.
 ///

@@ -403,7 +403,9 @@ impl Subject<'_> {
             // A user is who it is, whatever it is called.
             let own = [Some(*person), name].into_iter().flatten().find(|text| is_source_identity(text));
             if own.is_none() && recorded.is_none_or(BTreeSet::is_empty) {
-                return Err(format!("{person} cannot be a source identity, which the trust of a role for grants asks for"));
+                return Err(format!(
+                    "{person} cannot be a source identity, which the trust of a role for grants asks for"
+                ));
             }
             out.extend(own.map(str::to_owned));
             out.extend(recorded.into_iter().flatten().filter(|text| is_source_identity(text)).cloned());

@@ -302,7 +302,9 @@ fn closed(inquiry: &Inquiry<'_, '_>, grant: &Grant, at: Timestamp, catalog: &Cat
         // By somebody eligible, with MFA.
         let mut question = Question::new(action, &grant.role, at, catalog);
         question.context.set("aws:MultiFactorAuthPresent", Slot::one("true"));
-        question.context.set("sts:SourceIdentity", Slot::Known(grant.source_identities.iter().take(1).cloned().collect()));
+        question
+            .context
+            .set("sts:SourceIdentity", Slot::Known(grant.source_identities.iter().take(1).cloned().collect()));
         let (policies, request) = inquiry.of_principal(standing, Arc::clone(&caller), &question);
         let decision = policies.explain(&request);
         let why = |what: &str| format!("{} {what} {action} on {}", grant.principal, grant.role);
@@ -465,11 +467,15 @@ impl Call<'_> {
             return Err(why.clone());
         }
         // What a session says it is stays along a chain of roles.
-        let identity = self.inputs.sessions.get(self.key.session).map(|(_, identity)| identity.source_identity.as_str());
+        let identity =
+            self.inputs.sessions.get(self.key.session).map(|(_, identity)| identity.source_identity.as_str());
         if let Some(other) = identity.filter(|text| !text.is_empty())
             && !grant.source_identities.iter().any(|one| one == other)
         {
-            return Err(Not::Surely(format!("the session's source identity is {other}, which {} does not take", grant.role)));
+            return Err(Not::Surely(format!(
+                "the session's source identity is {other}, which {} does not take",
+                grant.role
+            )));
         }
         match self.ask(self.inquiry, &grant.role, Some(SESSION), name) {
             Ok(Answer::Allowed) => Ok("the role of the grant allows it".to_owned()),

@@ -53,7 +53,12 @@ fn bounded(statement: &mut Map<String, Value>, more: &[(&str, &str, &str)]) -> O
 }
 
 /// The statements of a document that allow an action, narrowed to these actions and bounded.
-fn statements(json: &str, actions: &crate::catalog::ActionSet, wanted: &Wanted<'_>, source: &str) -> Option<Vec<Value>> {
+fn statements(
+    json: &str,
+    actions: &crate::catalog::ActionSet,
+    wanted: &Wanted<'_>,
+    source: &str,
+) -> Option<Vec<Value>> {
     let narrowed = narrow(json, actions, wanted.catalog).ok()?;
     let Some(text) = narrowed.json.filter(|_| narrowed.after > 0) else { return Some(Vec::new()) };
     let mut value: Value = serde_json::from_str(&text).ok()?;
@@ -115,7 +120,8 @@ pub fn restoring(wanted: &Wanted<'_>) -> (Plan, Vec<(String, String)>) {
 fn change(wanted: &Wanted<'_>, arn: &str, denials: &[&Denial]) -> Result<Change, String> {
     let before = Found::of(wanted.before, arn).ok_or("it was not in the state before")?;
     let now = Found::of(wanted.now, arn).ok_or("it is not there any more")?;
-    let taken = wanted.plan.changes.iter().find(|change| change.principal == arn).ok_or("the plan does not change it")?;
+    let taken =
+        wanted.plan.changes.iter().find(|change| change.principal == arn).ok_or("the plan does not change it")?;
     let mut by_source: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for denial in denials {
         by_source.entry(&denial.source_identity).or_default().insert(&denial.action);
@@ -187,7 +193,8 @@ mod tests {
 
     #[test]
     fn what_is_given_back_ends_and_is_of_one_person() {
-        let mut statement = json!({ "Effect": "Allow", "Condition": { "StringEquals": { "aws:RequestedRegion": "x" } } });
+        let mut statement =
+            json!({ "Effect": "Allow", "Condition": { "StringEquals": { "aws:RequestedRegion": "x" } } });
         let more = [("DateLessThanEquals", "aws:CurrentTime", "t"), ("StringEquals", "aws:SourceIdentity", "p")];
         assert!(bounded(statement.as_object_mut().unwrap(), &more).is_some());
         assert_eq!(

@@ -325,7 +325,8 @@ fn it_may_die_at_every_record_of_taking_back() {
             // Whoever applies it now is told that it is being taken back.
             let told = apply(&plan, &mut fake, &mut paper).unwrap();
             // Where it died before it began, it is applied still.
-            let refused = matches!(told, Ended::Refused(_)) || (at == 0 && !written && matches!(told, Ended::Already(_)));
+            let refused =
+                matches!(told, Ended::Refused(_)) || (at == 0 && !written && matches!(told, Ended::Already(_)));
             let done = at + 1 == plan.items().len() * 2 + 2 && written && told == Ended::Applied;
             assert!(refused || done, "{at} {told:?}");
             if done {

@@ -155,22 +155,28 @@ fn a_step_touches_its_own_principal_and_nothing_else() {
         ("user/reader", takes("role", "reader")),
         ("role/admin-role", takes("role", "executor")),
         ("user/reader", Step { undo: takes("user", "admin").undo, ..takes("user", "reader") }),
-        ("user/reader", Step {
-            about: "x".into(),
-            effect: Effect::CreatePolicy { policy: arn("policy/own/p"), document: ANYTHING.into() },
-            undo: Effect::DeletePolicy { policy: arn("policy/own/p") },
-        }),
-        ("user/reader", Step {
-            about: "x".into(),
-            effect: Effect::CreateRole {
-                role: arn("role/jitscan/x"),
-                trust: TRUST.into(),
-                boundary: None,
-                max_session_seconds: 3600,
-                tags: BTreeMap::new(),
+        (
+            "user/reader",
+            Step {
+                about: "x".into(),
+                effect: Effect::CreatePolicy { policy: arn("policy/own/p"), document: ANYTHING.into() },
+                undo: Effect::DeletePolicy { policy: arn("policy/own/p") },
             },
-            undo: Effect::DeleteRole { role: arn("role/jitscan/x") },
-        }),
+        ),
+        (
+            "user/reader",
+            Step {
+                about: "x".into(),
+                effect: Effect::CreateRole {
+                    role: arn("role/jitscan/x"),
+                    trust: TRUST.into(),
+                    boundary: None,
+                    max_session_seconds: 3600,
+                    tags: BTreeMap::new(),
+                },
+                undo: Effect::DeleteRole { role: arn("role/jitscan/x") },
+            },
+        ),
     ] {
         let found = said(&plan(vec![change(principal, vec![step.clone()])]));
         assert!(found.contains("which is not its own"), "{principal} {step:?}: {found}");

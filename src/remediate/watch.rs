@@ -54,9 +54,8 @@ impl<'p> Sides<'p> {
     /// The grant by which a person gets an action of a principal.
     fn grant(&self, principal: &str, person: &str, action: ActionId) -> Option<&'p Grant> {
         let all = self.grants.get(principal)?;
-        let fits = |(grant, side): &&(&'p Grant, Side)| {
-            grant.people.iter().any(|one| one == person) && side.allows(action)
-        };
+        let fits =
+            |(grant, side): &&(&'p Grant, Side)| grant.people.iter().any(|one| one == person) && side.allows(action);
         all.iter().find(fits).map(|(grant, _)| *grant)
     }
 }
@@ -298,18 +297,19 @@ pub fn shadow(
         all.extend(times);
         actions.extend(catalog.action(key.action).map(|one| one.full_name()));
     }
-    let asked = |((person, role), (grant, slots, actions)): ((String, &str), (&Grant, BTreeSet<i64>, BTreeSet<String>))| {
-        let slots: Vec<i64> = slots.into_iter().collect();
-        let made = requests(&slots, (grant.minutes / SLOT_MINUTES).max(1));
-        Some(Asked {
-            person,
-            principal: grant.principal.clone(),
-            role: role.to_owned(),
-            requests: made.len() as u64,
-            first: start_of(*made.first()?),
-            last: start_of(*made.last()?),
-            actions,
-        })
-    };
+    let asked =
+        |((person, role), (grant, slots, actions)): ((String, &str), (&Grant, BTreeSet<i64>, BTreeSet<String>))| {
+            let slots: Vec<i64> = slots.into_iter().collect();
+            let made = requests(&slots, (grant.minutes / SLOT_MINUTES).max(1));
+            Some(Asked {
+                person,
+                principal: grant.principal.clone(),
+                role: role.to_owned(),
+                requests: made.len() as u64,
+                first: start_of(*made.first()?),
+                last: start_of(*made.last()?),
+                actions,
+            })
+        };
     Ok(slots.into_iter().filter_map(asked).collect())
 }

@@ -35,7 +35,11 @@ to be asked for moves to a role of its own, closed until a grant opens it.
 
 A proof takes every distinct call that was recorded of the plan's principals in the window and decides it again in the \
 state after the plan: still allowed, through a grant, would be denied, or undecidable, with events for each. What CloudTrail \
-did not record it cannot see; `--window` says how far it looks back.";
+did not record it cannot see; `--window` says how far it looks back.
+
+`apply` begins only when nothing speaks against it, and announces every step in the store before it is made. A run that died \
+goes on with the same command; one that failed takes back what it made (exit code 1), and where that cannot be done, says \
+what a person has to look at (exit code 5).";
 
 /// Columns of `plan`.
 #[must_use]
@@ -263,7 +267,7 @@ fn for_people(table: &Table, names: &[&str]) -> Table {
                 ("people", Cell::List(people)) => people.iter().map(|one| short(one)).collect::<Vec<_>>().into(),
                 // The reasons of advice stand in `show`.
                 ("why", Cell::List(why)) if why.len() > 1 => format!("{} recommendations", why.len()).into(),
-                ("verdict", Cell::Text(verdict)) => verdict.replace('_', " ").into(),
+                ("verdict" | "outcome", Cell::Text(word)) => word.replace('_', " ").into(),
                 _ => continue,
             };
         }

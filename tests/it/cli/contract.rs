@@ -121,7 +121,8 @@ fn fields_are_those_of_the_schema_in_every_format() {
     let mut described: BTreeSet<&String> = cases.iter().map(|(command, _)| command).collect();
     // They ask AWS: their fields are looked at in `cli::collect`.
     described.extend(schema.keys().filter(|c| {
-        c.starts_with("collect") || ["policy validate", "remediate apply, rollback", "remediate watch"].contains(&c.as_str())
+        c.starts_with("collect")
+            || ["policy validate", "remediate apply, rollback", "remediate watch"].contains(&c.as_str())
     }));
     assert_eq!(described, schema.keys().collect(), "every command of the schema is tried, and every command is in it");
     for (command, line) in &cases {

@@ -135,7 +135,10 @@ pub(super) fn cannot_see(reader: &Reader, world: &World, plan: &Plan) -> Vec<Gap
         let logged = reader.event_span().map(|span| span.from).filter(|from| *from < window.from);
         out.push(Gap {
             kind: "proof".to_owned(),
-            what: format!("work that is done once a year, before {}, is outside of the window of {days} days", window.from),
+            what: format!(
+                "work that is done once a year, before {}, is outside of the window of {days} days",
+                window.from
+            ),
             remedy: match logged {
                 Some(from) => format!("the store has logs since {from}: --window {YEAR_DAYS}d looks at more of them"),
                 None => "older logs would show it".to_owned(),

@@ -47,7 +47,11 @@ pub fn watch_columns() -> Vec<Column> {
 pub fn shadow_columns() -> Vec<Column> {
     use ColumnKind::{Integer, List, Text, Time};
     vec![
-        Column::new("kind", Text, "asked: they would have asked for a grant; denied: the calls would have been refused"),
+        Column::new(
+            "kind",
+            Text,
+            "asked: they would have asked for a grant; denied: the calls would have been refused",
+        ),
         Column::new("person", Text, "who"),
         Column::new("principal", Text, "ARN of what they use now"),
         Column::new("role", Text, "ARN of the role of the grant"),
@@ -73,14 +77,18 @@ pub(super) fn watch(context: &Context<'_>, args: &WatchArgs) -> Result<Status, C
     let progress = begun.iter().find(|(one, ..)| one.hash == plan.hash).map(|(_, progress, _)| progress);
     let applied = progress.and_then(|progress| progress.applied.zip(progress.window));
     let Some((applied, proved)) = applied else {
-        return Err(CommandError::Failed(format!("plan {} was not applied: `remediate list` has those that were", plan.hash)));
+        return Err(CommandError::Failed(format!(
+            "plan {} was not applied: `remediate list` has those that were",
+            plan.hash
+        )));
     };
     let reader = open(context)?;
     let world = World::load_to(context, &reader, Depth::Actors)?;
     let before = made_from(&reader, &plan)?;
     let until = args.days.after(applied).min(context.as_of());
     let principals: Vec<&str> = plan.changes.iter().map(|change| change.principal.as_str()).collect();
-    let theirs = |session| world.actors.get(&session).is_some_and(|actor| principals.contains(&actor.principal.as_str()));
+    let theirs =
+        |session| world.actors.get(&session).is_some_and(|actor| principals.contains(&actor.principal.as_str()));
     let shapes = reader.shapes_of_sessions(&theirs, Window { from: proved.from, to: until })?;
     let mut refused = Vec::new();
     reader.events_within(Window { from: applied, to: until.max(applied) }, |row| {
@@ -107,7 +115,8 @@ pub(super) fn watch(context: &Context<'_>, args: &WatchArgs) -> Result<Status, C
         until,
         catalog: world.catalog,
     });
-    let mut denials = found.map_err(|misfit| CommandError::Failed(format!("the plan does not fit the state: {misfit}")))?;
+    let mut denials =
+        found.map_err(|misfit| CommandError::Failed(format!("the plan does not fit the state: {misfit}")))?;
     let plans = begun.iter().filter(|(_, progress, _)| progress.applied.is_some()).map(|(plan, ..)| plan);
     cap(&mut denials, given_back(plans, &plan.hash), args.max_restored);
     let restored = args.auto_restore && denials.iter().any(|denial| denial.not_restored.is_empty());
@@ -198,8 +207,7 @@ fn give_back(
             context.note(&format!("gives back {} to {who} for {}", reason.capability, args.restore_for));
         }
     }
-    let mut text =
-        serde_json::to_string_pretty(&made).map_err(|error| CommandError::Failed(error.to_string()))?;
+    let mut text = serde_json::to_string_pretty(&made).map_err(|error| CommandError::Failed(error.to_string()))?;
     text.push('\n');
     let mut work = apply::Work::of(context, made, &text)?;
     let checks = Checks { accepted: &[], principals: work.plan.changes.len(), share: 100 };
@@ -207,7 +215,8 @@ fn give_back(
     apply::confirmed(args.yes, &format!("Give back for {}?", args.restore_for))?;
     let record = apply::beginning(&executor, &proof, &[]);
     let done = apply::run(context, &mut work, &mut executor, record)?;
-    context.note(&format!("to take it back before its time: jitscan remediate rollback {}", work.kept(context).display()));
+    context
+        .note(&format!("to take it back before its time: jitscan remediate rollback {}", work.kept(context).display()));
     Ok(done)
 }
 

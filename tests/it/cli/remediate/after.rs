@@ -89,11 +89,16 @@ fn denied(place: &Place, name: &str, like: &[(&Value, &str, &str)]) {
     for (at, (record, time, source)) in like.iter().enumerate() {
         let mut record = (*record).clone();
         let fields = record.as_object_mut().unwrap();
-        let action = format!("{}:{}", fields["eventSource"].as_str().unwrap().split('.').next().unwrap(), text(&json!(fields), "/eventName"));
+        let action = format!(
+            "{}:{}",
+            fields["eventSource"].as_str().unwrap().split('.').next().unwrap(),
+            text(&json!(fields), "/eventName")
+        );
         fields.insert("eventID".into(), format!("denied-{name}-{at}").into());
         fields.insert("eventTime".into(), (*time).into());
         fields.insert("errorCode".into(), "AccessDenied".into());
-        let message = format!("User: x is not authorized to perform: {action} because no identity-based policy allows it");
+        let message =
+            format!("User: x is not authorized to perform: {action} because no identity-based policy allows it");
         fields.insert("errorMessage".into(), message.into());
         if !source.is_empty() {
             fields["userIdentity"]["sessionContext"]["sourceIdentity"] = (*source).into();
@@ -141,13 +146,17 @@ fn denials_that_a_plan_explains_are_shown_and_what_was_undone_is_found() {
     let all = all_records(&place);
     let reboot = made_by(&all, "role/prod-db-operator", "ModifyDBInstance");
     let other = made_by(&all, "role/deploy", "UpdateStack");
-    denied(&place, "later", &[
-        (reboot, "2026-11-02T09:00:00Z", ""),
-        (reboot, "2026-11-02T09:05:00Z", ""),
-        // It was denied before, and what the plan did not touch is denied for other reasons.
-        (reboot, "2026-10-30T09:00:00Z", ""),
-        (other, "2026-11-02T10:00:00Z", ""),
-    ]);
+    denied(
+        &place,
+        "later",
+        &[
+            (reboot, "2026-11-02T09:00:00Z", ""),
+            (reboot, "2026-11-02T09:05:00Z", ""),
+            // It was denied before, and what the plan did not touch is denied for other reasons.
+            (reboot, "2026-10-30T09:00:00Z", ""),
+            (other, "2026-11-02T10:00:00Z", ""),
+        ],
+    );
     let rows = place.line(&format!("{LATER} remediate watch plan.json --format ndjson"));
     assert_eq!(rows.code, Some(3), "{rows:?}");
     let rows: Vec<Value> = rows.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -164,10 +173,15 @@ fn denials_that_a_plan_explains_are_shown_and_what_was_undone_is_found() {
     // Somebody puts everything back: the next scan tells.
     let kind = |row: &&Value| row["kind"] == "remediation_undone";
     assert_eq!(place.rows(&format!("{LATER} scan")).iter().filter(kind).count(), 0);
-    let changed: Vec<&str> =
-        plan.changes.iter().filter(|one| one.account.to_string() == "710293847561").map(|one| one.principal.as_str()).collect();
+    let changed: Vec<&str> = plan
+        .changes
+        .iter()
+        .filter(|one| one.account.to_string() == "710293847561")
+        .map(|one| one.principal.as_str())
+        .collect();
     let file = place.path("demo/input/iam/710293847561/authorization-details.json");
-    let run = place.line(&format!("--store demo/store ingest iam {} --captured-at 2026-11-04T00:00:00Z", file.display()));
+    let run =
+        place.line(&format!("--store demo/store ingest iam {} --captured-at 2026-11-04T00:00:00Z", file.display()));
     assert_eq!(run.code, Some(0), "{run:?}");
     let found = place.rows(&format!("{LATER} scan"));
     let found: Vec<&Value> = found.iter().filter(kind).collect();
@@ -175,7 +189,13 @@ fn denials_that_a_plan_explains_are_shown_and_what_was_undone_is_found() {
     principals.sort_unstable();
     let granted = |arn: &&str| plan.grants.iter().any(|grant| grant.principal == **arn);
     let mut wanted: Vec<&str> = changed.clone();
-    wanted.extend(plan.grants.iter().filter(|one| one.account.to_string() == "710293847561").map(|one| one.principal.as_str()).filter(|arn| !changed.contains(arn)));
+    wanted.extend(
+        plan.grants
+            .iter()
+            .filter(|one| one.account.to_string() == "710293847561")
+            .map(|one| one.principal.as_str())
+            .filter(|arn| !changed.contains(arn)),
+    );
     wanted.sort_unstable();
     assert_eq!(principals, wanted, "{found:#?}");
     assert!(wanted.iter().any(granted));
@@ -211,13 +231,17 @@ fn what_is_given_back_was_used_before_by_who_was_denied_and_ends() {
     let policy = made_by(&all, "710293847561:role/deploy", "CreatePolicyVersion");
     let mut never = modify.clone();
     never["eventName"] = "DeleteDBInstance".into();
-    denied(&place, "later", &[
-        (modify, "2026-11-02T09:00:00Z", "raj.patel@lanternfreight.example"),
-        (modify, "2026-11-02T09:10:00Z", ""),
-        (&never, "2026-11-02T09:20:00Z", "raj.patel@lanternfreight.example"),
-        (update, "2026-11-02T10:00:00Z", "pipeline"),
-        (policy, "2026-11-02T10:10:00Z", "pipeline"),
-    ]);
+    denied(
+        &place,
+        "later",
+        &[
+            (modify, "2026-11-02T09:00:00Z", "raj.patel@lanternfreight.example"),
+            (modify, "2026-11-02T09:10:00Z", ""),
+            (&never, "2026-11-02T09:20:00Z", "raj.patel@lanternfreight.example"),
+            (update, "2026-11-02T10:00:00Z", "pipeline"),
+            (policy, "2026-11-02T10:10:00Z", "pipeline"),
+        ],
+    );
     let rows = place.line(&format!("{LATER} remediate watch plan.json --format ndjson"));
     let rows: Vec<Value> = rows.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let said: Vec<(&str, &str)> = rows.iter().map(|row| (text(row, "/action"), text(row, "/restored"))).collect();
@@ -228,7 +252,10 @@ fn what_is_given_back_was_used_before_by_who_was_denied_and_ends() {
     assert!(modified.contains(&"may be: --auto-restore gives it back for a time"), "{rows:#?}");
     assert!(modified.iter().any(|why| why.contains("source identity") || why.contains("nothing sure")), "{rows:#?}");
     // What was never used, and what manages privileges, is not given back to whoever asks for it by being denied.
-    assert!(of("rds:DeleteDBInstance").iter().all(|why| why.contains("used before") || why.contains("nothing sure")), "{rows:#?}");
+    assert!(
+        of("rds:DeleteDBInstance").iter().all(|why| why.contains("used before") || why.contains("nothing sure")),
+        "{rows:#?}"
+    );
     assert!(!of("iam:CreatePolicyVersion").is_empty(), "{rows:#?}");
     assert!(of("iam:CreatePolicyVersion").iter().all(|why| !why.starts_with("may be")), "{rows:#?}");
     // Enough is enough.
@@ -251,8 +278,12 @@ fn on_paper_it_costs_what_people_did_since() {
         let grant = plan.grants.iter().find(|grant| grant.role == text(row, "/role")).unwrap();
         assert!(grant.people.iter().any(|one| one == text(row, "/person")), "{row}");
         // No more requests than calls of these actions through that role since then.
-        let names: Vec<&str> =
-            row["actions"].as_array().unwrap().iter().map(|one| one.as_str().unwrap().split(':').nth(1).unwrap()).collect();
+        let names: Vec<&str> = row["actions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one.as_str().unwrap().split(':').nth(1).unwrap())
+            .collect();
         let calls = all.values().filter(|record| {
             names.contains(&text(record, "/eventName"))
                 && text(record, "/eventTime") >= "2026-10-01"

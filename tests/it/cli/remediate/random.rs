@@ -51,9 +51,28 @@ impl Random {
 }
 
 const POOL: [&str; 22] = [
-    "s3:Get*", "s3:*", "ec2:Describe*", "ec2:*", "iam:List*", "iam:PassRole", "iam:*", "rds:Modify*", "rds:*", "kms:Decrypt",
-    "lambda:*", "sts:AssumeRole", "ssm:StartSession", "sqs:*", "dynamodb:*", "logs:*", "cloudformation:*", "secretsmanager:Get*",
-    "*", "*:Describe*", "nosuchservice:Do", "s3:GetObject",
+    "s3:Get*",
+    "s3:*",
+    "ec2:Describe*",
+    "ec2:*",
+    "iam:List*",
+    "iam:PassRole",
+    "iam:*",
+    "rds:Modify*",
+    "rds:*",
+    "kms:Decrypt",
+    "lambda:*",
+    "sts:AssumeRole",
+    "ssm:StartSession",
+    "sqs:*",
+    "dynamodb:*",
+    "logs:*",
+    "cloudformation:*",
+    "secretsmanager:Get*",
+    "*",
+    "*:Describe*",
+    "nosuchservice:Do",
+    "s3:GetObject",
 ];
 
 fn condition(random: &mut Random) -> Value {
@@ -63,7 +82,9 @@ fn condition(random: &mut Random) -> Value {
         2 => json!({ "IpAddress": { "aws:SourceIp": ["198.51.100.0/24", "10.0.0.0/8"] } }),
         3 => json!({ "StringLike": { "aws:userid": "*:${aws:username}" } }),
         4 => json!({ "DateLessThan": { "aws:CurrentTime": "2030-01-01T00:00:00Z" } }),
-        _ => json!({ "StringNotEqualsIfExists": { "aws:PrincipalTag/team": ["red", "blue"] }, "Null": { "aws:TagKeys": "true" } }),
+        _ => {
+            json!({ "StringNotEqualsIfExists": { "aws:PrincipalTag/team": ["red", "blue"] }, "Null": { "aws:TagKeys": "true" } })
+        }
     }
 }
 
@@ -102,7 +123,13 @@ fn document(random: &mut Random, used: &[(String, String)]) -> Value {
 }
 
 /// What a user or role holds, anew.
-fn hold(random: &mut Random, holder: &mut Value, inline: &str, used: &[(String, String)], policies: &[(String, String)]) {
+fn hold(
+    random: &mut Random,
+    holder: &mut Value,
+    inline: &str,
+    used: &[(String, String)],
+    policies: &[(String, String)],
+) {
     let names = ["a", "b.c", "x+y=z,@-_"];
     let own: Vec<Value> = names[..random.below(4)]
         .iter()
@@ -167,7 +194,8 @@ fn details(random: &mut Random, account: &str, old: &Value, used: &BTreeMap<Stri
         }
         hold(random, &mut user, "UserPolicyList", &none, &policies);
         new["UserDetailList"].as_array_mut().unwrap().push(user);
-        let who = [format!("arn:aws:iam::{}:root", ACCOUNTS[at % 2]), format!("arn:aws:iam::{account}:user{path}{name}")];
+        let who =
+            [format!("arn:aws:iam::{}:root", ACCOUNTS[at % 2]), format!("arn:aws:iam::{account}:user{path}{name}")];
         let mut role = json!({
             "Path": path, "RoleName": name, "RoleId": format!("AROARANDOM{at:010}"), "CreateDate": "2023-01-01T00:00:00+00:00",
             "Arn": format!("arn:aws:iam::{account}:role{path}{name}"), "InstanceProfileList": [], "Tags": [],
@@ -209,15 +237,31 @@ fn nobody_gains(
     let catalog = Catalog::get();
     let compiler = Compiler::deciding(catalog);
     let (old, new) = (Roster::new(before, &compiler), Roster::new(after, &compiler));
-    let asked = ["s3:GetObject", "s3:PutObject", "ec2:RunInstances", "iam:CreateUser", "rds:ModifyDBInstance", "kms:Decrypt",
-        "sqs:DeleteQueue", "dynamodb:DeleteTable", "lambda:InvokeFunction", "ssm:StartSession", "logs:PutLogEvents"];
+    let asked = [
+        "s3:GetObject",
+        "s3:PutObject",
+        "ec2:RunInstances",
+        "iam:CreateUser",
+        "rds:ModifyDBInstance",
+        "kms:Decrypt",
+        "sqs:DeleteQueue",
+        "dynamodb:DeleteTable",
+        "lambda:InvokeFunction",
+        "ssm:StartSession",
+        "logs:PutLogEvents",
+    ];
     let subjects = plan.changes.iter().map(|change| (change.principal.as_str(), change.principal.as_str()));
     let subjects = subjects.chain(plan.grants.iter().map(|grant| (grant.principal.as_str(), grant.role.as_str())));
     let mut allowed = 0;
     for (from, to) in subjects {
         for _ in 0..40 {
             let action = *random.pick(&asked);
-            let resource = *random.pick(&["*", "arn:aws:s3:::secret/x", "arn:aws:s3:::home/x/y", "arn:aws:rds:us-east-1:710293847561:db:x"]);
+            let resource = *random.pick(&[
+                "*",
+                "arn:aws:s3:::secret/x",
+                "arn:aws:s3:::home/x/y",
+                "arn:aws:rds:us-east-1:710293847561:db:x",
+            ]);
             // Of what is used something is left.
             let own = used.get(from).filter(|_| random.one_in(2)).map(|all| random.pick(all));
             let (action, resource) = own.map_or((action, resource), |(action, named)| {
@@ -328,6 +372,11 @@ fn whatever_people_hold_what_they_used_stays_and_nobody_gains() {
         granted += plan.grants.len();
         steps.extend(plan.steps().map(|(_, _, step)| step.effect.arguments()[1].clone()));
     }
-    println!("{count} organisations: {changed} principals changed, {granted} grants, {allowed} requests allowed, by {steps:?}; left: {whys:#?}");
-    assert!(changed >= 2 * usize::try_from(count).unwrap() && granted > 0 && allowed > 0 && steps.len() >= 6, "{changed} {granted} {steps:?}");
+    println!(
+        "{count} organisations: {changed} principals changed, {granted} grants, {allowed} requests allowed, by {steps:?}; left: {whys:#?}"
+    );
+    assert!(
+        changed >= 2 * usize::try_from(count).unwrap() && granted > 0 && allowed > 0 && steps.len() >= 6,
+        "{changed} {granted} {steps:?}"
+    );
 }
