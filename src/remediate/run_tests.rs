@@ -86,7 +86,7 @@ fn plan(failing: Failing) -> Plan {
         Effect::PutRolePolicy { role: role.clone(), policy: own("new"), document: json("new") },
         Effect::PutRolePolicy { role: role.clone(), policy: own("a"), document: json("narrowed") },
         Effect::DetachRolePolicy { role: role.clone(), policy: arn("policy/old") },
-        Effect::DeleteRolePolicy { role: role.clone(), policy: own("b") },
+        Effect::DeleteRolePolicy { role, policy: own("b") },
     ]);
     let of_user = steps(vec![
         Effect::CreatePolicy { policy: arn("policy/jitscan/u"), document: json("moved") },
@@ -471,11 +471,11 @@ fn what_fails_with_one_principal_keeps_nobody_else() {
     let plan = plan(Failing::GoOn);
     let items = plan.items();
     let (before, done) = (start(), after(&plan));
-    for at in 0..items.len() {
+    for (at, item) in items.iter().enumerate() {
         let (mut fake, mut paper) = (Fake::new(), Paper::default());
-        fake.broken = vec![items[at].step.effect.place()];
+        fake.broken = vec![item.step.effect.place()];
         assert_eq!(apply(&plan, &mut fake, &mut paper).unwrap(), Ended::Applied, "{at}");
-        let is_role = items[at].principal.contains(":role/");
+        let is_role = item.principal.contains(":role/");
         let [user, role] =
             [|iam: &AccountIam| format!("{:?}", iam.users), |iam: &AccountIam| format!("{:?}", iam.roles)];
         assert_eq!(role(&fake.iam), role(if is_role { &before } else { &done }), "{at}");

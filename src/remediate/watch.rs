@@ -265,6 +265,13 @@ pub struct Asked {
     pub actions: BTreeSet<String>,
 }
 
+/// What somebody used of a grant: when, and which actions.
+struct Used<'p> {
+    grant: &'p Grant,
+    slots: BTreeSet<i64>,
+    actions: BTreeSet<String>,
+}
+
 /// The requests that people would have had to make within a window: what they used that a plan moves to grants.
 ///
 /// # Errors
@@ -281,7 +288,7 @@ pub fn shadow(
         let at = start_of(*slot);
         at >= window.from && at < window.to
     };
-    let mut slots: BTreeMap<(String, &str), (&Grant, BTreeSet<i64>, BTreeSet<String>)> = BTreeMap::new();
+    let mut used: BTreeMap<(String, &str), Used<'_>> = BTreeMap::new();
     for (key, times) in &activity.times {
         let arn: &str = &key.principal.arn;
         if !sides.takes(arn, key.action) {
@@ -293,23 +300,22 @@ pub fn shadow(
             continue;
         }
         let at = (key.person.to_string(), grant.role.as_str());
-        let (_, all, actions) = slots.entry(at).or_insert_with(|| (grant, BTreeSet::new(), BTreeSet::new()));
-        all.extend(times);
-        actions.extend(catalog.action(key.action).map(|one| one.full_name()));
+        let one = used.entry(at).or_insert_with(|| Used { grant, slots: BTreeSet::new(), actions: BTreeSet::new() });
+        one.slots.extend(times);
+        one.actions.extend(catalog.action(key.action).map(|one| one.full_name()));
     }
-    let asked =
-        |((person, role), (grant, slots, actions)): ((String, &str), (&Grant, BTreeSet<i64>, BTreeSet<String>))| {
-            let slots: Vec<i64> = slots.into_iter().collect();
-            let made = requests(&slots, (grant.minutes / SLOT_MINUTES).max(1));
-            Some(Asked {
-                person,
-                principal: grant.principal.clone(),
-                role: role.to_owned(),
-                requests: made.len() as u64,
-                first: start_of(*made.first()?),
-                last: start_of(*made.last()?),
-                actions,
-            })
-        };
-    Ok(slots.into_iter().filter_map(asked).collect())
+    let asked = |((person, role), used): ((String, &str), Used<'_>)| {
+        let slots: Vec<i64> = used.slots.into_iter().collect();
+        let made = requests(&slots, (used.grant.minutes / SLOT_MINUTES).max(1));
+        Some(Asked {
+            person,
+            principal: used.grant.principal.clone(),
+            role: role.to_owned(),
+            requests: made.len() as u64,
+            first: start_of(*made.first()?),
+            last: start_of(*made.last()?),
+            actions: used.actions,
+        })
+    };
+    Ok(used.into_iter().filter_map(asked).collect())
 }

@@ -222,7 +222,7 @@ mod tests {
         /// Whatever a name or a document holds, Terraform reads it as it is.
         #[test]
         fn texts_come_back(text in "[ -~äß\n\t\"\\\\${}%]{0,30}") {
-            prop_assert_eq!(parsed(&quoted(&text)), text.clone());
+            prop_assert_eq!(&parsed(&quoted(&text)), &text);
             let json = serde_json::json!({ "Sid": text, "JSON": ["${aws:username}", "%{x}", "JSON\nJSON"] });
             let found = parsed(&document(&json.to_string()));
             prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&found).unwrap(), json);

@@ -25,6 +25,9 @@ const AT: &str = "--config demo/jitscan.toml --store demo/store --as-of 2026-11-
 
 const ACCOUNTS: [&str; 2] = ["583920174628", "710293847561"];
 
+/// Actions and resources of authorised calls, by principal.
+type Usage = BTreeMap<String, Vec<(String, String)>>;
+
 /// splitmix64: small, and the same everywhere.
 struct Random(u64);
 
@@ -151,7 +154,7 @@ fn hold(
 }
 
 /// An account's details with other policies, some more principals with odd names, and trusts across accounts.
-fn details(random: &mut Random, account: &str, old: &Value, used: &BTreeMap<String, Vec<(String, String)>>) -> Value {
+fn details(random: &mut Random, account: &str, old: &Value, used: &Usage) -> Value {
     let mut new = old.clone();
     let none = Vec::new();
     for policy in new["Policies"].as_array_mut().unwrap() {
@@ -210,8 +213,8 @@ fn details(random: &mut Random, account: &str, old: &Value, used: &BTreeMap<Stri
 }
 
 /// Actions and resources of authorised calls, by principal.
-fn usage(place: &Place) -> BTreeMap<String, Vec<(String, String)>> {
-    let mut out: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+fn usage(place: &Place) -> Usage {
+    let mut out = Usage::new();
     for row in place.rows(&format!("{AT} usage")) {
         if row["count"].as_u64().unwrap() > 0 {
             let used = (text(&row, "/action").to_owned(), text(&row, "/resource").to_owned());
@@ -229,7 +232,7 @@ fn snapshot(place: &Place) -> Snapshot {
 /// Nobody may do what they might not before, as the engine answers to requests made at random.
 fn nobody_gains(
     random: &mut Random,
-    (plan, used): (&Plan, &BTreeMap<String, Vec<(String, String)>>),
+    (plan, used): (&Plan, &Usage),
     before: &Snapshot,
     after: &Snapshot,
     seed: u64,
