@@ -28,6 +28,9 @@ use context::{CommandError, Context};
 use exit::Status;
 use pseudonyms::Pseudonyms;
 
+/// Signals that ask a run to end.
+const INTERRUPTS: &[i32] = &[signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM];
+
 /// Parses the command line, runs the command and gives the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -41,9 +44,11 @@ pub fn main() -> ExitCode {
     };
     start_logging(cli.global.verbose);
     let stop = Arc::new(AtomicBool::new(false));
-    // Only what fills the store has a batch to finish or discard; whatever else runs ends at once, and its store stands it.
+    // What fills the store has a batch to finish or discard, and what changes access a step to end; whatever else runs ends
+    // at once, and its store stands it.
     let signals: &[i32] = match &cli.command {
-        Command::Ingest { .. } | Command::Collect(_) => &[signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM],
+        Command::Ingest { .. } | Command::Collect(_) => INTERRUPTS,
+        Command::Remediate { action } if action.changes() => INTERRUPTS,
         _ => &[],
     };
     for &signal in signals {

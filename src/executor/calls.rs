@@ -18,6 +18,7 @@ macro_rules! calls {
 }
 
 calls! {
+    GET_USER: "GetUser";
     GET_ROLE: "GetRole";
     GET_ROLE_POLICY: "GetRolePolicy";
     GET_USER_POLICY: "GetUserPolicy";

@@ -115,6 +115,22 @@ async fn whole_role(access: &Access, arn: &str) -> Result<Value, Failure> {
     })
 }
 
+/// The unique id of a user or role.
+pub(super) async fn unique_id(access: &Access, arn: &str) -> Result<Option<String>, Failure> {
+    let (client, name) = (access.iam(), last_part(arn));
+    let found = if arn.contains(":user/") {
+        let answer = access.call(&calls::GET_USER, || client.get_user().user_name(name).send()).await;
+        answer.map(|answer| answer.user().map(|user| user.user_id().to_owned()))
+    } else {
+        let answer = access.call(&calls::GET_ROLE, || client.get_role().role_name(name).send()).await;
+        answer.map(|answer| answer.role().map(|role| role.role_id().to_owned()))
+    };
+    match found {
+        Err(failure) if failure.kind == FailureKind::Absent => Ok(None),
+        found => found,
+    }
+}
+
 /// The path of an ARN, `/` where it has none.
 fn path(arn: &str) -> String {
     arn.parse::<Arn>().map_or_else(|_| "/".to_owned(), |arn| path_of(&arn))

@@ -1,5 +1,5 @@
 //! The journals of plans on the disk: each record is there before what it announces is done, and names the hash of the one
-//! before it, so that a record that was changed or taken out later is found.
+//! before it, so that one which was changed or taken out from among others is found; that the last ones are missing is not.
 //!
 //! A line that was being written when the program died has no end: it announced nothing yet, and goes.
 

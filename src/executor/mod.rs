@@ -132,8 +132,8 @@ fn trouble(failure: &Failure) -> Trouble {
         FailureKind::Network | FailureKind::Throttled | FailureKind::Absent => true,
         FailureKind::Service => !matches!(
             failure.code.as_str(),
+            // What was detached a moment ago may count as attached still: DeleteConflict is tried again.
             "EntityAlreadyExists"
-                | "DeleteConflict"
                 | "LimitExceeded"
                 | "MalformedPolicyDocument"
                 | "InvalidInput"
@@ -155,6 +155,11 @@ impl Target for Executor {
     fn make(&mut self, account: AccountId, effect: &Effect) -> Result<(), Trouble> {
         let one = self.of(account)?;
         self.runtime.block_on(iam::make(&one.access, effect)).map_err(|failure| trouble(&failure))
+    }
+
+    fn unique_id(&mut self, account: AccountId, arn: &str) -> Result<Option<String>, Trouble> {
+        let one = self.of(account)?;
+        self.runtime.block_on(iam::unique_id(&one.access, arn)).map_err(|failure| trouble(&failure))
     }
 
     fn pause(&mut self, time: Duration) {

@@ -1,10 +1,9 @@
 //! Whether what a plan changed still stands: the next scan tells what was undone, or changed again, outside of jitscan.
 
-use std::collections::BTreeMap;
-
-use serde_json::Value as Json;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::findings::id;
+use crate::model::arn::AccountId;
 use crate::model::finding::{Confidence, Evidence, Finding, FindingState, Severity};
 use crate::model::snapshot::Snapshot;
 
@@ -15,54 +14,36 @@ use super::run::{Progress, State};
 /// Kind of the findings.
 pub const KIND: &str = "remediation_undone";
 
-/// A trust policy without the time at which it ends: a grant moves that.
-fn without_end(trust: &str) -> Option<Json> {
-    let mut value: Json = serde_json::from_str(trust).ok()?;
-    let statements = value.get_mut("Statement")?;
-    let all = match statements {
-        Json::Array(all) => all.as_mut_slice(),
-        one => std::slice::from_mut(one),
-    };
-    for statement in all {
-        if let Some(condition) = statement.get_mut("Condition").and_then(Json::as_object_mut) {
-            condition.remove("DateLessThan");
-        }
-    }
-    Some(value)
+/// The places that a plan wrote and did not take back.
+#[must_use]
+pub fn written(plan: &Plan, progress: &Progress) -> BTreeSet<(AccountId, Place)> {
+    let items = plan.items().into_iter().zip(&progress.states);
+    let done = items.filter(|(_, state)| matches!(state, State::Done(_)));
+    done.map(|(item, _)| (item.account, item.step.effect.place())).collect()
 }
 
-/// Whether a place stands as a step left it.
-fn stands(found: &Value, left: &Value) -> bool {
-    match (found, left) {
-        (Value::Role { trust: a, boundary, .. }, Value::Role { trust: b, boundary: wanted, .. }) => {
-            let same = without_end(a).zip(without_end(b)).is_some_and(|(a, b)| a == b);
-            same && boundary == wanted
-        }
-        (found, left) => found == left,
-    }
-}
-
-/// What does not stand any more of an applied plan, a finding for each principal. An account of which nothing was collected
+/// What does not stand any more of an applied plan, a finding for each principal. Places that plans wrote `later` are theirs
+/// to judge. An account of which nothing was collected
 /// since then says nothing.
 #[must_use]
-pub fn drift(plan: &Plan, progress: &Progress, snapshot: &Snapshot) -> Vec<Finding> {
+pub fn drift(plan: &Plan, progress: &Progress, later: &BTreeSet<(AccountId, Place)>, snapshot: &Snapshot) -> Vec<Finding> {
     let Some(applied) = progress.applied else { return Vec::new() };
     let items = plan.items();
     // Of places that were written twice the last step counts.
-    let mut last: BTreeMap<(String, Place), usize> = BTreeMap::new();
+    let mut last: BTreeMap<(AccountId, Place), usize> = BTreeMap::new();
     for (at, item) in items.iter().enumerate() {
         if matches!(progress.states.get(at), Some(State::Done(_))) {
-            last.insert((item.account.to_string(), item.step.effect.place()), at);
+            last.insert((item.account, item.step.effect.place()), at);
         }
     }
     let mut by_principal: BTreeMap<&str, (Vec<String>, bool)> = BTreeMap::new();
-    for at in last.into_values() {
+    for (_, at) in last.into_iter().filter(|(place, _)| !later.contains(place)) {
         let Some(item) = items.get(at) else { continue };
         let Some(iam) = snapshot.accounts.get(&item.account).filter(|iam| iam.captured_at > applied) else { continue };
         let (place, left) = (item.step.effect.place(), item.step.effect.leaves());
         let seconds = if let Value::Role { max_session_seconds, .. } = &left { *max_session_seconds } else { 0 };
         let found = place.found(iam, seconds);
-        if stands(&found, &left) {
+        if found == left {
             continue;
         }
         let Some(State::Done(before)) = progress.states.get(at) else { continue };
@@ -90,28 +71,4 @@ pub fn drift(plan: &Plan, progress: &Progress, snapshot: &Snapshot) -> Vec<Findi
         }
     };
     by_principal.into_iter().map(finding).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_grant_moves_the_end_of_a_trust_policy_and_nothing_else() {
-        let role = |trust: &str| Value::Role {
-            trust: trust.to_owned(),
-            boundary: None,
-            max_session_seconds: 3600,
-            tags: BTreeMap::new(),
-        };
-        let trust = |who: &str, end: &str| {
-            role(&format!(
-                r#"{{"Statement": [{{"Principal": "{who}", "Condition": {{"Bool": {{"k": "true"}}, "DateLessThan":
-                   {{"aws:CurrentTime": "{end}"}}}}}}]}}"#
-            ))
-        };
-        assert!(stands(&trust("a", "2026"), &trust("a", "1970")));
-        assert!(!stands(&trust("b", "1970"), &trust("a", "1970")));
-        assert!(!stands(&Value::Absent, &trust("a", "1970")));
-    }
 }

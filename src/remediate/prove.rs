@@ -222,6 +222,16 @@ impl Side {
         out
     }
 
+    /// Its statements, with the actions of the catalogue that each names.
+    pub(super) fn statements(&self) -> &[(Statement, Arc<ActionSet>)] {
+        &self.statements
+    }
+
+    /// Whether a document could not be read.
+    pub(super) const fn is_broken(&self) -> bool {
+        self.broken
+    }
+
     /// What bears on an action: the statements without their ids and actions.
     pub(super) fn on(&self, action: ActionId) -> BTreeSet<String> {
         let named = self.statements.iter().filter(|(_, set)| set.contains(action));

@@ -12,6 +12,8 @@ pub const USER_INLINE: usize = 2_048;
 pub const ROLE_INLINE: usize = 10_240;
 /// Most managed policies attached to a user or role.
 pub const ATTACHED: usize = 10;
+/// Longest trust policy, in characters without white space: the default.
+pub const TRUST: usize = 2_048;
 
 /// How long a document counts.
 #[must_use]

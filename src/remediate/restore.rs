@@ -62,6 +62,10 @@ fn statements(
     let narrowed = narrow(json, actions, wanted.catalog).ok()?;
     let Some(text) = narrowed.json.filter(|_| narrowed.after > 0) else { return Some(Vec::new()) };
     let mut value: Value = serde_json::from_str(&text).ok()?;
+    // What was a text in the older version of the language would be a variable in this one.
+    if value.get("Version").is_none_or(|version| version != "2012-10-17") && text.contains("${") {
+        return None;
+    }
     let all = match value.get_mut("Statement")?.take() {
         Value::Array(all) => all,
         one => vec![one],
@@ -133,7 +137,7 @@ fn change(wanted: &Wanted<'_>, arn: &str, denials: &[&Denial]) -> Result<Change,
             actions.insert(id);
         }
         for held in before.policies()? {
-            let why = "a condition of its own is in the way of the time until which it is given back";
+            let why = "its statements cannot be bounded in time without changing what else they say";
             all.extend(statements(held.json, &actions, wanted, source).ok_or(why)?);
         }
     }
@@ -175,13 +179,20 @@ fn change(wanted: &Wanted<'_>, arn: &str, denials: &[&Denial]) -> Result<Change,
     })
 }
 
-/// How many actions plans gave back to each principal and person of what a plan took.
+/// Principal, person and action.
+pub type GivenTo = (String, String, String);
+
+/// What plans gave back of what a plan took, each with when it was given back last.
 #[must_use]
-pub fn given_back<'p>(plans: impl Iterator<Item = &'p Plan>, hash: &str) -> BTreeMap<(String, String), usize> {
-    let mut out = BTreeMap::new();
-    for change in plans.flat_map(|plan| &plan.changes) {
-        for reason in change.reasons.iter().filter(|reason| reason.advice == ADVICE && reason.id == hash) {
-            *out.entry((change.principal.clone(), reason.person.clone())).or_insert(0) += 1;
+pub fn given_back<'p>(plans: impl Iterator<Item = (&'p Plan, Timestamp)>, hash: &str) -> BTreeMap<GivenTo, Timestamp> {
+    let mut out: BTreeMap<GivenTo, Timestamp> = BTreeMap::new();
+    for (plan, at) in plans {
+        for change in &plan.changes {
+            for reason in change.reasons.iter().filter(|reason| reason.advice == ADVICE && reason.id == hash) {
+                let whose = (change.principal.clone(), reason.person.clone(), reason.capability.clone());
+                let last = out.entry(whose).or_insert(at);
+                *last = (*last).max(at);
+            }
         }
     }
     out

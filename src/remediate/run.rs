@@ -30,6 +30,12 @@ pub trait Target {
     /// When it was refused, or nobody knows.
     fn make(&mut self, account: AccountId, effect: &Effect) -> Result<(), Trouble>;
 
+    /// The unique id of a user or role, by ARN; none where it is not there.
+    ///
+    /// # Errors
+    /// When that cannot be read.
+    fn unique_id(&mut self, account: AccountId, arn: &str) -> Result<Option<String>, Trouble>;
+
     /// Waits for what is not to be seen yet.
     fn pause(&mut self, time: Duration);
 }
@@ -48,7 +54,7 @@ const TRIES: usize = 4;
 /// How often a place is read until it shows what was made. Source: IAM User Guide, "Changes that I make are not always
 /// immediately visible": what is written is seen everywhere after seconds, seldom later.
 const LOOKS: u32 = 12;
-/// First wait between two looks; it doubles up to the longest. All of them are 40 s.
+/// First wait between two looks; it doubles up to the longest. All of them are less than a minute.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
 
@@ -229,6 +235,8 @@ pub struct Item<'p> {
     pub account: AccountId,
     /// ARN of the principal because of which it is made.
     pub principal: &'p str,
+    /// Its unique id; empty where not known.
+    pub id: &'p str,
     /// The step.
     pub step: &'p Step,
 }
@@ -237,11 +245,13 @@ impl Plan {
     /// Its steps in order, each with the principal that it belongs to: what fails together is taken back together.
     #[must_use]
     pub fn items(&self) -> Vec<Item<'_>> {
-        let grants = self.grants.iter().map(|one| (one.account, one.principal.as_str(), &one.steps));
-        let changes = self.changes.iter().map(|one| (one.account, one.principal.as_str(), &one.steps));
-        let all = grants.chain(changes);
-        all.flat_map(|(account, principal, steps)| steps.iter().map(move |step| Item { account, principal, step }))
-            .collect()
+        let grants = self.grants.iter().map(|one| (one.account, &one.principal, &one.id, &one.steps));
+        let changes = self.changes.iter().map(|one| (one.account, &one.principal, &one.id, &one.steps));
+        let mut out = Vec::new();
+        for (account, principal, id, steps) in grants.chain(changes) {
+            out.extend(steps.iter().map(|step| Item { account, principal, id, step }));
+        }
+        out
     }
 }
 
@@ -253,6 +263,8 @@ pub struct Run<'a> {
     journal: &'a mut dyn Journal,
     progress: Progress,
     stop: &'a AtomicBool,
+    /// Principals that were looked at, and why one is not the one that the plan means.
+    known: BTreeMap<&'a str, Option<String>>,
 }
 
 impl std::fmt::Debug for Run<'_> {
@@ -266,7 +278,7 @@ impl<'a> Run<'a> {
     pub fn new(plan: &'a Plan, target: &'a mut dyn Target, journal: &'a mut dyn Journal, stop: &'a AtomicBool) -> Self {
         let items = plan.items();
         let progress = Progress::of(items.len(), plan.failing, journal.lines());
-        Self { items, failing: plan.failing, target, journal, progress, stop }
+        Self { items, failing: plan.failing, target, journal, progress, stop, known: BTreeMap::new() }
     }
 
     /// How far the plan came.
@@ -373,11 +385,35 @@ impl<'a> Run<'a> {
         Ok(Ended::RolledBack)
     }
 
-    /// Takes back what was made, the last first. Says whether all of it could be; what cannot be does not keep the rest.
+    /// Whether a principal is the one that the plan means: the same name with another unique id is another one, to which
+    /// nothing is given and from which nothing is taken.
+    fn is_meant(&mut self, item: &Item<'a>) -> Result<(), String> {
+        if item.id.is_empty() {
+            return Ok(());
+        }
+        if !self.known.contains_key(item.principal) {
+            let found = self.target.unique_id(item.account, item.principal).map_err(|trouble| trouble.why)?;
+            let other = found.filter(|found| found != item.id);
+            let why = other.map(|found| {
+                format!("{} is another one of the same name: its id is {found}, and was {}", item.principal, item.id)
+            });
+            self.known.insert(item.principal, why);
+        }
+        match self.known.get(item.principal) {
+            Some(Some(why)) => Err(why.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes back what was made, the last first. Says whether all of it could be. What cannot be given back to a principal
+    /// keeps what took its place; others are taken back all the same.
     fn take_back(&mut self, of: &dyn Fn(&Item<'_>) -> bool) -> Result<bool, JournalError> {
-        let mut whole = true;
+        let mut stuck: BTreeSet<&str> = BTreeSet::new();
         for at in (0..self.items.len()).rev() {
             let Some(item) = self.items.get(at).copied().filter(|item| of(item)) else { continue };
+            if stuck.contains(item.principal) {
+                continue;
+            }
             let (before, sure) = match self.progress.states.get(at) {
                 Some(State::Done(before)) => (before.clone(), true),
                 // A call may still be under way.
@@ -385,20 +421,24 @@ impl<'a> Run<'a> {
                 _ => continue,
             };
             self.record(Record::Undoing { step: at })?;
-            match self.backward(&item, &before, sure) {
+            let back = self.is_meant(&item).and_then(|()| self.backward(&item, &before, sure));
+            match back {
                 Ok(()) => self.record(Record::Undone { step: at })?,
                 Err(why) => {
-                    whole = false;
+                    stuck.insert(item.principal);
                     self.record(Record::Stuck { step: at, why })?;
                 }
             }
         }
-        Ok(whole)
+        Ok(stuck.is_empty())
     }
 
     /// Makes a step; says why it cannot be made.
-    fn forward(&mut self, at: usize, item: &Item<'_>) -> Result<Result<(), String>, JournalError> {
+    fn forward(&mut self, at: usize, item: &Item<'a>) -> Result<Result<(), String>, JournalError> {
         let (place, wanted) = (item.step.effect.place(), item.step.effect.leaves());
+        if let Err(why) = self.is_meant(item) {
+            return Ok(Err(why));
+        }
         let before = match self.progress.states.get(at) {
             Some(State::Doing(before)) => before.clone(),
             Some(State::Untouched) => {

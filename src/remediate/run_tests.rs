@@ -99,7 +99,7 @@ fn plan(failing: Failing) -> Plan {
     ]);
     let change = |principal: &str, steps: Vec<Step>| Change {
         principal: arn(principal),
-        id: String::new(),
+        id: format!("ID{}", principal.rsplit('/').next().unwrap()),
         account: account(),
         state: String::new(),
         reasons: Vec::new(),
@@ -225,6 +225,12 @@ impl Target for Fake {
                 Ok(())
             }
         }
+    }
+
+    fn unique_id(&mut self, _: AccountId, arn: &str) -> Result<Option<String>, Trouble> {
+        let users = self.iam.users.iter().map(|one| &one.holder);
+        let mut all = users.chain(self.iam.roles.iter().map(|one| &one.holder));
+        Ok(all.find(|one| one.arn.as_str() == arn).map(|one| one.id.clone()))
     }
 
     fn pause(&mut self, _: Duration) {}
@@ -412,6 +418,10 @@ impl Target for Breaking<'_> {
         self.fake.make(account, effect)
     }
 
+    fn unique_id(&mut self, account: AccountId, arn: &str) -> Result<Option<String>, Trouble> {
+        self.fake.unique_id(account, arn)
+    }
+
     fn pause(&mut self, _: Duration) {}
 }
 
@@ -454,16 +464,46 @@ fn what_others_changed_is_never_written_over() {
         assert_eq!(ended, if documents { Ended::Stuck } else { Ended::RolledBack }, "{at}");
         assert_eq!(fake.now(&place), theirs, "{at}");
         // The rest of it is as it was.
-        let others = items.iter().filter(|one| one.step.effect.place() != place);
-        for one in others {
+        let others = items.iter().enumerate().filter(|(_, one)| one.step.effect.place() != place);
+        for (number, one) in others {
             let place = one.step.effect.place();
-            // A role that still holds what is theirs is not deleted.
-            if jits && matches!(place, Place::Role { .. }) {
+            // What took its place stays with the same principal: nobody is left with neither.
+            if documents && number < at && one.principal == item.principal {
+                assert_eq!(fake.now(&place), one.step.effect.leaves(), "{at} {place}");
                 continue;
             }
             assert_eq!(fake.now(&place), place.found(&start(), 3600), "{at} {place}");
         }
     }
+}
+
+#[test]
+fn another_one_of_the_same_name_is_given_nothing() {
+    let plan = plan(Failing::Unwind);
+    let (mut fake, mut paper) = (Fake::new(), Paper::default());
+    apply(&plan, &mut fake, &mut paper).unwrap();
+    // The user was deleted, and somebody else has the name.
+    fake.iam.users[0].holder.id = "IDother".into();
+    let theirs = fake.iam.users.clone();
+    assert_eq!(roll_back(&plan, &mut fake, &mut paper).unwrap(), Ended::Stuck);
+    assert_eq!((&fake.iam.users, &fake.iam.roles), (&theirs, &start().roles));
+    // Nor is anything taken from them.
+    let (mut fake, mut paper) = (Fake::new(), Paper::default());
+    fake.iam.users[0].holder.id = "IDother".into();
+    let theirs = fake.iam.clone();
+    assert_eq!(apply(&plan, &mut fake, &mut paper).unwrap(), Ended::RolledBack);
+    assert_eq!(fake.iam, theirs);
+}
+
+#[test]
+fn a_grant_that_was_opened_and_tagged_is_taken_back() {
+    let plan = plan(Failing::Unwind);
+    let (mut fake, mut paper) = (Fake::new(), Paper::default());
+    apply(&plan, &mut fake, &mut paper).unwrap();
+    let role = fake.iam.roles.iter_mut().find(|role| role.holder.name == "jit-r").unwrap();
+    role.holder.tags.insert("cost-center".into(), "1".into());
+    assert_eq!(roll_back(&plan, &mut fake, &mut paper).unwrap(), Ended::RolledBack);
+    assert_eq!(fake.iam, start());
 }
 
 #[test]

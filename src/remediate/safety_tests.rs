@@ -97,6 +97,7 @@ fn said_of(plan: &Plan, before: &Snapshot, executor: &str, caller: &str) -> Stri
         executors: &[(account, executor.to_owned())].into(),
         caller,
         break_glass: &[Glob::new("*:role/glass")],
+        may_return: None,
         limits: Limits { principals: 2, share: 50 },
         at: Timestamp::from_seconds(1_700_000_000),
         catalog: Catalog::get(),
@@ -181,35 +182,133 @@ fn a_step_touches_its_own_principal_and_nothing_else() {
         let found = said(&plan(vec![change(principal, vec![step.clone()])]));
         assert!(found.contains("which is not its own"), "{principal} {step:?}: {found}");
     }
-    // A grant makes its own role, below jitscan's path.
-    let grant = |role: &str, made: &str| {
-        let mut plan = plan(Vec::new());
-        plan.grants.push(Grant {
-            role: arn(role),
-            account: ACCOUNT.parse().unwrap(),
-            principal: arn("user/reader"),
-            id: String::new(),
-            people: Vec::new(),
-            source_identities: Vec::new(),
-            minutes: 60,
-            reasons: Vec::new(),
-            steps: vec![Step {
-                about: "x".into(),
-                effect: Effect::CreateRole {
-                    role: arn(made),
-                    trust: TRUST.into(),
-                    boundary: None,
-                    max_session_seconds: 3600,
-                    tags: BTreeMap::new(),
-                },
-                undo: Effect::DeleteRole { role: arn(made) },
-            }],
-        });
-        said(&plan)
+}
+
+/// The trust policy that a plan makes for the reader.
+fn closed() -> String {
+    format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Sid":"Eligible","Effect":"Allow","Principal":{{"AWS":"{}"}},
+           "Action":["sts:AssumeRole","sts:SetSourceIdentity"],"Condition":{{
+           "DateLessThan":{{"aws:CurrentTime":"1970-01-01T00:00:00Z"}},"StringEquals":{{"sts:SourceIdentity":["ann"]}}}}}}]}}"#,
+        arn("user/reader")
+    )
+}
+
+/// What is said of a grant of the reader's.
+fn of_grant(role: &str, made: &str, trust: &str, document: &str, change: impl Fn(&mut Grant)) -> String {
+    let name = made.rsplit('/').next().unwrap().to_owned();
+    let create = Effect::CreateRole {
+        role: arn(made),
+        trust: trust.into(),
+        boundary: None,
+        max_session_seconds: 3600,
+        tags: BTreeMap::new(),
     };
-    assert_eq!(grant("role/jitscan/a", "role/jitscan/a"), "");
-    assert!(grant("role/a", "role/a").contains("which is not its own"));
-    assert!(grant("role/jitscan/a", "role/jitscan/b").contains("which is not its own"));
+    let put = Effect::PutRolePolicy { role: name.clone(), policy: "access-1".into(), document: document.into() };
+    let mut grant = Grant {
+        role: arn(role),
+        account: ACCOUNT.parse().unwrap(),
+        principal: arn("user/reader"),
+        id: String::new(),
+        people: vec!["ann".into()],
+        source_identities: vec!["ann".into()],
+        minutes: 60,
+        reasons: Vec::new(),
+        steps: vec![
+            Step { about: "x".into(), effect: create, undo: Effect::DeleteRole { role: arn(made) } },
+            Step {
+                about: "x".into(),
+                effect: put,
+                undo: Effect::DeleteRolePolicy { role: name, policy: "access-1".into() },
+            },
+        ],
+    };
+    change(&mut grant);
+    let mut plan = plan(Vec::new());
+    plan.grants.push(grant);
+    said(&plan)
+}
+
+#[test]
+fn a_grant_makes_its_own_role_for_its_principal_alone() {
+    let own = "role/jitscan/a";
+    let fine = |trust: &str, document: &str| of_grant(own, own, trust, document, |_| {});
+    assert_eq!(fine(&closed(), READING), "");
+    assert!(of_grant("role/a", "role/a", &closed(), READING, |_| {}).contains("which is not its own"));
+    assert!(of_grant(own, "role/jitscan/b", &closed(), READING, |_| {}).contains("which is not its own"));
+    // It writes on a role that stands already.
+    let onto = of_grant("role/jitscan/glass", "role/jitscan/glass", &closed(), READING, |grant| {
+        grant.steps.remove(0);
+    });
+    assert!(onto.contains("which is not its own"), "{onto}");
+    let elsewhere = of_grant(own, own, &closed(), READING, |grant| grant.role = grant.role.replace(ACCOUNT, "444455556666"));
+    assert!(elsewhere.contains("which is not its own"), "{elsewhere}");
+    // More than its principal has, or open, or to others.
+    assert!(fine(&closed(), ANYTHING).contains("could do more than before"));
+    for (old, new) in [
+        (arn("user/reader"), arn("root")),
+        ("1970-01-01T00:00:00Z".into(), "2099-01-01T00:00:00Z".into()),
+        (r#""sts:AssumeRole","#.into(), r#""sts:*","#.into()),
+        (r#","StringEquals":{"sts:SourceIdentity":["ann"]}"#.into(), String::new()),
+    ] {
+        let trust = closed().replace(&old, &new);
+        assert_ne!(trust, closed());
+        assert!(fine(&trust, READING).contains("would let in others"), "{trust}");
+    }
+}
+
+#[test]
+fn nobody_may_do_more_than_before() {
+    let allow = |rest: &str| format!(r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow",{rest}}}]}}"#);
+    let with = |before: &str, after: &str| {
+        let mut state = state();
+        let iam = state.accounts.values_mut().next().unwrap();
+        iam.users.iter_mut().find(|user| user.holder.name == "reader").unwrap().holder.inline[0].json = before.into();
+        let (user, policy) = ("reader".to_owned(), "own".to_owned());
+        let step = Step {
+            about: "x".into(),
+            effect: Effect::PutUserPolicy { user: user.clone(), policy: policy.clone(), document: after.into() },
+            undo: Effect::PutUserPolicy { user, policy, document: before.into() },
+        };
+        let plan = plan(vec![change("user/reader", vec![step])]);
+        said_of(&plan, &state, &arn("role/executor"), &arn("user/admin"))
+    };
+    let (all, get) = (r#""Action":"s3:*","Resource":"*""#, r#""Action":"s3:GetObject","Resource":"*""#);
+    let limited = r#""Action":"s3:*","Resource":"*","Condition":{"Bool":{"aws:MultiFactorAuthPresent":"true"}}"#;
+    let but = r#""NotAction":["iam:*","s3:Put*"],"Resource":"*""#;
+    for (before, after) in [
+        (all, get),
+        (all, limited),
+        (all, r#""Action":["s3:Get*","s3:ListBucket"],"Resource":"*""#),
+        (but, get),
+        (but, r#""NotAction":["iam:*","s3:*","ec2:*"],"Resource":"*""#),
+        (r#""Action":"nosuch:*","Resource":"*""#, r#""Action":"nosuch:Do","Resource":"*""#),
+    ] {
+        assert_eq!(with(&allow(before), &allow(after)), "", "{before} to {after}");
+    }
+    for (before, after) in [
+        (get, all),
+        (limited, all),
+        (get, r#""Action":["s3:GetObject","nosuch:Do"],"Resource":"*""#),
+        (r#""Action":"s3:*","Resource":"arn:aws:s3:::a/*""#, all),
+        (but, r#""NotAction":["iam:*"],"Resource":"*""#),
+        (but, r#""Action":"iam:CreateUser","Resource":"*""#),
+        (all, r#""NotAction":"iam:*","Resource":"*""#),
+    ] {
+        let found = with(&allow(before), &allow(after));
+        assert!(found.contains("could do more than before"), "{before} to {after}: {found}");
+    }
+    // What denies stays.
+    let both = format!(r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow",{all}}},{{"Effect":"Deny",{get}}}]}}"#);
+    assert!(with(&both, &allow(all)).contains("would be denied less"));
+}
+
+#[test]
+fn a_principal_is_of_its_own_account() {
+    // The same name in another account is somebody else.
+    let mut one = change("user/reader", vec![takes("user", "reader")]);
+    one.principal = one.principal.replace(ACCOUNT, "444455556666");
+    assert!(said(&plan(vec![one])).contains("which is not its own"));
 }
 
 #[test]

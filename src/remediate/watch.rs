@@ -14,7 +14,7 @@ use crate::recommend::friction::requests;
 use crate::recommend::times::{SLOT_MINUTES, start_of};
 use crate::usage::activity::Activity;
 use crate::usage::fold::{SessionId, ShapeFact, ShapeKey};
-use crate::usage::identity::{Actor, Actors};
+use crate::usage::identity::{Actor, Actors, Basis};
 use crate::usage::sessions::Sessions;
 
 use super::prove::Side;
@@ -158,7 +158,9 @@ impl Reading<'_> {
         let person = actor.sure_person().or_else(|| actor.likely_person()).unwrap_or_default();
         let identity = self.inputs.sessions.get(session).map(|(_, identity)| identity);
         let source = identity.map(|one| one.source_identity.to_string()).unwrap_or_default();
-        let sure = actor.sure_person().is_some();
+        // Who says themselves who they are is not known for it.
+        let sure = matches!(actor.basis, Basis::CredentialChain | Basis::IdentityCenter | Basis::IamUser);
+        let sure = sure && actor.sure_person().is_some();
         let taken = actions.into_iter().filter(|action| self.sides.takes(arn, *action));
         taken.map(|action| (arn.to_owned(), person.to_owned(), source.clone(), action, sure)).collect()
     }

@@ -42,6 +42,14 @@ pub enum RemediateAction {
     },
 }
 
+impl RemediateAction {
+    /// Whether it changes access.
+    #[must_use]
+    pub const fn changes(&self) -> bool {
+        matches!(self, Self::Apply(_) | Self::Rollback(_) | Self::Watch(_))
+    }
+}
+
 /// `jitscan remediate plan`.
 #[derive(Debug, Args)]
 pub struct PlanArgs {

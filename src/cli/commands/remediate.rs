@@ -13,6 +13,7 @@ use similar::TextDiff;
 use crate::cli::args::{PlanArgs, RecommendArgs, RemediateAction};
 use crate::cli::commands::{open, recommend as recommending};
 use crate::cli::context::{CommandError, Context};
+use crate::cli::escape::terminal_lines;
 use crate::cli::exit::Status;
 use crate::cli::output::Meta;
 use crate::cli::pipeline::World;
@@ -299,7 +300,7 @@ fn meta(plan: &Plan, command: &str) -> Meta {
 
 fn show(context: &Context<'_>, plan: &Plan) -> Result<Status, CommandError> {
     if context.is_for_people() {
-        context.emit_text(&told(plan))?;
+        context.emit_text(&terminal_lines(&told(plan)))?;
         return Ok(Status::Done);
     }
     let row = |(at, (account, of, step)): (usize, (crate::model::arn::AccountId, &str, &Step))| {
@@ -364,7 +365,8 @@ fn told_steps(reasons: &[Reason], steps: &[Step], number: &mut usize, out: &mut 
         *number += 1;
         let call = step.effect.arguments();
         let shown: Vec<&str> = call.iter().skip(1).map(String::as_str).filter(|part| !part.starts_with('{')).collect();
-        let shown: Vec<&str> = shown.into_iter().filter(|part| !part.ends_with("-document")).collect();
+        let named = ["--policy-document", "--assume-role-policy-document"];
+        let shown: Vec<&str> = shown.into_iter().filter(|part| !named.contains(part)).collect();
         out.push_str(&format!("  {number}. {} ({})\n", shown.join(" "), step.about));
         let (before, after) = (pretty(&step.undo), pretty(&step.effect));
         if !before.is_empty() || !after.is_empty() {

@@ -29,7 +29,9 @@ pub fn scan(context: &Context<'_>, world: &World) -> Result<Scan, CommandError> 
     assessment.gaps.extend(world.gaps.iter().cloned());
     assessment.gaps.sort();
     let mut found = findings::find(&assessment);
-    found.extend(remediate::drifted(context, &world.snapshot, world.as_of)?);
+    let (drifted, unread) = remediate::drifted(context, &world.snapshot, world.as_of)?;
+    assessment.gaps.extend(unread);
+    found.extend(drifted);
     findings::sort(&mut found);
     let before = findings_command::log(&open(context)?)?;
     let after = findings::apply_lifecycle(&mut found, &before, assessment.as_of);

@@ -96,7 +96,9 @@ impl<'a> Part<'a> {
 fn label(text: &str, arn: &str) -> String {
     let plain: String = text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(48).collect();
     let hash: String = blake3::hash(format!("{arn}\n{text}").as_bytes()).to_hex().chars().take(8).collect();
-    format!("{plain}_{hash}")
+    // Names in code begin with a letter.
+    let lead = if plain.starts_with(|c: char| c.is_ascii_alphabetic()) { "" } else { "n_" };
+    format!("{lead}{plain}_{hash}")
 }
 
 /// A document over several lines; as it stands where it is no JSON.

@@ -5,14 +5,16 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::catalog::Glob;
+use crate::catalog::{Catalog, Glob};
 use crate::cli::args::{ApplyArgs, ExecutorArgs, RollbackArgs};
 use crate::cli::commands::open;
 use crate::cli::context::{CommandError, Context};
+use crate::cli::documents;
 use crate::cli::exit::Status;
 use crate::cli::output::Meta;
 use crate::cli::pipeline::{Depth, World};
 use crate::collect;
+use crate::compare::assessment::Gap;
 use crate::executor::Executor;
 use crate::executor::ledger::{Ledger, OnDisk, PLAN, journals};
 use crate::fetch;
@@ -22,7 +24,7 @@ use crate::model::finding::Finding;
 use crate::model::snapshot::Snapshot;
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 use crate::model::time::Timestamp;
-use crate::remediate::drift::drift;
+use crate::remediate::drift::{drift, written};
 use crate::remediate::export::script::shell;
 use crate::remediate::journal::{Journal as _, JournalError, Line, Record};
 use crate::remediate::prove::{Proof, Verdict};
@@ -138,6 +140,8 @@ pub(super) struct Checks<'a> {
     pub(super) principals: usize,
     /// Largest share of users and roles, in percent.
     pub(super) share: u8,
+    /// A state of which what stood there may be given back.
+    pub(super) may_return: Option<&'a Snapshot>,
 }
 
 /// What is recorded where applying begins.
@@ -164,6 +168,20 @@ pub(super) fn run(
     told(context, &work.plan, &progress, &ended, "remediate apply")
 }
 
+/// Carries a plan out that another command made, which tells of it itself.
+pub(super) fn carry_out(
+    context: &Context<'_>,
+    work: &mut Work,
+    executor: &mut Executor,
+    record: Record,
+) -> Result<Status, CommandError> {
+    let mut run = Run::new(&work.plan, executor, &mut work.journal, &context.stop);
+    let ended = run.apply(record)?;
+    let (status, text) = said(&work.plan, run.progress(), &ended, true);
+    context.note(&text);
+    Ok(status)
+}
+
 /// Applies a plan, or goes on with it.
 pub(super) fn apply(context: &Context<'_>, args: &ApplyArgs) -> Result<Status, CommandError> {
     let mut work = begin(context, &args.plan)?;
@@ -175,10 +193,17 @@ pub(super) fn apply(context: &Context<'_>, args: &ApplyArgs) -> Result<Status, C
         if args.dry_run {
             return Ok(Status::Done);
         }
+        if progress.phase == Phase::Applying {
+            let checks = Checks { accepted: &[], principals: args.max_principals, share: args.max_share, may_return: None };
+            still_safe(context, &checks, &work.plan, &executor)?;
+        }
+        if progress.phase != Phase::Applied {
+            confirmed(args.yes, "Go on with it?")?;
+        }
         // It began: what is recorded where it begins is there.
         return run(context, &mut work, &mut executor, Record::Applied);
     }
-    let checks = Checks { accepted: &args.accept_denial, principals: args.max_principals, share: args.max_share };
+    let checks = Checks { accepted: &args.accept_denial, principals: args.max_principals, share: args.max_share, may_return: None };
     let proof = checked(context, &checks, &work.plan, &executor)?;
     if let Some(status) = later(context, args, &mut work, &executor, &progress)? {
         return Ok(status);
@@ -190,6 +215,35 @@ pub(super) fn apply(context: &Context<'_>, args: &ApplyArgs) -> Result<Status, C
     confirmed(args.yes, &format!("Change {} principals now?", work.plan.changes.len()))?;
     let record = beginning(&executor, &proof, &args.accept_denial);
     run(context, &mut work, &mut executor, record)
+}
+
+/// What is looked at again where a run goes on: the state is between, but who must not be changed still must not.
+fn still_safe(
+    context: &Context<'_>,
+    checks: &Checks<'_>,
+    plan: &Plan,
+    executor: &Executor,
+) -> Result<(), CommandError> {
+    let mut snapshot = documents::load(&open(context)?, context.now)?.snapshot;
+    live(&mut snapshot, executor)?;
+    let break_glass = break_glass(context);
+    let objections = safety::objections_to_itself(&safety::Inputs {
+        plan,
+        before: &snapshot,
+        after: &snapshot,
+        executors: &executor.executors(),
+        caller: executor.caller(),
+        break_glass: &break_glass,
+        may_return: None,
+        limits: Limits { principals: checks.principals, share: checks.share },
+        at: context.now,
+        catalog: Catalog::get(),
+    });
+    refuse("it is not safe to go on; `remediate rollback` takes back what was made", &objections)
+}
+
+fn break_glass(context: &Context<'_>) -> Vec<Glob> {
+    context.config.break_glass.iter().map(|pattern| Glob::new(pattern)).collect()
 }
 
 /// Everything that is looked at before the first step: what stands now, what must not happen, and what was recorded.
@@ -211,7 +265,7 @@ pub(super) fn checked(
     if !fresh::same(&undone, &world.snapshot) {
         return Err(CommandError::Failed("the plan's undo does not lead back to what stands in AWS now".to_owned()));
     }
-    let break_glass: Vec<Glob> = context.config.break_glass.iter().map(|pattern| Glob::new(pattern)).collect();
+    let break_glass = break_glass(context);
     let objections = safety::objections(&safety::Inputs {
         plan,
         before: &world.snapshot,
@@ -219,6 +273,7 @@ pub(super) fn checked(
         executors: &executor.executors(),
         caller: executor.caller(),
         break_glass: &break_glass,
+        may_return: checks.may_return,
         limits: Limits { principals: checks.principals, share: checks.share },
         at: context.now,
         catalog: world.catalog,
@@ -285,6 +340,7 @@ fn later(
     }
     let Some(notice) = args.notice else { return Ok(None) };
     let not_before = notice.after(context.now);
+    let would = if args.dry_run { "would be " } else { "" };
     if !args.dry_run {
         work.journal.write(Record::Scheduled { by: executor.caller().to_owned(), not_before })?;
     }
@@ -299,7 +355,7 @@ fn later(
             people.entry(&reason.person).or_default().insert(&change.principal);
         }
     }
-    context.note(&format!("announced for {not_before}: apply it again from then on. It concerns:"));
+    context.note(&format!("{would}announced for {not_before}: apply it again from then on. It concerns:"));
     for (person, principals) in people {
         context.note(&format!("  {person}: {}", principals.into_iter().collect::<Vec<_>>().join(", ")));
     }
@@ -329,6 +385,11 @@ pub(super) fn rollback(context: &Context<'_>, args: &RollbackArgs) -> Result<Sta
     if let Some(arn) = unknown.first() {
         return Err(CommandError::Usage(format!("{arn}: the plan does not change it")));
     }
+    let wanted: BTreeSet<&str> = match args.principal.is_empty() {
+        true => known.clone(),
+        false => args.principal.iter().map(String::as_str).collect(),
+    };
+    not_under_others(context, &work, &wanted)?;
     let mut executor = connect(&args.executor, &accounts(&work.plan))?;
     let of = if args.principal.is_empty() { known.len() } else { args.principal.len() };
     confirmed(args.yes, &format!("Take back what was changed of {of} principals?"))?;
@@ -337,6 +398,25 @@ pub(super) fn rollback(context: &Context<'_>, args: &RollbackArgs) -> Result<Sta
     let ended = run.roll_back(&by, &args.principal)?;
     let progress = run.progress().clone();
     told(context, &work.plan, &progress, &ended, "remediate rollback")
+}
+
+/// Refuses to take back what a later plan rests on: that one goes first.
+fn not_under_others(context: &Context<'_>, work: &Work, principals: &BTreeSet<&str>) -> Result<(), CommandError> {
+    let began = |lines: &[Line]| lines.iter().rev().find(|line| matches!(line.record, Record::Begin { .. })).map(|line| line.at);
+    let own = began(work.journal.lines());
+    for (plan, progress, lines) in begun(context, context.now)?.0 {
+        if plan.hash == work.plan.hash || !progress.stands() || began(&lines) < own {
+            continue;
+        }
+        let touched = plan.items().into_iter().map(|item| item.principal).find(|arn| principals.contains(*arn)).map(str::to_owned);
+        if let Some(arn) = touched {
+            return Err(CommandError::Failed(format!(
+                "plan {} changed {arn} after this one: roll it back first, or leave {arn} out with --principal",
+                plan.hash
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// What became of each principal.
@@ -354,14 +434,21 @@ fn told(
     } else {
         context.emit(&meta, &table)?;
     }
+    let (status, text) = said(plan, progress, ended, command.ends_with("apply"));
+    context.note(&text);
+    Ok(status)
+}
+
+/// How a run ended, in words.
+fn said(plan: &Plan, progress: &Progress, ended: &Ended, applying: bool) -> (Status, String) {
     let hash = &plan.hash;
-    let (status, text) = match ended {
+    match ended {
         Ended::Applied if progress.failed.is_empty() => (Status::Done, format!("plan {hash} is applied")),
         Ended::Applied => {
             let why = "some principals could not be changed, and are as they were";
             (Status::Failed, format!("plan {hash} is applied but for what failed: {why}"))
         }
-        Ended::RolledBack if command.ends_with("apply") => {
+        Ended::RolledBack if applying => {
             let why = progress.failed.values().next().cloned().unwrap_or_default();
             (Status::Failed, format!("plan {hash} was taken back, and everything is as it was: {why}"))
         }
@@ -375,9 +462,7 @@ fn told(
         Ended::Stopped => {
             (Status::Failed, format!("plan {hash}: stopped; apply goes on with it, rollback takes it back"))
         }
-    };
-    context.note(&text);
-    Ok(status)
+    }
 }
 
 fn outcomes(plan: &Plan, progress: &Progress) -> Vec<Vec<Cell>> {
@@ -421,33 +506,60 @@ fn outcomes(plan: &Plan, progress: &Progress) -> Vec<Vec<Cell>> {
     of.into_iter().map(row).collect()
 }
 
-/// Every plan that was begun by a time, with how far it came by then.
-pub(super) fn begun(context: &Context<'_>, at: Timestamp) -> Result<Vec<(Plan, Progress, Vec<Line>)>, CommandError> {
-    let mut out = Vec::new();
+/// Plans that were begun, each with how far it came and its journal; and what could not be read.
+type Begun = (Vec<(Plan, Progress, Vec<Line>)>, Vec<Gap>);
+
+/// Every plan that was begun by a time. One that cannot be read, of another release say, keeps none of the others.
+pub(super) fn begun(context: &Context<'_>, at: Timestamp) -> Result<Begun, CommandError> {
+    let (mut out, mut gaps) = (Vec::new(), Vec::new());
     for (hash, text, mut lines) in journals(&context.global.store.join(CHANGES))? {
-        let plan: Plan = serde_json::from_str(&text)
-            .map_err(|error| CommandError::Failed(format!("the plan kept as {hash} cannot be read: {error}")))?;
+        let plan: Plan = match serde_json::from_str(&text) {
+            Ok(plan) => plan,
+            Err(error) => {
+                gaps.push(Gap {
+                    kind: "plan".to_owned(),
+                    what: format!("the plan kept as {hash} cannot be read: {error}"),
+                    remedy: "the release that applied it can take it back".to_owned(),
+                });
+                continue;
+            }
+        };
         lines.retain(|line| line.at <= at);
         let progress = Progress::of(plan.items().len(), plan.failing, &lines);
         out.push((plan, progress, lines));
     }
-    Ok(out)
+    Ok((out, gaps))
 }
 
 /// What plans changed and does not stand any more.
 ///
 /// # Errors
 /// When a journal cannot be read.
-pub fn drifted(context: &Context<'_>, snapshot: &Snapshot, at: Timestamp) -> Result<Vec<Finding>, CommandError> {
-    let begun = begun(context, at)?;
-    Ok(begun.iter().flat_map(|(plan, progress, _)| drift(plan, progress, snapshot)).collect())
+pub fn drifted(
+    context: &Context<'_>,
+    snapshot: &Snapshot,
+    at: Timestamp,
+) -> Result<(Vec<Finding>, Vec<Gap>), CommandError> {
+    let (mut begun, gaps) = begun(context, at)?;
+    begun.sort_by_key(|(_, progress, _)| std::cmp::Reverse(progress.applied));
+    let (mut later, mut out) = (BTreeSet::new(), Vec::new());
+    for (plan, progress, _) in &begun {
+        out.extend(drift(plan, progress, &later, snapshot));
+        later.extend(written(plan, progress));
+    }
+    Ok((out, gaps))
 }
 
 /// How far plans came.
 pub(super) fn list(context: &Context<'_>) -> Result<Status, CommandError> {
     open(context)?;
     let mut rows = Vec::new();
-    for (plan, progress, lines) in begun(context, context.as_of())? {
+    let (begun, gaps) = begun(context, context.as_of())?;
+    for (plan, progress, lines) in begun {
+        // Looked at, and not begun.
+        if progress.phase == Phase::New {
+            continue;
+        }
         let by = lines.iter().rev().find_map(|line| match &line.record {
             Record::Scheduled { by, .. } | Record::Begin { by, .. } | Record::RollingBack { by, .. } => {
                 Some((by, line.at))
@@ -466,7 +578,7 @@ pub(super) fn list(context: &Context<'_>) -> Result<Status, CommandError> {
             progress.stuck.len().into(),
         ]);
     }
-    let meta = Meta { command: "remediate list".to_owned(), ..Meta::default() };
+    let meta = Meta { command: "remediate list".to_owned(), gaps, ..Meta::default() };
     context.emit(&meta, &Table { columns: list_columns(), rows })?;
     Ok(Status::Done)
 }

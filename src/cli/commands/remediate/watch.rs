@@ -1,6 +1,6 @@
 //! `jitscan remediate watch | shadow`: what became of a plan, and what would become of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cli::args::{ShadowArgs, WatchArgs};
 use crate::cli::commands::open;
@@ -12,10 +12,11 @@ use crate::lake::Reader;
 use crate::model::event::Outcome;
 use crate::model::snapshot::Snapshot;
 use crate::model::table::{Cell, Column, ColumnKind, Table};
-use crate::model::time::Window;
+use crate::model::time::{Timestamp, Window};
 use crate::remediate::Plan;
 use crate::remediate::prove::Verdict;
-use crate::remediate::restore::{self, given_back, restoring};
+use crate::remediate::restore::{self, GivenTo, given_back, restoring};
+use crate::remediate::run::State;
 use crate::remediate::watch::{self, Denial, Refusal, shadow as shadowed};
 
 use super::apply::{self, Checks};
@@ -73,10 +74,10 @@ fn made_from(reader: &Reader, plan: &Plan) -> Result<Snapshot, CommandError> {
 /// Shows denied calls that an applied plan explains; gives back what may be.
 pub(super) fn watch(context: &Context<'_>, args: &WatchArgs) -> Result<Status, CommandError> {
     let plan = read(&args.plan)?;
-    let begun = apply::begun(context, context.as_of())?;
+    let (begun, _) = apply::begun(context, context.as_of())?;
     let progress = begun.iter().find(|(one, ..)| one.hash == plan.hash).map(|(_, progress, _)| progress);
-    let applied = progress.and_then(|progress| progress.applied.zip(progress.window));
-    let Some((applied, proved)) = applied else {
+    let applied = progress.and_then(|progress| Some((progress, progress.applied?, progress.window?)));
+    let Some((progress, applied, proved)) = applied else {
         return Err(CommandError::Failed(format!(
             "plan {} was not applied: `remediate list` has those that were",
             plan.hash
@@ -86,7 +87,10 @@ pub(super) fn watch(context: &Context<'_>, args: &WatchArgs) -> Result<Status, C
     let world = World::load_to(context, &reader, Depth::Actors)?;
     let before = made_from(&reader, &plan)?;
     let until = args.days.after(applied).min(context.as_of());
-    let principals: Vec<&str> = plan.changes.iter().map(|change| change.principal.as_str()).collect();
+    // What was taken back explains nothing any more.
+    let stands = plan.items().into_iter().zip(&progress.states);
+    let stands = stands.filter(|(_, state)| matches!(state, State::Done(_)));
+    let principals: BTreeSet<&str> = stands.map(|(item, _)| item.principal).collect();
     let theirs =
         |session| world.actors.get(&session).is_some_and(|actor| principals.contains(&actor.principal.as_str()));
     let shapes = reader.shapes_of_sessions(&theirs, Window { from: proved.from, to: until })?;
@@ -117,10 +121,16 @@ pub(super) fn watch(context: &Context<'_>, args: &WatchArgs) -> Result<Status, C
     });
     let mut denials =
         found.map_err(|misfit| CommandError::Failed(format!("the plan does not fit the state: {misfit}")))?;
-    let plans = begun.iter().filter(|(_, progress, _)| progress.applied.is_some()).map(|(plan, ..)| plan);
-    cap(&mut denials, given_back(plans, &plan.hash), args.max_restored);
-    let restored = args.auto_restore && denials.iter().any(|denial| denial.not_restored.is_empty());
-    let rows = denials.iter().map(|denial| cells(denial, restored)).collect();
+    let plans = begun.iter().filter_map(|(plan, progress, _)| Some((plan, progress.applied?)));
+    cap(&mut denials, &given_back(plans, &plan.hash), args.max_restored);
+    let mut status = if denials.is_empty() { Status::Done } else { Status::Findings };
+    let mut given = BTreeSet::new();
+    if args.auto_restore && denials.iter().any(|denial| denial.not_restored.is_empty()) {
+        let (restoring, to) = give_back(context, args, &world, (&plan, &before), &denials)?;
+        status = restoring.and(status);
+        given = to;
+    }
+    let rows = denials.iter().map(|denial| cells(denial, given.contains(&denial.principal))).collect();
     let table = Table { columns: watch_columns(), rows };
     let meta = world.meta("remediate watch", world.gaps.clone());
     let columns = ["principal", "person", "action", "calls", "last", "through", "restored"];
@@ -134,11 +144,7 @@ pub(super) fn watch(context: &Context<'_>, args: &WatchArgs) -> Result<Status, C
         denials.len(),
         plan.changes.len()
     ));
-    if restored {
-        let status = give_back(context, args, &world, (&plan, &before), &denials)?;
-        return Ok(status.and(Status::Findings));
-    }
-    Ok(if denials.is_empty() { Status::Done } else { Status::Findings })
+    Ok(status)
 }
 
 fn cells(denial: &Denial, restored: bool) -> Vec<Cell> {
@@ -160,15 +166,21 @@ fn cells(denial: &Denial, restored: bool) -> Vec<Cell> {
     ]
 }
 
-/// Whoever was given back enough already gets no more.
-fn cap(denials: &mut [Denial], given: BTreeMap<(String, String), usize>, most: usize) {
-    let mut given = given;
+/// What was given back once is not given back for the same denials again, and whoever was given back enough gets no more.
+fn cap(denials: &mut [Denial], given: &BTreeMap<GivenTo, Timestamp>, most: usize) {
+    let mut counts: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+    for (principal, person, action) in given.keys().cloned() {
+        counts.entry((principal, person)).or_default().insert(action);
+    }
     for denial in denials.iter_mut().filter(|denial| denial.not_restored.is_empty()) {
-        let count = given.entry((denial.principal.clone(), denial.person.clone())).or_insert(0);
-        if *count >= most {
-            denial.not_restored = format!("{most} actions were given back already: a person has to look");
+        let whose = (denial.principal.clone(), denial.person.clone(), denial.action.clone());
+        let actions = counts.entry((whose.0.clone(), whose.1.clone())).or_default();
+        if let Some(at) = given.get(&whose).filter(|at| denial.last <= **at) {
+            denial.not_restored = format!("it was given back at {at}, and not denied since");
+        } else if !actions.contains(&denial.action) && actions.len() >= most {
+            denial.not_restored = format!("{} actions were given back already: a person has to look", actions.len());
         } else {
-            *count += 1;
+            actions.insert(denial.action.clone());
         }
     }
 }
@@ -179,7 +191,7 @@ fn give_back(
     world: &World,
     (plan, before): (&Plan, &Snapshot),
     denials: &[Denial],
-) -> Result<Status, CommandError> {
+) -> Result<(Status, BTreeSet<String>), CommandError> {
     apply::only_now(context)?;
     let accounts = plan.changes.iter().map(|change| change.account).collect();
     let mut executor = apply::connect(&args.executor, &accounts)?;
@@ -199,7 +211,7 @@ fn give_back(
         context.note(&format!("not given back to {arn}: {why}"));
     }
     if made.changes.is_empty() {
-        return Ok(Status::Done);
+        return Ok((Status::Done, BTreeSet::new()));
     }
     for change in &made.changes {
         for reason in &change.reasons {
@@ -210,14 +222,15 @@ fn give_back(
     let mut text = serde_json::to_string_pretty(&made).map_err(|error| CommandError::Failed(error.to_string()))?;
     text.push('\n');
     let mut work = apply::Work::of(context, made, &text)?;
-    let checks = Checks { accepted: &[], principals: work.plan.changes.len(), share: 100 };
+    let checks = Checks { accepted: &[], principals: work.plan.changes.len(), share: 100, may_return: Some(before) };
     let proof = apply::checked(context, &checks, &work.plan, &executor)?;
     apply::confirmed(args.yes, &format!("Give back for {}?", args.restore_for))?;
     let record = apply::beginning(&executor, &proof, &[]);
-    let done = apply::run(context, &mut work, &mut executor, record)?;
+    let to = work.plan.changes.iter().map(|change| change.principal.clone()).collect();
+    let done = apply::carry_out(context, &mut work, &mut executor, record)?;
     context
         .note(&format!("to take it back before its time: jitscan remediate rollback {}", work.kept(context).display()));
-    Ok(done)
+    Ok(if done == Status::Done { (done, to) } else { (done, BTreeSet::new()) })
 }
 
 /// What people would have had to ask for since a plan was made, had it been applied then.
@@ -274,7 +287,7 @@ pub(super) fn shadow(context: &Context<'_>, args: &ShadowArgs) -> Result<Status,
          have been denied",
         plan.hash,
         window.from,
-        asked.iter().map(|one| one.person.as_str()).collect::<std::collections::BTreeSet<_>>().len()
+        asked.iter().map(|one| one.person.as_str()).collect::<BTreeSet<_>>().len()
     ));
     Ok(if refused == 0 { Status::Done } else { Status::Findings })
 }

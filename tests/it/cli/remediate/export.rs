@@ -120,6 +120,11 @@ pub(super) fn applied(text: &str, account: &str, mut state: State, policies: &mu
                 let held = state.get_mut(&(parts[2].to_owned(), holder)).unwrap();
                 held.inline.insert(string(&of(block, "name")), document);
             }
+            "aws_iam_role_policy_attachment" | "aws_iam_user_policy_attachment" => {
+                let holder = string(&of(block, parts[2]));
+                let arn = string(&of(block, "policy_arn"));
+                assert!(state.get_mut(&(parts[2].to_owned(), holder)).unwrap().attached.insert(arn));
+            }
             "aws_iam_role_policies_exclusive" | "aws_iam_user_policies_exclusive" => {
                 let holder = string(&of(block, &format!("{}_name", parts[2])));
                 let kept = strings(&of(block, "policy_names"));
