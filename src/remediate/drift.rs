@@ -26,7 +26,12 @@ pub fn written(plan: &Plan, progress: &Progress) -> BTreeSet<(AccountId, Place)>
 /// to judge. An account of which nothing was collected
 /// since then says nothing.
 #[must_use]
-pub fn drift(plan: &Plan, progress: &Progress, later: &BTreeSet<(AccountId, Place)>, snapshot: &Snapshot) -> Vec<Finding> {
+pub fn drift(
+    plan: &Plan,
+    progress: &Progress,
+    later: &BTreeSet<(AccountId, Place)>,
+    snapshot: &Snapshot,
+) -> Vec<Finding> {
     let Some(applied) = progress.applied else { return Vec::new() };
     let items = plan.items();
     // Of places that were written twice the last step counts.

@@ -349,7 +349,11 @@ impl Subject<'_> {
         let identities = self.source_identities(found, &people)?;
         let trust = self.trust(found, &identities);
         if quota::size(&trust) > quota::TRUST {
-            return Err(format!("the trust policy for {} people would be longer than {} characters", people.len(), quota::TRUST));
+            return Err(format!(
+                "the trust policy for {} people would be longer than {} characters",
+                people.len(),
+                quota::TRUST
+            ));
         }
         let boundary = holder.boundary.clone();
         let create = Effect::CreateRole {

@@ -106,10 +106,12 @@ fn reaches_too_far(plan: &Plan, before: &Snapshot) -> Vec<String> {
             let place = step.effect.place();
             let own = match &place {
                 Place::RolePolicy { role, .. } | Place::RoleAttachment { role, .. } => !is_user && role == name,
-                Place::UserPolicy { user, .. } | Place::UserAttachment { user, .. } | Place::Membership { user, .. } => {
-                    is_user && user == name
+                Place::UserPolicy { user, .. }
+                | Place::UserAttachment { user, .. }
+                | Place::Membership { user, .. } => is_user && user == name,
+                Place::Policy { policy } => {
+                    ours(policy) && policy.split(':').nth(4) == Some(&change.account.to_string())
                 }
-                Place::Policy { policy } => ours(policy) && policy.split(':').nth(4) == Some(&change.account.to_string()),
                 Place::Role { .. } => false,
             };
             // What takes a step back must lead back to the same place.
@@ -207,7 +209,9 @@ fn gives_more(inputs: &Inputs<'_>) -> Vec<String> {
 
 /// Whether the role of a grant lets in its principal alone, closed, with a source identity, and within the same boundary.
 fn is_closed_to_others(grant: &Grant, before: &Snapshot) -> bool {
-    let Some(Effect::CreateRole { trust, boundary, .. }) = grant.steps.first().map(|step| &step.effect) else { return false };
+    let Some(Effect::CreateRole { trust, boundary, .. }) = grant.steps.first().map(|step| &step.effect) else {
+        return false;
+    };
     let Ok(trust) = serde_json::from_str::<serde_json::Value>(trust) else { return false };
     let statement = match trust.get("Statement").and_then(serde_json::Value::as_array).map(Vec::as_slice) {
         Some([one]) => one,
@@ -215,10 +219,13 @@ fn is_closed_to_others(grant: &Grant, before: &Snapshot) -> bool {
     };
     let said = |pointer: &str| statement.pointer(pointer);
     let only = said("/Principal").is_some_and(|who| *who == serde_json::json!({ "AWS": grant.principal }));
-    let actions = said("/Action").is_some_and(|all| *all == serde_json::json!(["sts:AssumeRole", "sts:SetSourceIdentity"]));
-    let closed = said("/Condition/DateLessThan").is_some_and(|end| *end == serde_json::json!({ "aws:CurrentTime": CLOSED }));
+    let actions =
+        said("/Action").is_some_and(|all| *all == serde_json::json!(["sts:AssumeRole", "sts:SetSourceIdentity"]));
+    let closed =
+        said("/Condition/DateLessThan").is_some_and(|end| *end == serde_json::json!({ "aws:CurrentTime": CLOSED }));
     let named = said("/Condition/StringEquals/sts:SourceIdentity");
-    let named = named.is_some_and(|all| *all == serde_json::json!(grant.source_identities)) && !grant.source_identities.is_empty();
+    let named = named.is_some_and(|all| *all == serde_json::json!(grant.source_identities))
+        && !grant.source_identities.is_empty();
     let bounded = Found::of(before, &grant.principal).is_some_and(|found| found.holder.boundary == *boundary);
     only && actions && closed && named && bounded
 }
@@ -287,39 +294,40 @@ fn not_permitted(inputs: &Inputs<'_>) -> Vec<String> {
     let compiler = Compiler::deciding(inputs.catalog);
     let (old, new) = (Roster::new(inputs.before, &compiler), Roster::new(inputs.after, &compiler));
     type Named<'e> = ((&'static str, Option<&'e str>), &'e Effect);
-    let asked = |roster: &Roster<'_>, snapshot: &Snapshot, account: AccountId, (action, effect): Named<'_>, of: &str| {
-        let executor = inputs.executors.get(&account)?;
-        let holder = holder_of(inputs.before, executor)?;
-        let standing = roster.of(&holder).next()?;
-        let inquiry = Inquiry { roster, organization: snapshot.organization.as_ref() };
-        let session: Option<Arn> = executor.parse().ok().filter(|arn: &Arn| arn.service() == "sts");
-        let caller = Arc::new(inquiry.caller(standing, session.as_ref())?);
-        let (action, policy) = action;
-        let resource = match effect.place() {
-            Place::Policy { policy } => policy,
-            Place::Role { role } => role,
-            // Who is in a group is the group's.
-            Place::Membership { group, .. } => {
-                let groups = snapshot.accounts.get(&account).map(|iam| &iam.groups);
-                groups.into_iter().flatten().find(|one| one.name == group)?.arn.to_string()
+    let asked =
+        |roster: &Roster<'_>, snapshot: &Snapshot, account: AccountId, (action, effect): Named<'_>, of: &str| {
+            let executor = inputs.executors.get(&account)?;
+            let holder = holder_of(inputs.before, executor)?;
+            let standing = roster.of(&holder).next()?;
+            let inquiry = Inquiry { roster, organization: snapshot.organization.as_ref() };
+            let session: Option<Arn> = executor.parse().ok().filter(|arn: &Arn| arn.service() == "sts");
+            let caller = Arc::new(inquiry.caller(standing, session.as_ref())?);
+            let (action, policy) = action;
+            let resource = match effect.place() {
+                Place::Policy { policy } => policy,
+                Place::Role { role } => role,
+                // Who is in a group is the group's.
+                Place::Membership { group, .. } => {
+                    let groups = snapshot.accounts.get(&account).map(|iam| &iam.groups);
+                    groups.into_iter().flatten().find(|one| one.name == group)?.arn.to_string()
+                }
+                _ => of.to_owned(),
+            };
+            let mut question = Question::new(action, &resource, inputs.at, inputs.catalog);
+            if let Some(policy) = policy {
+                question.context.set("iam:PolicyARN", Slot::one(policy));
             }
-            _ => of.to_owned(),
+            if let Effect::CreateRole { boundary: Some(boundary), .. } = effect {
+                question.context.set("iam:PermissionsBoundary", Slot::one(boundary.as_str()));
+            }
+            let (policies, request) = inquiry.of_principal(standing, caller, &question);
+            match policies.answer(&request) {
+                Answer::ImplicitlyDenied | Answer::ExplicitlyDenied => {
+                    Some(format!("{executor} may not call {action} on {resource}"))
+                }
+                Answer::Allowed | Answer::Undecided => None,
+            }
         };
-        let mut question = Question::new(action, &resource, inputs.at, inputs.catalog);
-        if let Some(policy) = policy {
-            question.context.set("iam:PolicyARN", Slot::one(policy));
-        }
-        if let Effect::CreateRole { boundary: Some(boundary), .. } = effect {
-            question.context.set("iam:PermissionsBoundary", Slot::one(boundary.as_str()));
-        }
-        let (policies, request) = inquiry.of_principal(standing, caller, &question);
-        match policies.answer(&request) {
-            Answer::ImplicitlyDenied | Answer::ExplicitlyDenied => {
-                Some(format!("{executor} may not call {action} on {resource}"))
-            }
-            Answer::Allowed | Answer::Undecided => None,
-        }
-    };
     let mut out = BTreeSet::new();
     for (account, of, step) in inputs.plan.steps() {
         out.extend(asked(&old, inputs.before, account, (step.effect.action(), &step.effect), of));

@@ -241,7 +241,8 @@ fn a_grant_makes_its_own_role_for_its_principal_alone() {
         grant.steps.remove(0);
     });
     assert!(onto.contains("which is not its own"), "{onto}");
-    let elsewhere = of_grant(own, own, &closed(), READING, |grant| grant.role = grant.role.replace(ACCOUNT, "444455556666"));
+    let elsewhere =
+        of_grant(own, own, &closed(), READING, |grant| grant.role = grant.role.replace(ACCOUNT, "444455556666"));
     assert!(elsewhere.contains("which is not its own"), "{elsewhere}");
     // More than its principal has, or open, or to others.
     assert!(fine(&closed(), ANYTHING).contains("could do more than before"));
@@ -299,7 +300,8 @@ fn nobody_may_do_more_than_before() {
         assert!(found.contains("could do more than before"), "{before} to {after}: {found}");
     }
     // What denies stays.
-    let both = format!(r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow",{all}}},{{"Effect":"Deny",{get}}}]}}"#);
+    let both =
+        format!(r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow",{all}}},{{"Effect":"Deny",{get}}}]}}"#);
     assert!(with(&both, &allow(all)).contains("would be denied less"));
 }
 

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # -I leaves the folder
 from wire import default_venv, ensure_venv  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
-WRITES = ("apply", "after", "rollback", "kills", "two", "refused", "announced", "principal", "meddled", "denied", "stuck")
+WRITES = ("apply", "after", "rollback", "kills", "two", "refused", "announced", "principal", "meddled", "denied", "stuck", "restored")
 # Without these the rest of a round means nothing.
 NEEDED = ("store", "plan", "sessions", "apply", "rollback")
 
@@ -85,7 +85,7 @@ class Test:
         if self.part("world", self.make_world):
             if self.printed:
                 self.part("executor", self.executor)
-            for kind in (Round, Printed, Users, Refusals):
+            for kind in (Round, Printed, Refusals, Users):
                 if self.args.only not in (None, kind.name):
                     continue
                 made = kind(self.args, self.world, self.args.out / "demo")

@@ -1,17 +1,19 @@
 """What `remediate apply` and `rollback` refuse or leave, and with which exit code: somebody else's changes, a plan that is
 out of date, too much at once, what was announced for later, one principal of many."""
 
+import gzip
 import json
+import time
 
 from remediate_round import Round, check
 from remediate_state import comparable, differences
-from remediate_world import EXECUTOR
+from remediate_world import AS_OF, EXECUTOR
 
 
 class Refusals(Round):
     """The demo's plan, and everything that stands in its way."""
     name = "refusals"
-    parts = ("store", "plan", "refused", "announced", "principal", "meddled", "denied", "stuck")
+    parts = ("store", "plan", "refused", "announced", "principal", "meddled", "denied", "stuck", "restored")
 
     def ended(self, *arguments):
         """(exit code, stderr) of a run as the runner."""
@@ -141,3 +143,69 @@ class Refusals(Round):
             problems.append("nothing was left, and it is said that something is")
         self.wants(problems, 1, "everything is as it was", *self.applying())
         return check(self.unchanged(problems), f"exit code 5 with {len(left)} entries left; the next run took them back")
+
+    def records(self):
+        for path in sorted(self.files.rglob("*.json.gz")):
+            yield from json.loads(gzip.decompress(path.read_bytes())).get("Records", ())
+
+    def part_restored(self):
+        """A plan that takes what people used, its denials accepted by name: what they are denied then is given back to who
+        is known for certain, once, for a time, and not once the plan was taken back."""
+        problems = []
+        plan, path = json.loads(self.plan_path.read_text()), self.out / "greedy.json"
+        plan["grants"] = []
+        path.write_text(json.dumps(plan))
+        _, err = self.ended("remediate", "show", path)
+        plan["hash"] = err.split("its hash is ")[1].split()[0]
+        path.write_text(json.dumps(plan))
+        base = ["--yes", "--max-principals", "1000", "--max-share", "100", *self.aws(), "--window", "3650d"]
+        self.wants(problems, 1, "would be denied; --accept-denial", "remediate", "apply", path, *base)
+        out, _ = self.jitscan.run("--as-of", AS_OF, "--format", "json", "remediate", "prove", path, expect=3)
+        denied = sorted({f"{row['principal']}={row['action']}" for row in json.loads(out)["rows"]
+                         if row["verdict"] == "would_be_denied"})
+        accepted = [word for one in denied for word in ("--accept-denial", one)]
+        self.wants(problems, 0, "is applied", "remediate", "apply", path, *accepted, *base)
+        applied = self.world.state()
+        # Somebody who used it is denied it, now: with a source identity, and without.
+        like = next(record for record in self.records() if record["eventName"] == "ModifyDBInstance"
+                    and "errorCode" not in record
+                    and record["userIdentity"].get("arn", "").split("/")[1:2] == ["prod-db-operator"])
+        folder = self.out / "denied"
+        folder.mkdir()
+        for number, source in enumerate(("raj.patel", None)):
+            record = json.loads(json.dumps(like))
+            record.update(eventID=f"denied-{number}", eventTime=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                          errorCode="AccessDenied", errorMessage="User: x is not authorized to perform: rds:ModifyDBInstance")
+            if source:
+                record["userIdentity"]["sessionContext"]["sourceIdentity"] = source
+            (folder / f"{number}.json").write_text(json.dumps({"Records": [record]}))
+        self.jitscan.run("ingest", "cloudtrail", folder)
+        watching = ["--format", "json", "remediate", "watch", path, *self.aws(), "--window", "3650d"]
+
+        def watched(*more):
+            out, err = self.jitscan.run(*watching, *more, expect=3, creds=self.world.runner)
+            return json.loads(out)["rows"], err
+        rows, _ = watched()
+        said = sorted(row["restored"] for row in rows)
+        if len(rows) != 2 or not any(text.startswith("may be") for text in said) \
+                or not any("source identity" in text for text in said):
+            problems.append(f"before: {rows}")
+        rows, err = watched("--auto-restore", "--yes")
+        restored = lambda: [name for account in self.world.state().values() for role in account["RoleDetailList"].values()
+                            for name in map(lambda one: one["PolicyName"], role["RolePolicyList"])
+                            if name.startswith("jitscan-restored-")]
+        if [row["restored"] for row in rows].count("yes") != 1 or len(restored()) != 1:
+            problems.append(f"restored {restored()}: {rows} {err[-300:]}")
+        kept = err.split("jitscan remediate rollback ")[-1].split()[0]
+        # The same denials a second time give nothing.
+        rows, _ = watched("--auto-restore", "--yes")
+        if len(restored()) != 1 or not any("was given back at" in row["restored"] for row in rows):
+            problems.append(f"a second time: {restored()}: {rows}")
+        back = ["remediate", "rollback", path, "--yes", *self.aws()]
+        self.wants(problems, 1, "roll it back first", *back)
+        self.wants(problems, 0, "was taken back", "remediate", "rollback", kept, "--yes", *self.aws())
+        problems += differences(applied, self.world.state())
+        self.wants(problems, 0, "was taken back", *back)
+        # What was taken back explains nothing any more.
+        self.wants(problems, 0, "0 kinds of denied calls", *watching, "--auto-restore", "--yes")
+        return check(self.unchanged(problems), f"{len(denied)} denials accepted by name; given back once, to one of two")

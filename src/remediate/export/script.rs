@@ -59,7 +59,9 @@ impl Part<'_> {
             back.push_str(&comment(of));
             back.push_str(&format!("make {} || failed=$((failed + 1))\n", shell(&step.undo.arguments())));
         }
-        back.push_str("\nif [ \"$failed\" -gt 0 ]; then\n  echo \"$failed calls failed: look at each\" >&2\n  exit 1\nfi\n");
+        back.push_str(
+            "\nif [ \"$failed\" -gt 0 ]; then\n  echo \"$failed calls failed: look at each\" >&2\n  exit 1\nfi\n",
+        );
         vec![("apply.sh", there), ("rollback.sh", back)]
     }
 }

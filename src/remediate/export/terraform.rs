@@ -126,7 +126,8 @@ impl Part<'_> {
         for one in new.attached.iter().filter(|one| !old.attached.contains(one)) {
             let attachment = label(&format!("{name}_{}", one.name), arn);
             let made = touched.made.iter().any(|(policy, _)| *policy == one.arn);
-            let made = made.then(|| format!("  depends_on = [aws_iam_policy.{}]\n", label(last_part(&one.arn), &one.arn)));
+            let made =
+                made.then(|| format!("  depends_on = [aws_iam_policy.{}]\n", label(last_part(&one.arn), &one.arn)));
             let _ = writeln!(
                 out,
                 "resource \"aws_iam_{kind}_policy_attachment\" \"{attachment}\" {{\n  {kind}       = {}\n  policy_arn = {}\n{}}}\n",

@@ -194,7 +194,8 @@ pub(super) fn apply(context: &Context<'_>, args: &ApplyArgs) -> Result<Status, C
             return Ok(Status::Done);
         }
         if progress.phase == Phase::Applying {
-            let checks = Checks { accepted: &[], principals: args.max_principals, share: args.max_share, may_return: None };
+            let checks =
+                Checks { accepted: &[], principals: args.max_principals, share: args.max_share, may_return: None };
             still_safe(context, &checks, &work.plan, &executor)?;
         }
         if progress.phase != Phase::Applied {
@@ -203,7 +204,12 @@ pub(super) fn apply(context: &Context<'_>, args: &ApplyArgs) -> Result<Status, C
         // It began: what is recorded where it begins is there.
         return run(context, &mut work, &mut executor, Record::Applied);
     }
-    let checks = Checks { accepted: &args.accept_denial, principals: args.max_principals, share: args.max_share, may_return: None };
+    let checks = Checks {
+        accepted: &args.accept_denial,
+        principals: args.max_principals,
+        share: args.max_share,
+        may_return: None,
+    };
     let proof = checked(context, &checks, &work.plan, &executor)?;
     if let Some(status) = later(context, args, &mut work, &executor, &progress)? {
         return Ok(status);
@@ -402,13 +408,20 @@ pub(super) fn rollback(context: &Context<'_>, args: &RollbackArgs) -> Result<Sta
 
 /// Refuses to take back what a later plan rests on: that one goes first.
 fn not_under_others(context: &Context<'_>, work: &Work, principals: &BTreeSet<&str>) -> Result<(), CommandError> {
-    let began = |lines: &[Line]| lines.iter().rev().find(|line| matches!(line.record, Record::Begin { .. })).map(|line| line.at);
+    let began = |lines: &[Line]| {
+        lines.iter().rev().find(|line| matches!(line.record, Record::Begin { .. })).map(|line| line.at)
+    };
     let own = began(work.journal.lines());
     for (plan, progress, lines) in begun(context, context.now)?.0 {
         if plan.hash == work.plan.hash || !progress.stands() || began(&lines) < own {
             continue;
         }
-        let touched = plan.items().into_iter().map(|item| item.principal).find(|arn| principals.contains(*arn)).map(str::to_owned);
+        let touched = plan
+            .items()
+            .into_iter()
+            .map(|item| item.principal)
+            .find(|arn| principals.contains(*arn))
+            .map(str::to_owned);
         if let Some(arn) = touched {
             return Err(CommandError::Failed(format!(
                 "plan {} changed {arn} after this one: roll it back first, or leave {arn} out with --principal",
