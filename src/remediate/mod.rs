@@ -13,6 +13,7 @@ pub mod quota;
 pub mod restore;
 pub mod run;
 pub mod safety;
+mod side;
 pub mod watch;
 
 use std::collections::BTreeMap;

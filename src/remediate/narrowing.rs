@@ -108,6 +108,12 @@ impl Narrowing<'_> {
         for arn in attached {
             steps.push(self.attach(arn, "as it had it by a group"));
         }
+        // What gets shorter goes first: inline policies are counted together at every moment.
+        let grows = |before: &str, after: Option<&str>| (after.map_or(0, quota::size), quota::size(before));
+        inline.sort_by_key(|(_, before, after)| {
+            let (after, before) = grows(before, after.as_deref());
+            i64::try_from(after).unwrap_or(i64::MAX) - i64::try_from(before).unwrap_or(0)
+        });
         for (name, before, after) in inline {
             steps.push(self.inline(name, before, after));
         }

@@ -9,9 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::catalog::{ActionId, ActionSet, Catalog, Mapped, MappedAction, Need};
+use crate::catalog::{Catalog, Mapped, MappedAction, Need};
 use crate::decide::compile::Compiler;
 use crate::decide::context::{Context, Slot};
 use crate::decide::inquiry::{Inquiry, Question, set_time};
@@ -20,17 +21,21 @@ use crate::decide::{Answer, Roster, exempt};
 use crate::model::arn::Arn;
 use crate::model::snapshot::Snapshot;
 use crate::model::time::{Timestamp, Window};
-use crate::policy::compile::compile;
-use crate::policy::{DocumentKind, Effect, PolicyDocument, Statement};
 use crate::usage::fold::{ShapeFact, ShapeKey};
 use crate::usage::identity::{Actor, Actors};
 use crate::usage::sessions::Sessions;
 
-use super::make::{CLOSED, Found};
+use super::make::CLOSED;
+use super::side::Side;
 use super::{Grant, Misfit, Plan};
 
 /// Most example events of a row.
 const EXAMPLES: usize = 3;
+/// Calls that are decided at a time, on all cores.
+const CHUNK: usize = 16_384;
+
+/// Rows by verdict, principal, person, action, role and reason.
+type Rows = BTreeMap<(Verdict, String, String, String, String, String), Row>;
 
 /// What becomes of a recorded call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -157,101 +162,29 @@ pub fn prove(inputs: &Inputs<'_>) -> Result<Proof, Misfit> {
             (change.principal.as_str(), world)
         })
         .collect();
-    let mut rows: BTreeMap<(Verdict, String, String, String, String, String), Row> = BTreeMap::new();
-    for (key, fact) in inputs.shapes {
-        let Some(actor) = inputs.actors.get(&key.session) else { continue };
-        let Some(world) = worlds.get(actor.principal.as_str()) else { continue };
-        let within = fact.last >= inputs.window.from && fact.first < inputs.window.to;
-        // The same name with another unique id was another principal.
-        let other = !world.id.is_empty() && !actor.principal_id.is_empty() && actor.principal_id != *world.id;
-        if !within || other || !key.outcome.supports_use() {
-            continue;
-        }
-        let told = (Call { inputs, inquiry: &inquiry, old: &before, world, key, fact, actor }).told();
-        let person = actor.sure_person().or_else(|| actor.likely_person()).unwrap_or_default();
-        let Told { verdict, action, through, why } = told;
-        let at =
-            (verdict, actor.principal.to_string(), person.to_owned(), action.clone(), through.clone(), why.clone());
-        let row = rows.entry(at).or_insert_with(|| Row {
-            principal: actor.principal.to_string(),
-            person: person.to_owned(),
-            verdict,
-            action,
-            through,
-            why,
-            calls: 0,
-            shapes: 0,
-            last: fact.last,
-            examples: Vec::new(),
-        });
-        row.calls += fact.count;
-        row.shapes += 1;
-        row.last = row.last.max(fact.last);
-        if row.examples.len() < EXAMPLES && !fact.example.is_empty() {
-            row.examples.push(fact.example.clone());
+    let mut rows = Rows::new();
+    let mine: Vec<Call<'_>> = inputs
+        .shapes
+        .iter()
+        .filter_map(|(key, fact)| {
+            let actor = inputs.actors.get(&key.session)?;
+            let world = worlds.get(actor.principal.as_str())?;
+            let within = fact.last >= inputs.window.from && fact.first < inputs.window.to;
+            // The same name with another unique id was another principal.
+            let other = !world.id.is_empty() && !actor.principal_id.is_empty() && actor.principal_id != *world.id;
+            let counts = within && !other && key.outcome.supports_use();
+            counts.then_some(Call { inputs, inquiry: &inquiry, old: &before, world, key, fact, actor })
+        })
+        .collect();
+    // Some at a time: what is told of each is text.
+    for some in mine.chunks(CHUNK) {
+        let told: Vec<Told> = some.par_iter().map(Call::told).collect();
+        for (call, told) in some.iter().zip(told) {
+            call.add(told, &mut rows);
         }
     }
     let (plan, generation, window) = (inputs.plan.hash.clone(), inputs.generation, inputs.window);
     Ok(Proof { plan, generation, window, rows: rows.into_values().collect() })
-}
-
-/// A principal's identity policies, by statement.
-#[derive(Debug, Default)]
-pub(super) struct Side {
-    statements: Vec<(Statement, Arc<ActionSet>)>,
-    /// A document cannot be read, or was not collected.
-    broken: bool,
-}
-
-impl Side {
-    pub(super) fn of(snapshot: &Snapshot, arn: &str, catalog: &Catalog) -> Self {
-        let mut out = Self::default();
-        let Some(policies) = Found::of(snapshot, arn).and_then(|found| found.policies().ok()) else {
-            return Self { broken: true, ..out };
-        };
-        for held in policies {
-            let Ok(document) = PolicyDocument::parse(held.json, DocumentKind::Identity) else {
-                out.broken = true;
-                continue;
-            };
-            for statement in document.statements {
-                let set = compile(&statement.actions, catalog).set;
-                out.statements.push((statement, set));
-            }
-        }
-        out
-    }
-
-    /// Its statements, with the actions of the catalogue that each names.
-    pub(super) fn statements(&self) -> &[(Statement, Arc<ActionSet>)] {
-        &self.statements
-    }
-
-    /// Whether a document could not be read.
-    pub(super) const fn is_broken(&self) -> bool {
-        self.broken
-    }
-
-    /// What bears on an action: the statements without their ids and actions.
-    pub(super) fn on(&self, action: ActionId) -> BTreeSet<String> {
-        let named = self.statements.iter().filter(|(_, set)| set.contains(action));
-        named.map(|(one, _)| format!("{:?} {:?} {:?}", one.effect, one.resources, one.conditions)).collect()
-    }
-}
-
-impl Side {
-    /// Whether a statement allows an action on something.
-    pub(super) fn allows(&self, action: ActionId) -> bool {
-        self.statements.iter().any(|(one, set)| one.effect == Effect::Allow && set.contains(action))
-    }
-
-    /// Whether a statement speaks of the caller.
-    fn depends_on_caller(&self) -> bool {
-        self.statements.iter().any(|(statement, _)| {
-            let text = format!("{:?} {:?}", statement.resources, statement.conditions).to_ascii_lowercase();
-            OF_CALLER.iter().any(|key| text.contains(key))
-        })
-    }
 }
 
 /// What bears on the calls of a principal.
@@ -365,20 +298,34 @@ const BEFORE_TOO: &str = "the policies before would not have allowed it either: 
 /// Name of a session of a grant's role, where policies ask for it.
 const SESSION: &str = "jitscan";
 
-/// Beginnings of condition keys, in lower case, that say something of the caller: the role of a grant is another caller.
-const OF_CALLER: [&str; 9] = [
-    "aws:principal",
-    "aws:user",
-    "aws:multifactor",
-    "aws:token",
-    "aws:source",
-    "aws:federated",
-    "aws:assumedroot",
-    "sts:",
-    "saml:",
-];
-
 impl Call<'_> {
+    /// Adds it to the row of which the same is said.
+    fn add(&self, told: Told, rows: &mut Rows) {
+        let (actor, fact) = (self.actor, self.fact);
+        let person = actor.sure_person().or_else(|| actor.likely_person()).unwrap_or_default();
+        let Told { verdict, action, through, why } = told;
+        let at =
+            (verdict, actor.principal.to_string(), person.to_owned(), action.clone(), through.clone(), why.clone());
+        let row = rows.entry(at).or_insert_with(|| Row {
+            principal: actor.principal.to_string(),
+            person: person.to_owned(),
+            verdict,
+            action,
+            through,
+            why,
+            calls: 0,
+            shapes: 0,
+            last: fact.last,
+            examples: Vec::new(),
+        });
+        row.calls += fact.count;
+        row.shapes += 1;
+        row.last = row.last.max(fact.last);
+        if row.examples.len() < EXAMPLES && !fact.example.is_empty() {
+            row.examples.push(fact.example.clone());
+        }
+    }
+
     fn told(&self) -> Told {
         let catalog = self.inputs.catalog;
         let mapping = catalog.event(&self.key.source, &self.key.name, &self.key.variant);
@@ -412,7 +359,7 @@ impl Call<'_> {
         let action = asked.id;
         let world = self.world;
         let nothing = String::new;
-        if world.before.broken || world.after.broken {
+        if world.before.is_broken() || world.after.is_broken() {
             return (Verdict::Undecidable, nothing(), "a policy cannot be read".to_owned());
         }
         let before = world.before.on(action);

@@ -18,7 +18,7 @@ use crate::recommend::escalation;
 use super::effect::Effect;
 use super::make::{CLOSED, Found};
 use super::place::Place;
-use super::prove::Side;
+use super::side::Side;
 use super::{Grant, PATH, Plan};
 
 /// How much a run may change.

@@ -17,7 +17,7 @@ use crate::usage::fold::{SessionId, ShapeFact, ShapeKey};
 use crate::usage::identity::{Actor, Actors, Basis};
 use crate::usage::sessions::Sessions;
 
-use super::prove::Side;
+use super::side::Side;
 use super::{Grant, Misfit, Plan};
 
 /// Most example events of a row.

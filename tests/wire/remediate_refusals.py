@@ -37,6 +37,7 @@ class Refusals(Round):
         base = ["remediate", "apply", plan, *aws, "--window", "3650d"]
         many = ["--max-principals", "1000", "--max-share", "100"]
         self.wants(problems, 2, "--yes says that it is meant", *base, *many)
+        self.wants(problems, 0, "nothing was changed", *base, *many, "--dry-run")
         self.wants(problems, 1, "at most 3 may change in one run", *base, "--yes", "--max-principals", "3", "--max-share", "100")
         self.wants(problems, 1, "at most 5 % may change", *base, "--yes", "--max-principals", "1000", "--max-share", "5")
         self.wants(problems, 1, "nothing of what is accepted would be denied", *base, "--yes", *many,
@@ -57,7 +58,7 @@ class Refusals(Round):
             {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}}))
         self.wants(problems, 1, "holds other policies than when the plan was made", *base, "--yes", *many)
         iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=was)
-        return check(self.unchanged(problems), "8 ways, and nothing changed")
+        return check(self.unchanged(problems), "9 ways, and nothing changed")
 
     def put_step(self):
         """A step that writes over an inline policy of a role, with its account and its principal."""

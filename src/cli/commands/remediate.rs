@@ -106,10 +106,15 @@ fn read_with_text(path: &Path) -> Result<(Plan, String), CommandError> {
     let failed = |why: String| CommandError::Failed(format!("{}: {why}", path.display()));
     let text = std::fs::read_to_string(path)
         .map_err(|source| CommandError::File { path: path.display().to_string(), source })?;
-    let plan: Plan = serde_json::from_str(&text).map_err(|error| failed(format!("expected a plan: {error}")))?;
-    if plan.form != FORM {
-        return Err(failed(format!("expected a plan of form {FORM}, found form {}", plan.form)));
+    // The form first: plans of others have other fields.
+    let bare: Result<serde_json::Value, _> = serde_json::from_str(&text);
+    let form = bare.ok().and_then(|value| value.get("form")?.as_u64());
+    if let Some(form) = form.filter(|form| *form != u64::from(FORM)) {
+        return Err(failed(format!(
+            "expected a plan of form {FORM}, found form {form}: another release of jitscan made it"
+        )));
     }
+    let plan: Plan = serde_json::from_str(&text).map_err(|error| failed(format!("expected a plan: {error}")))?;
     let found = plan.hashed();
     if plan.hash != found {
         return Err(failed(format!("its hash is {found} and not {}, as it says: it was changed", plan.hash)));

@@ -1,0 +1,83 @@
+//! What a principal's own policies say, statement by statement: what is compared between the state before and after.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::catalog::{ActionId, ActionSet, Catalog};
+use crate::model::snapshot::Snapshot;
+use crate::policy::compile::compile;
+use crate::policy::{DocumentKind, Effect, PolicyDocument, Statement};
+
+use super::make::Found;
+
+/// Beginnings of condition keys, in lower case, that say something of the caller: the role of a grant is another caller.
+const OF_CALLER: [&str; 9] = [
+    "aws:principal",
+    "aws:user",
+    "aws:multifactor",
+    "aws:token",
+    "aws:source",
+    "aws:federated",
+    "aws:assumedroot",
+    "sts:",
+    "saml:",
+];
+
+/// A principal's identity policies, by statement.
+#[derive(Debug, Default)]
+pub(super) struct Side {
+    statements: Vec<(Statement, Arc<ActionSet>)>,
+    /// A document cannot be read, or was not collected.
+    broken: bool,
+}
+
+impl Side {
+    pub(super) fn of(snapshot: &Snapshot, arn: &str, catalog: &Catalog) -> Self {
+        let mut out = Self::default();
+        let Some(policies) = Found::of(snapshot, arn).and_then(|found| found.policies().ok()) else {
+            return Self { broken: true, ..out };
+        };
+        for held in policies {
+            let Ok(document) = PolicyDocument::parse(held.json, DocumentKind::Identity) else {
+                out.broken = true;
+                continue;
+            };
+            for statement in document.statements {
+                let set = compile(&statement.actions, catalog).set;
+                out.statements.push((statement, set));
+            }
+        }
+        out
+    }
+
+    /// Its statements, with the actions of the catalogue that each names.
+    pub(super) fn statements(&self) -> &[(Statement, Arc<ActionSet>)] {
+        &self.statements
+    }
+
+    /// Whether a document could not be read.
+    pub(super) const fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// What bears on an action: the statements without their ids and actions.
+    pub(super) fn on(&self, action: ActionId) -> BTreeSet<String> {
+        let named = self.statements.iter().filter(|(_, set)| set.contains(action));
+        named.map(|(one, _)| format!("{:?} {:?} {:?}", one.effect, one.resources, one.conditions)).collect()
+    }
+}
+
+impl Side {
+    /// Whether a statement allows an action on something.
+    pub(super) fn allows(&self, action: ActionId) -> bool {
+        self.statements.iter().any(|(one, set)| one.effect == Effect::Allow && set.contains(action))
+    }
+
+    /// Whether a statement speaks of the caller.
+    pub(super) fn depends_on_caller(&self) -> bool {
+        self.statements.iter().any(|(statement, _)| {
+            let text = format!("{:?} {:?}", statement.resources, statement.conditions).to_ascii_lowercase();
+            OF_CALLER.iter().any(|key| text.contains(key))
+        })
+    }
+}
