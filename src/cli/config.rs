@@ -16,6 +16,9 @@ pub struct Config {
     /// ARN patterns (`*`, `?`) of break-glass principals: never called dormant, never a candidate for conversion.
     #[serde(default)]
     pub break_glass: Vec<String>,
+    /// ARN patterns (`*`, `?`) of users and roles that code manages although no tag says so: plans leave them to it.
+    #[serde(default)]
+    pub managed_by_code: Vec<String>,
     /// Regions in use. Where set, a region that is neither named here nor seen in the logs needs no coverage.
     #[serde(default)]
     pub regions: Vec<String>,

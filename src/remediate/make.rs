@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use crate::catalog::{ActionSet, Catalog};
+use crate::catalog::{ActionSet, Catalog, Glob};
 use crate::compare::ActionVerdicts;
 use crate::compare::assessment::{PrincipalFacts, PrincipalKind};
 use crate::entitlements::PrincipalEntitlements;
@@ -32,6 +32,8 @@ pub struct Inputs<'a> {
     pub source_identities: &'a BTreeMap<(String, String), BTreeSet<String>>,
     /// Also change what CloudFormation or Terraform manage, which would change it back.
     pub managed_by_code: bool,
+    /// ARNs of what code manages although no tag says so.
+    pub code: &'a [Glob],
     /// What becomes of the plan when a step fails.
     pub failing: Failing,
 }
@@ -205,9 +207,11 @@ impl<'s> Found<'s> {
     }
 }
 
-/// Who manages a principal in code, as its tags say it.
-pub(super) fn code_of(holder: &Holder) -> Option<String> {
-    holder.tags.iter().find_map(|(key, value)| {
+/// Who manages a principal in code, as its tags say it, or patterns over ARNs.
+pub(super) fn code_of(holder: &Holder, code: &[Glob]) -> Option<String> {
+    let named =
+        code.iter().any(|glob| glob.matches(holder.arn.as_str())).then(|| "code (by the configuration)".to_owned());
+    let tagged = holder.tags.iter().find_map(|(key, value)| {
         let lower = key.to_ascii_lowercase();
         let terraform = lower.contains("terraform") || value.eq_ignore_ascii_case("terraform");
         match lower.as_str() {
@@ -215,7 +219,8 @@ pub(super) fn code_of(holder: &Holder) -> Option<String> {
             _ if terraform => Some(format!("Terraform (tag {key})")),
             _ => None,
         }
-    })
+    });
+    tagged.or(named)
 }
 
 impl Subject<'_> {
@@ -271,8 +276,10 @@ impl Subject<'_> {
         if found.holder.path.starts_with("/aws-reserved/") {
             return Err("an AWS service manages it".to_owned());
         }
-        if let Some(code) = code_of(found.holder).filter(|_| !self.inputs.managed_by_code) {
-            return Err(format!("{code} manages it, and would change it back: change it there"));
+        if let Some(code) = code_of(found.holder, self.inputs.code).filter(|_| !self.inputs.managed_by_code) {
+            return Err(format!(
+                "{code} manages it, and would change it back: `plan --managed-by-code` and `export` write what to change there"
+            ));
         }
         Ok(())
     }
@@ -509,7 +516,7 @@ mod tests {
                 boundary: None,
                 tags: [(key.to_owned(), value.to_owned())].into(),
             };
-            code_of(&holder)
+            code_of(&holder, &[])
         };
         assert_eq!(told("aws:cloudformation:stack-name", "app").as_deref(), Some("CloudFormation (stack app)"));
         assert_eq!(told("ManagedBy", "terraform").as_deref(), Some("Terraform (tag ManagedBy)"));

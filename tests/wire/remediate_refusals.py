@@ -38,6 +38,13 @@ class Refusals(Round):
         many = ["--max-principals", "1000", "--max-share", "100"]
         self.wants(problems, 2, "--yes says that it is meant", *base, *many)
         self.wants(problems, 0, "nothing was changed", *base, *many, "--dry-run")
+        # What code manages is written as code, unless it is meant otherwise.
+        config = self.out / "code.toml"
+        config.write_text('managed_by_code = ["*:role/deploy"]\n' + (self.demo / "jitscan.toml").read_text())
+        common, self.jitscan.common[3] = self.jitscan.common[3], str(config)
+        self.wants(problems, 1, "code would change this back", *base, *many, "--yes")
+        self.wants(problems, 0, "nothing was changed", *base, *many, "--managed-by-code", "--dry-run")
+        self.jitscan.common[3] = common
         self.wants(problems, 1, "at most 3 may change in one run", *base, "--yes", "--max-principals", "3", "--max-share", "100")
         self.wants(problems, 1, "at most 5 % may change", *base, "--yes", "--max-principals", "1000", "--max-share", "5")
         self.wants(problems, 1, "nothing of what is accepted would be denied", *base, "--yes", *many,
@@ -58,7 +65,7 @@ class Refusals(Round):
             {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}}))
         self.wants(problems, 1, "holds other policies than when the plan was made", *base, "--yes", *many)
         iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=was)
-        return check(self.unchanged(problems), "9 ways, and nothing changed")
+        return check(self.unchanged(problems), "11 ways, and nothing changed")
 
     def put_step(self):
         """A step that writes over an inline policy of a role, with its account and its principal."""
@@ -167,7 +174,8 @@ class Refusals(Round):
         accepted = [word for one in denied for word in ("--accept-denial", one)]
         self.wants(problems, 0, "is applied", "remediate", "apply", path, *accepted, *base)
         applied = self.world.state()
-        # Somebody who used it is denied it, now: with a source identity, and without.
+        # Somebody who used it is denied it, now: with a source identity, and without. CloudTrail records whole seconds.
+        time.sleep(1.1)
         like = next(record for record in self.records() if record["eventName"] == "ModifyDBInstance"
                     and "errorCode" not in record
                     and record["userIdentity"].get("arn", "").split("/")[1:2] == ["prod-db-operator"])

@@ -126,6 +126,9 @@ pub struct ApplyArgs {
     /// Largest share of all users and roles that one run changes, in percent
     #[arg(long, value_name = "PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub max_share: u8,
+    /// Also change principals that CloudFormation or Terraform manage, which may change them back
+    #[arg(long)]
+    pub managed_by_code: bool,
     /// Announce it: whom it concerns is named, and it can be applied after this time
     #[arg(long, value_name = "SPAN", value_parser = span::parse)]
     pub notice: Option<span::Span>,

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use similar::TextDiff;
 
+use crate::catalog::Glob;
 use crate::cli::args::{PlanArgs, RecommendArgs, RemediateAction};
 use crate::cli::commands::{open, recommend as recommending};
 use crate::cli::context::{CommandError, Context};
@@ -154,6 +155,7 @@ fn plan(context: &Context<'_>, args: &PlanArgs) -> Result<Status, CommandError> 
             chosen: &chosen.iter().map(|row| row.id.as_str()).collect(),
             verdicts: &verdicts,
             managed_by_code: args.managed_by_code,
+            code: &code(context),
             failing: if args.go_on { Failing::GoOn } else { Failing::Unwind },
         });
         Ok((plan, told.meta("remediate plan")))
@@ -170,6 +172,11 @@ fn plan(context: &Context<'_>, args: &PlanArgs) -> Result<Status, CommandError> 
         args.out.display()
     ));
     Ok(Status::Done)
+}
+
+/// Patterns over what code manages.
+fn code(context: &Context<'_>) -> Vec<Glob> {
+    context.config.managed_by_code.iter().map(|pattern| Glob::new(pattern)).collect()
 }
 
 /// Source identities that people's sessions carried, by principal and person.

@@ -7,6 +7,7 @@ mod terraform;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::catalog::Glob;
 use crate::model::arn::AccountId;
 use crate::model::snapshot::{AccountIam, Holder, Snapshot};
 
@@ -129,8 +130,12 @@ pub fn export(plan: &Plan, before: &Snapshot, form: Form) -> Result<Vec<Exported
     Ok(out)
 }
 
-/// Whether a user or role of a snapshot is managed by code, as its tags say it.
+/// Who manages the principals of a plan in code, by their tags or by patterns over ARNs: one line each.
 #[must_use]
-pub fn is_in_code(snapshot: &Snapshot, arn: &str) -> bool {
-    Found::of(snapshot, arn).is_some_and(|found| super::make::code_of(found.holder).is_some())
+pub fn in_code(plan: &Plan, snapshot: &Snapshot, code: &[Glob]) -> Vec<String> {
+    let of = |arn: &String| {
+        let by = super::make::code_of(Found::of(snapshot, arn)?.holder, code)?;
+        Some(format!("{arn} is managed by {by}"))
+    };
+    plan.changes.iter().filter_map(|change| of(&change.principal)).collect()
 }

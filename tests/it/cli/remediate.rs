@@ -150,3 +150,24 @@ fn taken_back_everything_is_what_it_was_and_nobody_ever_has_more() {
         }
     }
 }
+
+#[test]
+fn what_code_manages_is_left_to_it_and_written_as_code() {
+    let place = demo();
+    let config = fs::read_to_string(place.path("demo/jitscan.toml")).unwrap();
+    fs::write(place.path("demo/jitscan.toml"), format!("managed_by_code = [\"*:role/deploy\"]\n{config}")).unwrap();
+    let deploy = |rows: &[Value], kind: &str| {
+        let of = |row: &&Value| row["kind"] == kind && text(row, "/principal").ends_with(":role/deploy");
+        rows.iter().filter(of).count()
+    };
+    let rows = place.rows(&format!("{AT} remediate plan --out plan.json"));
+    assert_eq!((deploy(&rows, "change"), deploy(&rows, "left")), (0, 2), "{rows:#?}");
+    let why =
+        rows.iter().find(|row| row["kind"] == "left" && text(row, "/principal").ends_with(":role/deploy")).unwrap();
+    assert!(text(why, "/why/0").contains("export"), "{why}");
+    let rows = place.rows(&format!("{AT} remediate plan --managed-by-code --out plan.json"));
+    assert_eq!((deploy(&rows, "change"), deploy(&rows, "left")), (2, 0), "{rows:#?}");
+    place.rows(&format!("{AT} remediate export plan.json --as terraform --out code"));
+    let code = fs::read_to_string(place.path("code/710293847561/main.tf")).unwrap();
+    assert!(code.contains("id = \"deploy:deploy\""), "{code}");
+}

@@ -25,6 +25,7 @@ use crate::model::snapshot::Snapshot;
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 use crate::model::time::Timestamp;
 use crate::remediate::drift::{drift, written};
+use crate::remediate::export::in_code;
 use crate::remediate::export::script::shell;
 use crate::remediate::journal::{Journal as _, JournalError, Line, Record};
 use crate::remediate::prove::{Proof, Verdict};
@@ -33,7 +34,7 @@ use crate::remediate::safety::{self, Limits};
 use crate::remediate::{Misfit, Plan, fresh};
 
 use super::prove::{cannot_see, prove_columns, proved, proved_on, say_blind, summary};
-use super::{for_people, read_with_text};
+use super::{code, for_people, read_with_text};
 
 /// Columns of `apply` and `rollback`.
 #[must_use]
@@ -142,6 +143,8 @@ pub(super) struct Checks<'a> {
     pub(super) share: u8,
     /// A state of which what stood there may be given back.
     pub(super) may_return: Option<&'a Snapshot>,
+    /// Whether what code manages may be changed.
+    pub(super) managed_by_code: bool,
 }
 
 /// What is recorded where applying begins.
@@ -188,14 +191,19 @@ pub(super) fn apply(context: &Context<'_>, args: &ApplyArgs) -> Result<Status, C
     let items = work.plan.items().len();
     let progress = Progress::of(items, work.plan.failing, work.journal.lines());
     let mut executor = connect(&args.executor, &accounts(&work.plan))?;
+    let checks = Checks {
+        accepted: &args.accept_denial,
+        principals: args.max_principals,
+        share: args.max_share,
+        may_return: None,
+        managed_by_code: args.managed_by_code,
+    };
     if !matches!(progress.phase, Phase::New | Phase::Scheduled(_) | Phase::RolledBack) {
         context.note(&format!("plan {} is {} already", work.plan.hash, progress.phase.as_str().replace('_', " ")));
         if args.dry_run {
             return Ok(Status::Done);
         }
         if progress.phase == Phase::Applying {
-            let checks =
-                Checks { accepted: &[], principals: args.max_principals, share: args.max_share, may_return: None };
             still_safe(context, &checks, &work.plan, &executor)?;
         }
         if progress.phase != Phase::Applied {
@@ -204,12 +212,6 @@ pub(super) fn apply(context: &Context<'_>, args: &ApplyArgs) -> Result<Status, C
         // It began: what is recorded where it begins is there.
         return run(context, &mut work, &mut executor, Record::Applied);
     }
-    let checks = Checks {
-        accepted: &args.accept_denial,
-        principals: args.max_principals,
-        share: args.max_share,
-        may_return: None,
-    };
     let proof = checked(context, &checks, &work.plan, &executor)?;
     if let Some(status) = later(context, args, &mut work, &executor, &progress)? {
         return Ok(status);
@@ -270,6 +272,13 @@ pub(super) fn checked(
     let undone = plan.undone(&after).map_err(misfit)?;
     if !fresh::same(&undone, &world.snapshot) {
         return Err(CommandError::Failed("the plan's undo does not lead back to what stands in AWS now".to_owned()));
+    }
+    if !checks.managed_by_code {
+        let code = in_code(plan, &world.snapshot, &code(context));
+        refuse(
+            "code would change this back: `remediate export` writes it as code, --managed-by-code applies it all the same",
+            &code,
+        )?;
     }
     let break_glass = break_glass(context);
     let objections = safety::objections(&safety::Inputs {

@@ -222,7 +222,14 @@ fn give_back(
     let mut text = serde_json::to_string_pretty(&made).map_err(|error| CommandError::Failed(error.to_string()))?;
     text.push('\n');
     let mut work = apply::Work::of(context, made, &text)?;
-    let checks = Checks { accepted: &[], principals: work.plan.changes.len(), share: 100, may_return: Some(before) };
+    let checks = Checks {
+        accepted: &[],
+        principals: work.plan.changes.len(),
+        share: 100,
+        may_return: Some(before),
+        // The plan that took it was applied to it.
+        managed_by_code: true,
+    };
     let proof = apply::checked(context, &checks, &work.plan, &executor)?;
     apply::confirmed(args.yes, &format!("Give back for {}?", args.restore_for))?;
     let record = apply::beginning(&executor, &proof, &[]);
