@@ -13,7 +13,7 @@ use jitscan::decide::inquiry::{Inquiry, Question};
 use jitscan::decide::{Answer, Roster};
 use jitscan::model::snapshot::Snapshot;
 use jitscan::remediate::export::{Form, export};
-use jitscan::remediate::{Plan, fresh, quota};
+use jitscan::remediate::{Plan, fresh, quota, safety};
 use serde_json::{Value, json};
 
 use super::super::Place;
@@ -299,6 +299,24 @@ fn nobody_gains(
     allowed
 }
 
+/// What `apply` would say against a plan of our own: nothing, but that an account may lose its last administrator.
+fn not_refused(plan: &Plan, before: &Snapshot, after: &Snapshot, seed: u64) {
+    let found = safety::objections(&safety::Inputs {
+        plan,
+        before,
+        after,
+        executors: &BTreeMap::new(),
+        caller: "",
+        break_glass: &[],
+        may_return: None,
+        limits: safety::Limits { principals: usize::MAX, share: 100 },
+        at: "2026-11-01".parse().unwrap(),
+        catalog: Catalog::get(),
+    });
+    let other: Vec<&String> = found.iter().filter(|why| !why.contains("without an administrator")).collect();
+    assert!(other.is_empty(), "seed {seed}: {other:#?}");
+}
+
 fn within_quotas(plan: &Plan, after: &Snapshot, seed: u64) {
     for change in &plan.changes {
         let iam = &after.accounts[&change.account];
@@ -354,6 +372,7 @@ fn whatever_people_hold_what_they_used_stays_and_nobody_gains() {
         assert_eq!(plan.undone(&after).unwrap().accounts, before.accounts, "seed {seed}");
         assert!(fresh::same(&before, &before) && (plan.changes.is_empty() || !fresh::same(&after, &before)));
         within_quotas(&plan, &after, seed);
+        not_refused(&plan, &before, &after, seed);
         allowed += nobody_gains(&mut random, (&plan, &used), &before, &after, seed);
         for file in export(&plan, &before, Form::Terraform).unwrap() {
             let (old, new) = (&before.accounts[&file.account], &after.accounts[&file.account]);
