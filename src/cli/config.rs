@@ -16,9 +16,6 @@ pub struct Config {
     /// ARN patterns (`*`, `?`) of break-glass principals: never called dormant, never a candidate for conversion.
     #[serde(default)]
     pub break_glass: Vec<String>,
-    /// ARN patterns (`*`, `?`) of users and roles that code manages although no tag says so: plans leave them to it.
-    #[serde(default)]
-    pub managed_by_code: Vec<String>,
     /// Regions in use. Where set, a region that is neither named here nor seen in the logs needs no coverage.
     #[serde(default)]
     pub regions: Vec<String>,
@@ -43,6 +40,9 @@ pub struct Config {
     /// Use that does not count as need: of an incident, say.
     #[serde(default)]
     pub disregard: Vec<Disregard>,
+    /// ARN patterns (`*`, `?`) of users and roles that code manages although no tag says so: plans leave them to it.
+    #[serde(default)]
+    pub managed_by_code: Vec<String>,
     /// When people work, for the share of requests outside of it.
     #[serde(default)]
     pub working_hours: Hours,
