@@ -23,8 +23,7 @@ pub fn written(plan: &Plan, progress: &Progress) -> BTreeSet<(AccountId, Place)>
 }
 
 /// What does not stand any more of an applied plan, a finding for each principal. Places that plans wrote `later` are theirs
-/// to judge. An account of which nothing was collected
-/// since then says nothing.
+/// to judge. An account of which nothing was collected since then says nothing.
 #[must_use]
 pub fn drift(
     plan: &Plan,

@@ -295,13 +295,16 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Applies the plan, or goes on with it; `begin` is recorded where it begins.
+    /// Applies the plan, or goes on with it; `begin` is recorded where it begins, and is none where it did.
     ///
     /// # Errors
     /// When the journal cannot be written: then nothing more is made.
-    pub fn apply(&mut self, begin: Record) -> Result<Ended, JournalError> {
+    pub fn apply(&mut self, begin: Option<Record>) -> Result<Ended, JournalError> {
         match &self.progress.phase {
-            Phase::New | Phase::Scheduled(_) | Phase::RolledBack => self.record(begin)?,
+            Phase::New | Phase::Scheduled(_) | Phase::RolledBack => match begin {
+                Some(begin) => self.record(begin)?,
+                None => return Ok(Ended::Refused("it was not begun".to_owned())),
+            },
             Phase::Applying => {}
             Phase::Unwinding => return self.unwind(),
             Phase::Applied => return Ok(Ended::Already("it is applied already".to_owned())),

@@ -267,7 +267,7 @@ fn begin() -> Record {
 }
 
 fn apply(plan: &Plan, fake: &mut Fake, paper: &mut Paper) -> Result<Ended, JournalError> {
-    Run::new(plan, fake, paper, &AtomicBool::new(false)).apply(begin())
+    Run::new(plan, fake, paper, &AtomicBool::new(false)).apply(Some(begin()))
 }
 
 fn roll_back(plan: &Plan, fake: &mut Fake, paper: &mut Paper) -> Result<Ended, JournalError> {
@@ -390,7 +390,7 @@ fn what_cannot_be_taken_back_is_told_and_taken_back_later() {
             let broken = items[at].step.effect.place();
             // From the failed call on nothing goes through at that place.
             let mut run = Breaking { fake: &mut fake, from: at + 1, place: broken };
-            let ended = Run::new(&plan, &mut run, &mut paper, &AtomicBool::new(false)).apply(begin()).unwrap();
+            let ended = Run::new(&plan, &mut run, &mut paper, &AtomicBool::new(false)).apply(Some(begin())).unwrap();
             assert_eq!(ended, Ended::Stuck, "{at}");
             fake.broken.clear();
             assert_eq!(apply(&plan, &mut fake, &mut paper).unwrap(), Ended::RolledBack, "{at}");
@@ -545,7 +545,7 @@ fn principals_are_taken_back_one_by_one() {
 fn who_asks_it_to_stop_finds_it_ready_to_go_on() {
     let plan = plan(Failing::Unwind);
     let (mut fake, mut paper) = (Fake::new(), Paper::default());
-    let stopped = Run::new(&plan, &mut fake, &mut paper, &AtomicBool::new(true)).apply(begin()).unwrap();
+    let stopped = Run::new(&plan, &mut fake, &mut paper, &AtomicBool::new(true)).apply(Some(begin())).unwrap();
     assert_eq!((stopped, &fake.iam), (Ended::Stopped, &start()));
     assert_eq!(apply(&plan, &mut fake, &mut paper).unwrap(), Ended::Applied);
 }

@@ -12,7 +12,7 @@ use crate::decide::{Answer, Roster};
 use crate::model::arn::{AccountId, Arn};
 use crate::model::snapshot::Snapshot;
 use crate::model::time::Timestamp;
-use crate::policy::{ActionMatch, ActionPattern, Effect as Effect_, Statement, Wild};
+use crate::policy::{ActionMatch, ActionPattern, Effect as Says, Statement, Wild};
 use crate::recommend::escalation;
 
 use super::effect::Effect;
@@ -161,7 +161,7 @@ fn within(new: &(Statement, Arc<ActionSet>), old: &(Statement, Arc<ActionSet>)) 
 /// action more.
 fn allowed_before(new: &(Statement, Arc<ActionSet>), before: &[(Statement, Arc<ActionSet>)]) -> bool {
     before.iter().any(|old| {
-        old.0.effect == Effect_::Allow
+        old.0.effect == Says::Allow
             && old.0.resources == new.0.resources
             && old.0.conditions.iter().all(|condition| new.0.conditions.contains(condition))
             && within(new, old)
@@ -174,7 +174,7 @@ fn gives_more(inputs: &Inputs<'_>) -> Vec<String> {
     let mut out = Vec::new();
     let side = |snapshot: &Snapshot, arn: &str| Side::of(snapshot, arn, inputs.catalog);
     let mut check = |of: &str, old: &[(Statement, Arc<ActionSet>)], new: &Side| {
-        let denied = |one: &&(Statement, Arc<ActionSet>)| one.0.effect == Effect_::Deny;
+        let denied = |one: &&(Statement, Arc<ActionSet>)| one.0.effect == Says::Deny;
         let more = new.statements().iter().filter(|one| !denied(one)).any(|one| !allowed_before(one, old));
         let same = |a: &Statement, b: &Statement| {
             (a.effect, &a.actions, &a.resources, &a.conditions) == (b.effect, &b.actions, &b.resources, &b.conditions)
@@ -191,7 +191,7 @@ fn gives_more(inputs: &Inputs<'_>) -> Vec<String> {
         let mut all = side(inputs.before, arn).statements().to_vec();
         all.extend(inputs.may_return.iter().flat_map(|past| {
             let past = side(past, arn);
-            past.statements().iter().filter(|one| one.0.effect == Effect_::Allow).cloned().collect::<Vec<_>>()
+            past.statements().iter().filter(|one| one.0.effect == Says::Allow).cloned().collect::<Vec<_>>()
         }));
         all
     };

@@ -86,7 +86,12 @@ class Refusals(Round):
     def part_principal(self):
         """One principal is taken back, then the rest."""
         problems = []
-        self.wants(problems, 0, "is applied", *self.applying())
+        rows = lambda *words: [json.loads(line) for line in self.jitscan.run(
+            "--format", "ndjson", *words, creds=self.world.runner)[0].splitlines()]
+        schema = [row["field"] for row in rows("schema") if row["command"] == "remediate apply, rollback"]
+        for row in rows(*self.applying()):
+            if list(row) != schema or row["outcome"] != "changed":
+                problems.append(f"a row of apply: {row}, and not of {schema}")
         applied = self.world.state()
         arn = self.put_step()[2]
         self.wants(problems, 2, "the plan does not change it", *self.rolling_back(), "--principal", "arn:aws:iam::1:role/x")

@@ -2,6 +2,7 @@
 
 mod apply;
 mod export;
+mod past;
 mod prove;
 mod watch;
 
@@ -24,8 +25,9 @@ use crate::remediate::effect::Effect;
 use crate::remediate::{self, FORM, Failing, Plan, Reason, Step};
 
 use crate::report::{Folder, Sink};
-pub use apply::{drifted, list_columns, run_columns};
+pub use apply::run_columns;
 pub use export::export_columns;
+pub use past::{drifted, list_columns};
 pub use prove::prove_columns;
 pub use watch::{shadow_columns, watch_columns};
 
@@ -92,7 +94,7 @@ pub fn run(context: &Context<'_>, action: &RemediateAction) -> Result<Status, Co
         RemediateAction::Shadow(args) => watch::shadow(context, args),
         RemediateAction::Apply(args) => apply::apply(context, args),
         RemediateAction::Rollback(args) => apply::rollback(context, args),
-        RemediateAction::List => apply::list(context),
+        RemediateAction::List => past::list(context),
         RemediateAction::Export(args) => export::export(context, args),
     }
 }

@@ -6,6 +6,8 @@
 
 use std::fmt::Write as _;
 
+use crate::model::snapshot::Holder;
+
 use super::super::effect::{Effect, last_part, path_of};
 use super::super::{Change, Grant};
 use super::{Part, Touched, label, pretty};
@@ -93,51 +95,7 @@ impl Part<'_> {
         let name = &new.name;
         comment(out, arn);
         // What is new is there before what is old goes.
-        let mut first = Vec::new();
-        for (policy, json) in &touched.made {
-            let at = format!("aws_iam_policy.{}", label(last_part(policy), policy));
-            let path = policy.parse().map_or_else(|_| "/".to_owned(), |arn| path_of(&arn));
-            let _ = writeln!(
-                out,
-                "resource \"aws_iam_policy\" \"{}\" {{\n  name   = {}\n  path   = {}\n  policy = {}\n}}\n",
-                label(last_part(policy), policy),
-                quoted(last_part(policy)),
-                quoted(&path),
-                document(json)
-            );
-            first.push(at);
-        }
-        for (policy, json) in &touched.written {
-            let own = label(&format!("{name}_{policy}"), arn);
-            let _ = writeln!(
-                out,
-                "resource \"aws_iam_{kind}_policy\" \"{own}\" {{\n  {kind}   = {}\n  name   = {}\n  policy = {}\n}}",
-                quoted(name),
-                quoted(policy),
-                document(json)
-            );
-            let at = format!("aws_iam_{kind}_policy.{own}");
-            if old.inline.iter().any(|one| one.name == *policy) {
-                import(out, &at, &format!("{name}:{policy}"));
-            }
-            out.push('\n');
-            first.push(at);
-        }
-        for one in new.attached.iter().filter(|one| !old.attached.contains(one)) {
-            let attachment = label(&format!("{name}_{}", one.name), arn);
-            let made = touched.made.iter().any(|(policy, _)| *policy == one.arn);
-            let made =
-                made.then(|| format!("  depends_on = [aws_iam_policy.{}]\n", label(last_part(&one.arn), &one.arn)));
-            let _ = writeln!(
-                out,
-                "resource \"aws_iam_{kind}_policy_attachment\" \"{attachment}\" {{\n  {kind}       = {}\n  policy_arn = {}\n{}}}\n",
-                quoted(name),
-                quoted(&one.arn),
-                made.unwrap_or_default()
-            );
-            first.push(format!("aws_iam_{kind}_policy_attachment.{attachment}"));
-        }
-        let after = list(first);
+        let after = list(added(out, &touched, kind, old, new));
         let own = label(name, arn);
         if touched.inline_goes {
             let names = list(new.inline.iter().map(|one| quoted(&one.name)));
@@ -169,6 +127,55 @@ impl Part<'_> {
             import(out, &format!("aws_iam_user_group_membership.{own}"), &format!("{name}/{}", old.join("/")));
         }
     }
+}
+
+/// What a change makes of one principal; the addresses of it all.
+fn added(out: &mut String, touched: &Touched<'_>, kind: &str, old: &Holder, new: &Holder) -> Vec<String> {
+    let (name, arn) = (&new.name, new.arn.as_str());
+    let mut first = Vec::new();
+    for (policy, json) in &touched.made {
+        let at = format!("aws_iam_policy.{}", label(last_part(policy), policy));
+        let path = policy.parse().map_or_else(|_| "/".to_owned(), |arn| path_of(&arn));
+        let _ = writeln!(
+            out,
+            "resource \"aws_iam_policy\" \"{}\" {{\n  name   = {}\n  path   = {}\n  policy = {}\n}}\n",
+            label(last_part(policy), policy),
+            quoted(last_part(policy)),
+            quoted(&path),
+            document(json)
+        );
+        first.push(at);
+    }
+    for (policy, json) in &touched.written {
+        let own = label(&format!("{name}_{policy}"), arn);
+        let _ = writeln!(
+            out,
+            "resource \"aws_iam_{kind}_policy\" \"{own}\" {{\n  {kind}   = {}\n  name   = {}\n  policy = {}\n}}",
+            quoted(name),
+            quoted(policy),
+            document(json)
+        );
+        let at = format!("aws_iam_{kind}_policy.{own}");
+        if old.inline.iter().any(|one| one.name == *policy) {
+            import(out, &at, &format!("{name}:{policy}"));
+        }
+        out.push('\n');
+        first.push(at);
+    }
+    for one in new.attached.iter().filter(|one| !old.attached.contains(one)) {
+        let attachment = label(&format!("{name}_{}", one.name), arn);
+        let made = touched.made.iter().any(|(policy, _)| *policy == one.arn);
+        let made = made.then(|| format!("  depends_on = [aws_iam_policy.{}]\n", label(last_part(&one.arn), &one.arn)));
+        let _ = writeln!(
+            out,
+            "resource \"aws_iam_{kind}_policy_attachment\" \"{attachment}\" {{\n  {kind}       = {}\n  policy_arn = {}\n{}}}\n",
+            quoted(name),
+            quoted(&one.arn),
+            made.unwrap_or_default()
+        );
+        first.push(format!("aws_iam_{kind}_policy_attachment.{attachment}"));
+    }
+    first
 }
 
 fn granted(out: &mut String, grant: &Grant) {

@@ -119,7 +119,8 @@ fn fields_are_those_of_the_schema_in_every_format() {
             .map(|(name, params)| (format!("query run {name}"), format!("{at} query run {name}{params}"))),
     );
     let mut described: BTreeSet<&String> = cases.iter().map(|(command, _)| command).collect();
-    // They ask AWS: their fields are looked at in `cli::collect`.
+    // They ask AWS: fields are looked at in `cli::collect` and, of `watch`, in `cli::remediate::after`; those of `apply` and
+    // `rollback` in tests/wire.
     described.extend(schema.keys().filter(|c| {
         c.starts_with("collect")
             || ["policy validate", "remediate apply, rollback", "remediate watch"].contains(&c.as_str())

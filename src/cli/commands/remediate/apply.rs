@@ -1,4 +1,4 @@
-//! `jitscan remediate apply | rollback | list`: plans carried out, taken back, and how far they came.
+//! `jitscan remediate apply | rollback`: plans carried out and taken back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
@@ -14,17 +14,14 @@ use crate::cli::exit::Status;
 use crate::cli::output::Meta;
 use crate::cli::pipeline::{Depth, World};
 use crate::collect;
-use crate::compare::assessment::Gap;
 use crate::executor::Executor;
-use crate::executor::ledger::{Ledger, OnDisk, PLAN, journals};
+use crate::executor::ledger::{Ledger, OnDisk, PLAN};
 use crate::fetch;
 use crate::lake::CHANGES;
 use crate::model::arn::AccountId;
-use crate::model::finding::Finding;
 use crate::model::snapshot::Snapshot;
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 use crate::model::time::Timestamp;
-use crate::remediate::drift::{drift, written};
 use crate::remediate::export::in_code;
 use crate::remediate::export::script::shell;
 use crate::remediate::journal::{Journal as _, JournalError, Line, Record};
@@ -33,6 +30,7 @@ use crate::remediate::run::{Ended, Phase, Progress, Run, State};
 use crate::remediate::safety::{self, Limits};
 use crate::remediate::{Misfit, Plan, fresh};
 
+use super::past::begun;
 use super::prove::{cannot_see, prove_columns, proved, proved_on, say_blind, summary};
 use super::{code, for_people, read_with_text};
 
@@ -48,22 +46,6 @@ pub fn run_columns() -> Vec<Column> {
         Column::new("taken_back", Integer, "calls that were taken back"),
         Column::new("why", List, "what went wrong"),
         Column::new("by_hand", List, "calls that a person has to look at, as the AWS CLI takes them"),
-    ]
-}
-
-/// Columns of `list`.
-#[must_use]
-pub fn list_columns() -> Vec<Column> {
-    use ColumnKind::{Integer, Text, Time};
-    vec![
-        Column::new("plan", Text, "hash of the plan"),
-        Column::new("phase", Text, "scheduled, applying, unwinding, applied, rolling_back or rolled_back"),
-        Column::new("since", Time, "when that began"),
-        Column::new("by", Text, "ARN of who began it"),
-        Column::new("principals", Integer, "principals that it changes"),
-        Column::new("made", Integer, "calls to IAM that stand"),
-        Column::new("taken_back", Integer, "calls that were taken back"),
-        Column::new("stuck", Integer, "calls that could not be taken back"),
     ]
 }
 
@@ -158,17 +140,16 @@ pub(super) fn beginning(executor: &Executor, proof: &Proof, accepted: &[String])
     }
 }
 
-/// Carries a plan out, and tells what became of it.
-pub(super) fn run(
+/// Carries a plan out, or goes on with one that began (`record` is none then).
+fn carried_out(
     context: &Context<'_>,
     work: &mut Work,
     executor: &mut Executor,
-    record: Record,
-) -> Result<Status, CommandError> {
+    record: Option<Record>,
+) -> Result<(Ended, Progress), CommandError> {
     let mut run = Run::new(&work.plan, executor, &mut work.journal, &context.stop);
     let ended = run.apply(record)?;
-    let progress = run.progress().clone();
-    told(context, &work.plan, &progress, &ended, "remediate apply")
+    Ok((ended, run.progress().clone()))
 }
 
 /// Carries a plan out that another command made, which tells of it itself.
@@ -178,9 +159,8 @@ pub(super) fn carry_out(
     executor: &mut Executor,
     record: Record,
 ) -> Result<Status, CommandError> {
-    let mut run = Run::new(&work.plan, executor, &mut work.journal, &context.stop);
-    let ended = run.apply(record)?;
-    let (status, text) = said(&work.plan, run.progress(), &ended, true);
+    let (ended, progress) = carried_out(context, work, executor, Some(record))?;
+    let (status, text) = said(&work.plan, &progress, &ended, true);
     context.note(&text);
     Ok(status)
 }
@@ -209,8 +189,8 @@ pub(super) fn apply(context: &Context<'_>, args: &ApplyArgs) -> Result<Status, C
         if progress.phase != Phase::Applied {
             confirmed(args.yes, "Go on with it?")?;
         }
-        // It began: what is recorded where it begins is there.
-        return run(context, &mut work, &mut executor, Record::Applied);
+        let (ended, progress) = carried_out(context, &mut work, &mut executor, None)?;
+        return told(context, &work.plan, &progress, &ended, "remediate apply");
     }
     let proof = checked(context, &checks, &work.plan, &executor)?;
     if let Some(status) = later(context, args, &mut work, &executor, &progress)? {
@@ -222,7 +202,8 @@ pub(super) fn apply(context: &Context<'_>, args: &ApplyArgs) -> Result<Status, C
     }
     confirmed(args.yes, &format!("Change {} principals now?", work.plan.changes.len()))?;
     let record = beginning(&executor, &proof, &args.accept_denial);
-    run(context, &mut work, &mut executor, record)
+    let (ended, progress) = carried_out(context, &mut work, &mut executor, Some(record))?;
+    told(context, &work.plan, &progress, &ended, "remediate apply")
 }
 
 /// What is looked at again where a run goes on: the state is between, but who must not be changed still must not.
@@ -233,7 +214,7 @@ fn still_safe(
     executor: &Executor,
 ) -> Result<(), CommandError> {
     let mut snapshot = documents::load(&open(context)?, context.now)?.snapshot;
-    live(&mut snapshot, executor)?;
+    live(context, &mut snapshot, executor)?;
     let break_glass = break_glass(context);
     let objections = safety::objections_to_itself(&safety::Inputs {
         plan,
@@ -263,7 +244,7 @@ pub(super) fn checked(
 ) -> Result<Proof, CommandError> {
     let reader = open(context)?;
     let mut world = World::load_to(context, &reader, Depth::Actors)?;
-    live(&mut world.snapshot, executor)?;
+    live(context, &mut world.snapshot, executor)?;
     let outdated = plan.outdated(&world.snapshot);
     refuse("the plan does not fit what stands in AWS now; make it anew from a new collection", &outdated)?;
     let misfit =
@@ -321,10 +302,13 @@ fn denials(proof: &Proof, accepted: &[String]) -> (Vec<String>, Vec<String>) {
 }
 
 /// Puts what stands in AWS now in place of what was collected.
-pub(super) fn live(snapshot: &mut Snapshot, executor: &Executor) -> Result<(), CommandError> {
+pub(super) fn live(context: &Context<'_>, snapshot: &mut Snapshot, executor: &Executor) -> Result<(), CommandError> {
     let details = executor.details().map_err(|failure| failed(&failure))?;
     for (account, bytes) in details {
         let read = collect::authorization_details(&bytes, &format!("IAM of {account}"), clock())?;
+        for defect in &read.defects {
+            context.note(&format!("not understood: {}: {}", defect.place, defect.reason));
+        }
         for iam in read.value {
             snapshot.accounts.insert(iam.account, iam);
         }
@@ -421,7 +405,11 @@ fn not_under_others(context: &Context<'_>, work: &Work, principals: &BTreeSet<&s
         lines.iter().rev().find(|line| matches!(line.record, Record::Begin { .. })).map(|line| line.at)
     };
     let own = began(work.journal.lines());
-    for (plan, progress, lines) in begun(context, context.now)?.0 {
+    let (begun, unread) = begun(context, context.now)?;
+    for gap in unread {
+        context.note(&gap.what);
+    }
+    for (plan, progress, lines) in begun {
         if plan.hash == work.plan.hash || !progress.stands() || began(&lines) < own {
             continue;
         }
@@ -526,81 +514,4 @@ fn outcomes(plan: &Plan, progress: &Progress) -> Vec<Vec<Cell>> {
         ]
     };
     of.into_iter().map(row).collect()
-}
-
-/// Plans that were begun, each with how far it came and its journal; and what could not be read.
-type Begun = (Vec<(Plan, Progress, Vec<Line>)>, Vec<Gap>);
-
-/// Every plan that was begun by a time. One that cannot be read, of another release say, keeps none of the others.
-pub(super) fn begun(context: &Context<'_>, at: Timestamp) -> Result<Begun, CommandError> {
-    let (mut out, mut gaps) = (Vec::new(), Vec::new());
-    for (hash, text, mut lines) in journals(&context.global.store.join(CHANGES))? {
-        let plan: Plan = match serde_json::from_str(&text) {
-            Ok(plan) => plan,
-            Err(error) => {
-                gaps.push(Gap {
-                    kind: "plan".to_owned(),
-                    what: format!("the plan kept as {hash} cannot be read: {error}"),
-                    remedy: "the release that applied it can take it back".to_owned(),
-                });
-                continue;
-            }
-        };
-        lines.retain(|line| line.at <= at);
-        let progress = Progress::of(plan.items().len(), plan.failing, &lines);
-        out.push((plan, progress, lines));
-    }
-    Ok((out, gaps))
-}
-
-/// What plans changed and does not stand any more.
-///
-/// # Errors
-/// When a journal cannot be read.
-pub fn drifted(
-    context: &Context<'_>,
-    snapshot: &Snapshot,
-    at: Timestamp,
-) -> Result<(Vec<Finding>, Vec<Gap>), CommandError> {
-    let (mut begun, gaps) = begun(context, at)?;
-    begun.sort_by_key(|(_, progress, _)| std::cmp::Reverse(progress.applied));
-    let (mut later, mut out) = (BTreeSet::new(), Vec::new());
-    for (plan, progress, _) in &begun {
-        out.extend(drift(plan, progress, &later, snapshot));
-        later.extend(written(plan, progress));
-    }
-    Ok((out, gaps))
-}
-
-/// How far plans came.
-pub(super) fn list(context: &Context<'_>) -> Result<Status, CommandError> {
-    open(context)?;
-    let mut rows = Vec::new();
-    let (begun, gaps) = begun(context, context.as_of())?;
-    for (plan, progress, lines) in begun {
-        // Looked at, and not begun.
-        if progress.phase == Phase::New {
-            continue;
-        }
-        let by = lines.iter().rev().find_map(|line| match &line.record {
-            Record::Scheduled { by, .. } | Record::Begin { by, .. } | Record::RollingBack { by, .. } => {
-                Some((by, line.at))
-            }
-            _ => None,
-        });
-        let count = |is: fn(&State) -> bool| progress.states.iter().filter(|state| is(state)).count();
-        rows.push(vec![
-            plan.hash.as_str().into(),
-            progress.phase.as_str().into(),
-            by.map_or(Cell::Null, |(_, at)| at.into()),
-            by.map_or("", |(by, _)| by.as_str()).into(),
-            plan.changes.len().into(),
-            count(|state| matches!(state, State::Done(_))).into(),
-            count(|state| *state == State::Undone).into(),
-            progress.stuck.len().into(),
-        ]);
-    }
-    let meta = Meta { command: "remediate list".to_owned(), gaps, ..Meta::default() };
-    context.emit(&meta, &Table { columns: list_columns(), rows })?;
-    Ok(Status::Done)
 }

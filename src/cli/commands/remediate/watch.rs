@@ -20,6 +20,7 @@ use crate::remediate::run::State;
 use crate::remediate::watch::{self, Denial, Refusal, shadow as shadowed};
 
 use super::apply::{self, Checks};
+use super::past;
 use super::prove::{fits, proved_within};
 use super::{for_people, read};
 
@@ -74,7 +75,7 @@ fn made_from(reader: &Reader, plan: &Plan) -> Result<Snapshot, CommandError> {
 /// Shows denied calls that an applied plan explains; gives back what may be.
 pub(super) fn watch(context: &Context<'_>, args: &WatchArgs) -> Result<Status, CommandError> {
     let plan = read(&args.plan)?;
-    let (begun, _) = apply::begun(context, context.as_of())?;
+    let (begun, unread) = past::begun(context, context.as_of())?;
     let progress = begun.iter().find(|(one, ..)| one.hash == plan.hash).map(|(_, progress, _)| progress);
     let applied = progress.and_then(|progress| Some((progress, progress.applied?, progress.window?)));
     let Some((progress, applied, proved)) = applied else {
@@ -132,7 +133,7 @@ pub(super) fn watch(context: &Context<'_>, args: &WatchArgs) -> Result<Status, C
     }
     let rows = denials.iter().map(|denial| cells(denial, given.contains(&denial.principal))).collect();
     let table = Table { columns: watch_columns(), rows };
-    let meta = world.meta("remediate watch", world.gaps.clone());
+    let meta = world.meta("remediate watch", [world.gaps.clone(), unread].concat());
     let columns = ["principal", "person", "action", "calls", "last", "through", "restored"];
     match context.is_for_people() {
         true => context.emit(&meta, &for_people(&table, &columns))?,
@@ -196,7 +197,7 @@ fn give_back(
     let accounts = plan.changes.iter().map(|change| change.account).collect();
     let mut executor = apply::connect(&args.executor, &accounts)?;
     let mut now = world.snapshot.clone();
-    apply::live(&mut now, &executor)?;
+    apply::live(context, &mut now, &executor)?;
     let (made, left) = restoring(&restore::Wanted {
         plan,
         before,
@@ -290,7 +291,7 @@ pub(super) fn shadow(context: &Context<'_>, args: &ShadowArgs) -> Result<Status,
     let requests: u64 = asked.iter().map(|one| one.requests).sum();
     let days = (window.to.micros() - window.from.micros()) / (86_400 * 1_000_000);
     context.note(&format!(
-        "plan {} on paper since {} ({days} days with logs): {requests} requests of {} people; {refused} kinds of calls would \
+        "plan {} on paper since {} ({days} days): {requests} requests of {} people; {refused} kinds of calls would \
          have been denied",
         plan.hash,
         window.from,

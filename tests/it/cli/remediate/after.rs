@@ -83,7 +83,7 @@ fn applied(place: &Place, plan: &Plan) {
         to: day("2026-11-01"),
         accepted: Vec::new(),
     };
-    let ended = Run::new(plan, &mut memory, &mut journal, &AtomicBool::new(false)).apply(begin).unwrap();
+    let ended = Run::new(plan, &mut memory, &mut journal, &AtomicBool::new(false)).apply(Some(begin)).unwrap();
     assert_eq!(ended, Ended::Applied);
 }
 
@@ -166,6 +166,10 @@ fn denials_that_a_plan_explains_are_shown_and_what_was_undone_is_found() {
     let rows: Vec<Value> = rows.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(rows.len(), 1, "{rows:#?}");
     let row = &rows[0];
+    let schema = place.rows("schema");
+    let fields: Vec<&str> =
+        schema.iter().filter(|one| one["command"] == "remediate watch").map(|one| text(one, "/field")).collect();
+    assert_eq!(row.as_object().unwrap().keys().collect::<Vec<_>>(), fields);
     assert_eq!((text(row, "/action"), &row["calls"]), ("rds:ModifyDBInstance", &json!(2)), "{row}");
     assert!(text(row, "/through").contains("role/jitscan/jit-prod-db-operator-"), "{row}");
     assert_eq!(text(row, "/restored"), "it can be asked for");
