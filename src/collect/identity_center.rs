@@ -8,14 +8,16 @@ use serde_json::value::RawValue;
 use super::{CollectError, FileKind, text, unusable};
 use crate::model::arn::AccountId;
 use crate::model::defect::{Defect, Parsed, Place};
-use crate::model::snapshot::{Assignment, IdentityCenter, IdentityCenterUser, PermissionSet};
+use crate::model::snapshot::{
+    Assignment, IdentityCenter, IdentityCenterUser, PermissionSet, PolicyName, SetBoundary, SetPolicies,
+};
 use crate::model::time::Timestamp;
 
 /// Session length where a permission set names none (the service's default).
 const DEFAULT_SESSION: &str = "PT1H";
 
-/// Reads Identity Center from one JSON object that gathers the answers of `sso-admin` and `identitystore`:
-/// `PermissionSets`, `AccountAssignments`, `Users`, `Groups`, `GroupMemberships` (`GroupId`, `MemberId.UserId`); and
+/// Reads Identity Center from one JSON object that gathers the answers of `sso-admin` and `identitystore`: `Instances`,
+/// `PermissionSets` (with `ManagedPolicies`, `CustomerManagedPolicyReferences`, `InlinePolicy`, `PermissionsBoundary`), `AccountAssignments`, `Users`, `Groups`, `GroupMemberships` (`GroupId`, `MemberId.UserId`); and
 /// `OutdatedProvisionings` (`AccountId`, `PermissionSetArn`), from ListAccountsForProvisionedPermissionSet with
 /// `LATEST_PERMISSION_SET_NOT_PROVISIONED`.
 ///
@@ -36,10 +38,17 @@ pub fn identity_center(
         return Err(unusable(bytes, file, WANTED, "no PermissionSets or AccountAssignments".to_owned()));
     }
     let mut defects = Vec::new();
-    let (permission_sets, assignments, users, outdated) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut value = IdentityCenter { captured_at, permission_sets, assignments, users, outdated };
+    let mut value = empty(captured_at);
+    if let Some((_, instance)) =
+        entries::<RawInstance>(raw.instances, "Instances", file, &mut defects).into_iter().next()
+    {
+        value.instance = instance.instance_arn;
+        value.owner = instance.owner_account_id;
+        value.region = instance.region.unwrap_or_default();
+    }
     for set in entries::<RawPermissionSet>(raw.permission_sets, "PermissionSets", file, &mut defects) {
         value.permission_sets.push(PermissionSet {
+            policies: set.1.policies(),
             arn: set.1.permission_set_arn,
             name: set.1.name,
             session_duration: set.1.session_duration.unwrap_or_else(|| DEFAULT_SESSION.to_owned()),
@@ -85,6 +94,19 @@ pub fn identity_center(
     Ok(Parsed { value, defects })
 }
 
+const fn empty(captured_at: Timestamp) -> IdentityCenter {
+    IdentityCenter {
+        captured_at,
+        instance: String::new(),
+        owner: None,
+        region: String::new(),
+        permission_sets: Vec::new(),
+        assignments: Vec::new(),
+        users: Vec::new(),
+        outdated: Vec::new(),
+    }
+}
+
 /// Every entry of a list that can be read, with its place in the list.
 fn entries<'a, T: Deserialize<'a>>(
     list: Option<Vec<&'a RawValue>>,
@@ -114,6 +136,8 @@ fn primary(emails: Vec<RawEmail>) -> String {
 #[serde(rename_all = "PascalCase")]
 struct Raw<'a> {
     #[serde(borrow)]
+    instances: Option<Vec<&'a RawValue>>,
+    #[serde(borrow)]
     permission_sets: Option<Vec<&'a RawValue>>,
     #[serde(borrow)]
     account_assignments: Option<Vec<&'a RawValue>>,
@@ -127,10 +151,68 @@ struct Raw<'a> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
+struct RawInstance {
+    instance_arn: String,
+    owner_account_id: Option<AccountId>,
+    region: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
 struct RawPermissionSet {
     permission_set_arn: String,
     name: String,
     session_duration: Option<String>,
+    managed_policies: Option<Vec<RawManaged>>,
+    customer_managed_policy_references: Option<Vec<RawReference>>,
+    inline_policy: Option<String>,
+    permissions_boundary: Option<RawBoundary>,
+}
+
+impl RawPermissionSet {
+    /// Its policies; none where the file has none of the fields, as `describe-permission-set` alone gives.
+    fn policies(&self) -> Option<SetPolicies> {
+        let managed = self.managed_policies.as_ref()?;
+        let mut out = SetPolicies {
+            inline: self.inline_policy.clone().filter(|text| !text.is_empty()),
+            managed: managed.iter().map(|one| one.arn.clone()).collect(),
+            customer: self.customer_managed_policy_references.iter().flatten().map(RawReference::name).collect(),
+            boundary: self.permissions_boundary.as_ref().and_then(|boundary| {
+                let managed = boundary.managed_policy_arn.clone().map(SetBoundary::Managed);
+                let customer = boundary.customer_managed_policy_reference.as_ref();
+                managed.or_else(|| customer.map(|one| SetBoundary::Customer(one.name())))
+            }),
+        };
+        out.managed.sort();
+        out.customer.sort();
+        Some(out)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RawManaged {
+    arn: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RawReference {
+    name: String,
+    path: Option<String>,
+}
+
+impl RawReference {
+    fn name(&self) -> PolicyName {
+        PolicyName { path: self.path.clone().unwrap_or_else(|| "/".to_owned()), name: self.name.clone() }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RawBoundary {
+    managed_policy_arn: Option<String>,
+    customer_managed_policy_reference: Option<RawReference>,
 }
 
 #[derive(Deserialize)]
@@ -190,8 +272,11 @@ mod tests {
 
     #[test]
     fn sets_assignments_and_people() {
-        let text = r#"{"Instances":[{"InstanceArn":"i","IdentityStoreId":"d-1"}],
-            "PermissionSets":[{"PermissionSetArn":"arn:b","Name":"Admin","SessionDuration":"PT8H"},
+        let text = r#"{"Instances":[{"InstanceArn":"i","IdentityStoreId":"d-1","OwnerAccountId":"999999999999","Region":"eu-west-1"}],
+            "PermissionSets":[{"PermissionSetArn":"arn:b","Name":"Admin","SessionDuration":"PT8H","InlinePolicy":"{}",
+                    "ManagedPolicies":[{"Name":"z","Arn":"arn:z"},{"Arn":"arn:a"}],
+                    "CustomerManagedPolicyReferences":[{"Name":"own","Path":"/team/"},{"Name":"own"}],
+                    "PermissionsBoundary":{"CustomerManagedPolicyReference":{"Name":"edge"}}},
                 {"PermissionSetArn":"arn:a","Name":"Read"}, {"Name":"broken"}],
             "AccountAssignments":[
                 {"AccountId":"111111111111","PermissionSetArn":"arn:b","PrincipalType":"GROUP","PrincipalId":"g-1"},
@@ -204,6 +289,17 @@ mod tests {
             "GroupMemberships":[{"GroupId":"g-1","MemberId":{"UserId":"u-1"}},{"GroupId":"g-1","MemberId":{"UserId":"u-9"}}]}"#;
         let Parsed { value, defects } = identity_center(text.as_bytes(), "i.json", Timestamp::default()).unwrap();
         assert_eq!(value.permission_sets[0].session_duration, "PT1H");
+        assert_eq!((value.instance.as_str(), value.region.as_str()), ("i", "eu-west-1"));
+        assert_eq!(value.owner, "999999999999".parse().ok());
+        assert_eq!(value.permission_sets[0].policies, None);
+        let name = |path: &str, name: &str| PolicyName { path: path.to_owned(), name: name.to_owned() };
+        let want = SetPolicies {
+            inline: Some("{}".to_owned()),
+            managed: vec!["arn:a".to_owned(), "arn:z".to_owned()],
+            customer: vec![name("/", "own"), name("/team/", "own")],
+            boundary: Some(SetBoundary::Customer(name("/", "edge"))),
+        };
+        assert_eq!(value.permission_sets[1].policies, Some(want));
         assert_eq!(value.assignments.iter().filter(|assignment| assignment.is_group).count(), 1);
         assert_eq!((value.users[0].email.as_str(), value.users[0].groups.len()), ("ann@example.com", 1));
         let places: Vec<String> = defects.iter().map(|defect| defect.place.to_string()).collect();

@@ -94,7 +94,10 @@ pub(super) fn identity_center(world: &World) -> Result<Value, DemoError> {
     let groups: Vec<Value> =
         groups.into_iter().map(|name| json!({"GroupId": group_id(name), "DisplayName": name})).collect();
     Ok(json!({
-        "Instances": [{"InstanceArn": center.instance, "IdentityStoreId": center.store}],
+        "Instances": [{
+            "InstanceArn": center.instance, "IdentityStoreId": center.store,
+            "OwnerAccountId": world.account(&world.org.management)?, "Region": "us-east-1",
+        }],
         "PermissionSets": sets, "AccountAssignments": assignments,
         "Users": users, "Groups": groups, "GroupMemberships": memberships,
     }))

@@ -78,6 +78,8 @@ async fn found(access: &Access, place: &Place) -> Result<Value, Failure> {
         }
         Place::Policy { policy } => managed(access, policy).await?,
         Place::Role { role } => whole_role(access, role).await?,
+        // No part of IAM.
+        Place::PermissionSet { .. } => Value::Absent,
     })
 }
 
@@ -201,5 +203,8 @@ pub(super) async fn make(access: &Access, effect: &Effect) -> Result<(), Failure
             sent!(CREATE_ROLE, request)
         }
         Effect::DeleteRole { role } => sent!(DELETE_ROLE, client.delete_role().role_name(last_part(role))),
+        Effect::Set(_) => {
+            Err(Failure::new(&calls::PROVISION_PERMISSION_SET, FailureKind::Program, "", "no call of IAM"))
+        }
     }
 }

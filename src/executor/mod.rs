@@ -4,6 +4,7 @@
 //! every operation that [`calls::CALLS`] does not name.
 
 pub mod calls;
+mod center;
 mod iam;
 pub mod ledger;
 pub mod permissions;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use crate::fetch::access::Access;
 use crate::fetch::calls::GET_CALLER_IDENTITY;
 use crate::fetch::iam::authorization_details;
+use crate::fetch::identity_center::some_sets;
 use crate::fetch::run::runtime;
 use crate::fetch::{Failure, FailureKind, Start};
 use crate::model::arn::AccountId;
@@ -31,6 +33,10 @@ pub struct Executor {
     /// ARN of who started it.
     caller: String,
     accounts: BTreeMap<AccountId, One>,
+    /// Where Identity Center stands; empty where nobody told, and the caller's region is asked.
+    center: String,
+    /// ARNs of permission sets, by name.
+    sets: center::Known,
 }
 
 /// Access to one account.
@@ -51,7 +57,8 @@ async fn who(access: &Access) -> Result<(AccountId, String), Failure> {
 }
 
 impl Executor {
-    /// Enters every account that a plan changes, by assuming a role in those that are not the caller's own.
+    /// Enters every account that a plan changes, by assuming a role in those that are not the caller's own. `center` is the
+    /// region of Identity Center, empty where it is the caller's.
     ///
     /// # Errors
     /// When an account cannot be entered: then nothing is begun.
@@ -60,6 +67,7 @@ impl Executor {
         role_name: Option<&str>,
         external_id: Option<&str>,
         accounts: &BTreeSet<AccountId>,
+        center: &str,
     ) -> Result<Self, Failure> {
         let runtime = runtime()?;
         let (caller, accounts) = runtime.block_on(async {
@@ -90,7 +98,7 @@ impl Executor {
             }
             Ok((caller, entered))
         })?;
-        Ok(Self { runtime, caller, accounts })
+        Ok(Self { runtime, caller, accounts, center: center.to_owned(), sets: center::Known::new() })
     }
 
     /// ARN of who started it.
@@ -120,6 +128,29 @@ impl Executor {
         })
     }
 
+    /// Permission sets as they are now, with who is assigned to them, as the readers of `collect` take them.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn permission_sets(
+        &self,
+        account: AccountId,
+        instance: &str,
+        sets: &BTreeSet<&str>,
+    ) -> Result<Vec<u8>, Failure> {
+        let access = self
+            .center_of(account)
+            .map_err(|trouble| Failure::new(&GET_CALLER_IDENTITY, FailureKind::Program, "", &trouble.why))?;
+        let document = self.runtime.block_on(some_sets(&access, instance, sets))?;
+        Ok(document.to_string().into_bytes())
+    }
+
+    /// Access to Identity Center, by the account that owns it.
+    fn center_of(&self, account: AccountId) -> Result<Access, Trouble> {
+        let one = self.of(account)?;
+        Ok(if self.center.is_empty() { one.access.clone() } else { one.access.at(&self.center) })
+    }
+
     fn of(&self, account: AccountId) -> Result<&One, Trouble> {
         let none = || Trouble { why: format!("account {account} was not entered"), again: false };
         self.accounts.get(&account).ok_or_else(none)
@@ -138,6 +169,8 @@ fn trouble(failure: &Failure) -> Trouble {
                 | "MalformedPolicyDocument"
                 | "InvalidInput"
                 | "ValidationError"
+                | "ValidationException"
+                | "ServiceQuotaExceededException"
                 | "UnmodifiableEntity"
                 | "PolicyNotAttachable"
         ),
@@ -148,16 +181,30 @@ fn trouble(failure: &Failure) -> Trouble {
 
 impl Target for Executor {
     fn read(&mut self, account: AccountId, place: &Place) -> Result<Value, Trouble> {
+        if let Place::PermissionSet { instance, set, part } = place {
+            let access = self.center_of(account)?;
+            let read = center::read(&access, center::Named { instance, set }, part, &mut self.sets);
+            return self.runtime.block_on(read).map_err(|failure| trouble(&failure));
+        }
         let one = self.of(account)?;
         self.runtime.block_on(iam::read(&one.access, place)).map_err(|failure| trouble(&failure))
     }
 
     fn make(&mut self, account: AccountId, effect: &Effect) -> Result<(), Trouble> {
+        if let Effect::Set(effect) = effect {
+            let access = self.center_of(account)?;
+            let made = center::make(&access, effect, &mut self.sets);
+            return self.runtime.block_on(made).map_err(|failure| trouble(&failure));
+        }
         let one = self.of(account)?;
         self.runtime.block_on(iam::make(&one.access, effect)).map_err(|failure| trouble(&failure))
     }
 
     fn unique_id(&mut self, account: AccountId, arn: &str) -> Result<Option<String>, Trouble> {
+        if arn.contains(":permissionSet/") {
+            let access = self.center_of(account)?;
+            return self.runtime.block_on(center::unique_id(&access, arn)).map_err(|failure| trouble(&failure));
+        }
         let one = self.of(account)?;
         self.runtime.block_on(iam::unique_id(&one.access, arn)).map_err(|failure| trouble(&failure))
     }

@@ -155,7 +155,7 @@ impl Access {
     }
 
     /// The same account's access in another region.
-    pub(super) fn at(&self, region: &str) -> Self {
+    pub(crate) fn at(&self, region: &str) -> Self {
         let config = self.config.to_builder().region(Region::new(region.to_owned())).build();
         Self { config, ..self.clone() }
     }
@@ -352,4 +352,4 @@ macro_rules! pages {
         all
     }};
 }
-pub(super) use pages;
+pub(crate) use pages;

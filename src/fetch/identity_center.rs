@@ -1,5 +1,7 @@
 //! Identity Center: permission sets with what they grant, who may use them where, and the people of the identity store.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_identitystore::types::MemberId;
 use aws_sdk_ssoadmin::types;
 use serde_json::Value;
@@ -72,6 +74,7 @@ pub(super) async fn identity_center(access: &Access) -> Result<Option<Value>, Fa
             ("InstanceArn", maybe(instance.instance_arn())),
             ("IdentityStoreId", maybe(instance.identity_store_id())),
             ("OwnerAccountId", maybe(instance.owner_account_id())),
+            ("Region", text(access.region())),
         ])
     };
     Ok(Some(object([
@@ -88,6 +91,23 @@ pub(super) async fn identity_center(access: &Access) -> Result<Option<Value>, Fa
         ),
         ("GroupMemberships", Some(Value::Array(memberships.into_iter().flatten().collect()))),
     ])))
+}
+
+/// Some permission sets, as [`identity_center`] reads all of them, with their assignments and without people.
+pub(crate) async fn some_sets(access: &Access, instance: &str, sets: &BTreeSet<&str>) -> Result<Value, Failure> {
+    let (mut described, mut behind, mut assignments) = (Vec::new(), Vec::new(), Vec::new());
+    for arn in sets {
+        described.push(set(access, instance, arn).await?);
+        behind.extend(outdated(access, instance, arn).await?);
+        for (account, arn) in places(access, instance, arn).await? {
+            assignments.extend(assigned(access, instance, account, arn).await?);
+        }
+    }
+    Ok(object([
+        ("PermissionSets", Some(Value::Array(described))),
+        ("OutdatedProvisionings", Some(Value::Array(behind))),
+        ("AccountAssignments", Some(Value::Array(assignments))),
+    ]))
 }
 
 /// A permission set and the policies in it.

@@ -13,7 +13,7 @@ mod events;
 mod failure;
 mod guard;
 pub(crate) mod iam;
-mod identity_center;
+pub(crate) mod identity_center;
 mod last_accessed;
 mod lookup;
 mod objects;

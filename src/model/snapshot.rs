@@ -1,6 +1,6 @@
 //! IAM, organisation and people as they stood at a time. Policy documents stay text here: only `policy` reads them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -212,6 +212,50 @@ pub struct PermissionSet {
     pub name: String,
     /// Session duration as ISO 8601, such as `PT8H`.
     pub session_duration: String,
+    /// What it puts into its roles; none where that was not collected.
+    pub policies: Option<SetPolicies>,
+}
+
+/// What a permission set puts into its roles. Source: "PermissionSet" and the operations on its policies, IAM Identity
+/// Center API Reference.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetPolicies {
+    /// The inline policy's document; none where it has none.
+    pub inline: Option<String>,
+    /// ARNs of AWS's managed policies, sorted.
+    pub managed: Vec<String>,
+    /// Policies of that name in each account, sorted.
+    pub customer: Vec<PolicyName>,
+    /// The permissions boundary.
+    pub boundary: Option<SetBoundary>,
+}
+
+/// A managed policy by its name: a permission set refers to the one of each account.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyName {
+    /// Path, `/` where none.
+    pub path: String,
+    /// Name.
+    pub name: String,
+}
+
+impl PolicyName {
+    /// The policy's ARN in an account.
+    #[must_use]
+    pub fn arn(&self, partition: &str, account: AccountId) -> String {
+        format!("arn:{partition}:iam::{account}:policy{}{}", self.path, self.name)
+    }
+}
+
+/// The permissions boundary of a permission set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SetBoundary {
+    /// One of AWS's managed policies, by ARN.
+    Managed(String),
+    /// The policy of that name in each account.
+    Customer(PolicyName),
 }
 
 /// An account assignment: who may enter an account with a permission set.
@@ -245,6 +289,12 @@ pub struct IdentityCenterUser {
 pub struct IdentityCenter {
     /// When this state was read.
     pub captured_at: Timestamp,
+    /// ARN of the instance; empty where not said.
+    pub instance: String,
+    /// The account that owns it: the organisation's management account. None where not said.
+    pub owner: Option<AccountId>,
+    /// The region in which it stands; empty where not said.
+    pub region: String,
     /// Permission sets by ARN.
     pub permission_sets: Vec<PermissionSet>,
     /// Assignments.
@@ -254,6 +304,22 @@ pub struct IdentityCenter {
     /// Permission sets (by ARN) that were changed and not provisioned since, with the account: the role there is the
     /// older one, and what counts. By (account, ARN).
     pub outdated: Vec<(AccountId, String)>,
+}
+
+impl IdentityCenter {
+    /// Puts some permission sets, with who is assigned to them, in place of what is known of these.
+    pub fn replace(&mut self, sets: &BTreeSet<&str>, now: Self) {
+        let others = |arn: &str| !sets.contains(arn);
+        self.permission_sets.retain(|set| others(&set.arn));
+        self.permission_sets.extend(now.permission_sets);
+        self.permission_sets.sort_by(|a, b| a.arn.cmp(&b.arn));
+        self.assignments.retain(|one| others(&one.permission_set));
+        self.assignments.extend(now.assignments);
+        self.assignments.sort();
+        self.outdated.retain(|(_, set)| others(set));
+        self.outdated.extend(now.outdated);
+        self.outdated.sort();
+    }
 }
 
 /// What the roster says a person or identity is.
@@ -292,7 +358,7 @@ pub struct RosterEntry {
 }
 
 /// All that was collected, as it stood.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, PartialEq, Default)]
 pub struct Snapshot {
     /// Hash over the hashes of the documents that make it up; 32 hex digits.
     pub hash: String,

@@ -8,7 +8,7 @@ use crate::model::finding::{Confidence, Evidence, Finding, FindingState, Severit
 use crate::model::snapshot::Snapshot;
 
 use super::Plan;
-use super::place::{Place, Value};
+use super::place::Place;
 use super::run::{Progress, State};
 
 /// Kind of the findings.
@@ -43,10 +43,15 @@ pub fn drift(
     let mut by_principal: BTreeMap<&str, (Vec<String>, bool)> = BTreeMap::new();
     for (_, at) in last.into_iter().filter(|(place, _)| !later.contains(place)) {
         let Some(item) = items.get(at) else { continue };
-        let Some(iam) = snapshot.accounts.get(&item.account).filter(|iam| iam.captured_at > applied) else { continue };
         let (place, left) = (item.step.effect.place(), item.step.effect.leaves());
-        let seconds = if let Value::Role { max_session_seconds, .. } = &left { *max_session_seconds } else { 0 };
-        let found = place.found(iam, seconds);
+        let captured = match &place {
+            Place::PermissionSet { .. } => snapshot.identity_center.as_ref().map(|center| center.captured_at),
+            _ => snapshot.accounts.get(&item.account).map(|iam| iam.captured_at),
+        };
+        if captured.is_none_or(|at| at <= applied) {
+            continue;
+        }
+        let Some(found) = place.found_in(snapshot, item.account, &left) else { continue };
         if found == left {
             continue;
         }

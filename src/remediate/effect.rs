@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::model::arn::Arn;
-use crate::model::snapshot::{AccountIam, Attachment, Holder, ManagedPolicy, NamedDocument, Role};
+use crate::model::arn::{AccountId, Arn};
+use crate::model::snapshot::{AccountIam, Attachment, Holder, ManagedPolicy, NamedDocument, Role, Snapshot};
+
+use super::set_effect::SetEffect;
 
 /// A call, by the name of its API. Documents are texts, to be put back byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +119,9 @@ pub enum Effect {
         /// Its ARN.
         role: String,
     },
+    /// A call to Identity Center, about a permission set.
+    #[serde(untagged)]
+    Set(SetEffect),
 }
 
 /// Why a call cannot be made on a state.
@@ -131,6 +136,9 @@ pub enum Conflict {
     /// The text is no ARN.
     #[error("`{0}` is no ARN")]
     Arn(String),
+    /// The call is about something else than the state.
+    #[error("{0} is no part of an account")]
+    Elsewhere(String),
 }
 
 fn user<'i>(iam: &'i mut AccountIam, name: &str) -> Result<&'i mut crate::model::snapshot::User, Conflict> {
@@ -177,6 +185,22 @@ fn detach(holder: &mut Holder, policy: &str) -> Result<(), Conflict> {
     Ok(())
 }
 
+fn join(user: &mut crate::model::snapshot::User, group: &str) -> Result<(), Conflict> {
+    if user.groups.iter().any(|one| one == group) {
+        return Err(Conflict::Exists(format!("user {} in group {group}", user.holder.name)));
+    }
+    user.groups.push(group.to_owned());
+    user.groups.sort();
+    Ok(())
+}
+
+fn leave(user: &mut crate::model::snapshot::User, group: &str) -> Result<(), Conflict> {
+    let at = user.groups.iter().position(|one| one == group);
+    let missing = || Conflict::Missing(format!("user {} in group {group}", user.holder.name));
+    drop(user.groups.remove(at.ok_or_else(missing)?));
+    Ok(())
+}
+
 /// The name at the end of an ARN.
 pub(crate) fn last_part(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or(arn)
@@ -189,6 +213,18 @@ pub(crate) fn path_of(arn: &Arn) -> String {
 }
 
 impl Effect {
+    /// Makes the call on a state, in an account, and says which call takes it back.
+    ///
+    /// # Errors
+    /// As of [`Self::make`], and where nothing of the account was collected.
+    pub fn make_in(&self, state: &mut Snapshot, account: AccountId) -> Result<Self, Conflict> {
+        if let Self::Set(effect) = self {
+            return effect.make(state).map(Self::Set);
+        }
+        let iam = state.accounts.get_mut(&account);
+        self.make(iam.ok_or_else(|| Conflict::Missing(format!("account {account}")))?)
+    }
+
     /// Makes the call on an account's state, and says which call takes it back.
     ///
     /// # Errors
@@ -231,18 +267,11 @@ impl Effect {
                 Self::AttachUserPolicy { user: own(name), policy: own(policy) }
             }
             Self::AddUserToGroup { user: name, group } => {
-                let groups = &mut user(iam, name)?.groups;
-                if groups.contains(group) {
-                    return Err(Conflict::Exists(format!("user {name} in group {group}")));
-                }
-                groups.push(own(group));
-                groups.sort();
+                join(user(iam, name)?, group)?;
                 Self::RemoveUserFromGroup { user: own(name), group: own(group) }
             }
             Self::RemoveUserFromGroup { user: name, group } => {
-                let groups = &mut user(iam, name)?.groups;
-                let at = groups.iter().position(|one| one == group);
-                groups.remove(at.ok_or_else(|| Conflict::Missing(format!("user {name} in group {group}")))?);
+                leave(user(iam, name)?, group)?;
                 Self::AddUserToGroup { user: own(name), group: own(group) }
             }
             Self::CreatePolicy { policy, document } => {
@@ -263,6 +292,7 @@ impl Effect {
                 let (boundary, tags) = (holder.boundary, holder.tags);
                 Self::CreateRole { role: own(role), trust, boundary, max_session_seconds: DEFAULT_SESSION, tags }
             }
+            Self::Set(effect) => return Err(Conflict::Elsewhere(effect.set().to_owned())),
         })
     }
 
@@ -285,6 +315,7 @@ impl Effect {
             Self::DeletePolicy { .. } => ("iam:DeletePolicy", None),
             Self::CreateRole { .. } => ("iam:CreateRole", None),
             Self::DeleteRole { .. } => ("iam:DeleteRole", None),
+            Self::Set(effect) => (effect.action(), None),
         }
     }
 
@@ -354,6 +385,7 @@ impl Effect {
                 }
             }
             Self::DeleteRole { role } => say("delete-role", &[("role-name", last_part(role))]),
+            Self::Set(effect) => return effect.arguments(),
         }
         out
     }

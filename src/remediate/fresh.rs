@@ -2,8 +2,8 @@
 
 use crate::model::snapshot::{AccountIam, Snapshot};
 
-use super::Plan;
 use super::make::Found;
+use super::{Plan, sets};
 
 /// Hash of what a user or role holds: its policies with their documents, those of its groups, its boundary, and the trust
 /// policy of a role. What else changes of it, such as when it was last used, changes nothing for a plan.
@@ -11,34 +11,35 @@ use super::make::Found;
 /// # Errors
 /// When a document was not collected.
 pub(super) fn state_of(found: &Found<'_>) -> Result<String, String> {
-    let mut hash = blake3::Hasher::new();
-    // With its length, so that no text can be taken for two.
-    let mut add = |text: &str| {
-        hash.update(&(text.len() as u64).to_le_bytes());
-        hash.update(text.as_bytes());
-    };
-    add(found.holder.arn.as_str());
-    add(&found.holder.id);
-    add(found.holder.boundary.as_deref().unwrap_or_default());
+    let mut parts = vec![found.holder.arn.to_string(), found.holder.id.clone()];
+    parts.push(found.holder.boundary.clone().unwrap_or_default());
     if let Some(arn) = &found.holder.boundary {
         let document = found.iam.policies.iter().find(|policy| policy.arn == *arn);
-        add(&document.map(|policy| canonical(&policy.json)).unwrap_or_default());
+        parts.push(document.map(|policy| canonical(&policy.json)).unwrap_or_default());
     }
     let trust = found.iam.roles.iter().find(|role| role.holder.arn == found.holder.arn && found.groups.is_none());
-    add(&trust.map(|role| canonical(&role.trust)).unwrap_or_default());
+    parts.push(trust.map(|role| canonical(&role.trust)).unwrap_or_default());
     let policies = found.policies()?;
     let mut held: Vec<(String, String)> =
         policies.iter().map(|held| (held.stands.to_string(), canonical(held.json))).collect();
     held.sort();
-    for (place, json) in held {
-        add(&place);
-        add(&json);
+    parts.extend(held.into_iter().flat_map(|(place, json)| [place, json]));
+    Ok(hashed(parts.iter().map(String::as_str)))
+}
+
+/// Hash of texts, in order: 32 hexadecimal digits.
+pub(super) fn hashed<'t>(parts: impl Iterator<Item = &'t str>) -> String {
+    let mut hash = blake3::Hasher::new();
+    for text in parts {
+        // With its length, so that no text can be taken for two.
+        hash.update(&(text.len() as u64).to_le_bytes());
+        hash.update(text.as_bytes());
     }
-    Ok(hash.finalize().to_hex().chars().take(32).collect())
+    hash.finalize().to_hex().chars().take(32).collect()
 }
 
 /// A document in one form, however it was exported: members of objects by name, and no white space.
-fn canonical(json: &str) -> String {
+pub(super) fn canonical(json: &str) -> String {
     fn sorted(value: serde_json::Value) -> serde_json::Value {
         match value {
             serde_json::Value::Object(fields) => {
@@ -58,6 +59,7 @@ fn canonical(json: &str) -> String {
 pub fn same(a: &Snapshot, b: &Snapshot) -> bool {
     a.accounts.len() == b.accounts.len()
         && a.accounts.iter().zip(&b.accounts).all(|((_, a), (_, b))| a == b || plain(a.clone()) == plain(b.clone()))
+        && a.identity_center == b.identity_center
 }
 
 fn plain(mut iam: AccountIam) -> AccountIam {
@@ -81,6 +83,15 @@ impl Plan {
     pub fn outdated(&self, now: &Snapshot) -> Vec<String> {
         let mut out = Vec::new();
         for change in &self.changes {
+            if !change.roles.is_empty() {
+                let why = match sets::state_of(now, &change.principal) {
+                    Ok(state) if state == change.state => continue,
+                    Ok(_) => "holds or reaches something else than when the plan was made".to_owned(),
+                    Err(why) => format!("cannot be compared: {why}"),
+                };
+                out.push(format!("{} {why}", change.principal));
+                continue;
+            }
             let why = match Found::of(now, &change.principal) {
                 None => "is not there any more".to_owned(),
                 Some(found) if !change.id.is_empty() && found.holder.id != change.id => {
@@ -96,7 +107,8 @@ impl Plan {
         }
         // The roles of grants are new.
         for grant in &self.grants {
-            if Found::of(now, &grant.role).is_some() {
+            let mut sets = now.identity_center.iter().flat_map(|center| &center.permission_sets);
+            if Found::of(now, &grant.role).is_some() || sets.any(|set| set.name == grant.role) {
                 out.push(format!("{} is there already", grant.role));
             }
         }

@@ -15,6 +15,7 @@ use crate::recommend::{self, Advice, Recommendation, after};
 use super::effect::{DEFAULT_SESSION, Effect};
 use super::narrowing::Narrowing;
 use super::quota;
+use super::sets::{self, Planned, SetSubject};
 use super::{Change, FORM, Failing, Grant, Left, PATH, Plan, Reason, Step, fresh, prove};
 
 /// All that a plan is made from.
@@ -58,6 +59,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
     for row in inputs.all {
         by_principal.entry(&row.principal).or_default().push(row);
     }
+    let mut sets: BTreeMap<&str, Vec<&Recommendation>> = BTreeMap::new();
     for (arn, rows) in &by_principal {
         let asks = |row: &&&Recommendation| {
             let changes = matches!(row.advice, Advice::Remove | Advice::ConvertToJit | Advice::Shrink);
@@ -67,7 +69,15 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         if chosen.is_empty() {
             continue;
         }
+        if let Some(set) = sets::arn_of_set(inputs.recommend.snapshot, arn) {
+            sets.entry(set).or_default().extend(chosen);
+            continue;
+        }
         add(&mut made, &Subject { inputs, arn, rows, chosen: &chosen });
+    }
+    for (set, chosen) in sets {
+        let planned = SetSubject::of(inputs, set).and_then(|subject| subject.planned());
+        take(&mut made, planned, set, &chosen);
     }
     without_unusable(inputs, &by_principal, &mut made);
     made.left.sort();
@@ -76,13 +86,17 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
 }
 
 fn add(made: &mut Plan, subject: &Subject<'_>) {
-    match subject.planned() {
+    take(made, subject.planned(), subject.arn, subject.chosen);
+}
+
+fn take(made: &mut Plan, planned: Result<Planned, String>, arn: &str, chosen: &[&Recommendation]) {
+    match planned {
         Ok((change, grants, left)) => {
             made.changes.extend(change);
             made.grants.extend(grants);
             made.left.extend(left);
         }
-        Err(why) => made.left.push(left(subject.arn, subject.chosen, why)),
+        Err(why) => made.left.push(left(arn, chosen, why)),
     }
 }
 
@@ -110,11 +124,11 @@ fn without_unusable(inputs: &Inputs<'_>, by_principal: &BTreeMap<&str, Vec<&Reco
     made.grants.sort_by(|a, b| (&a.principal, &a.role).cmp(&(&b.principal, &b.role)));
 }
 
-fn left(arn: &str, rows: &[&Recommendation], why: String) -> Left {
+pub(super) fn left(arn: &str, rows: &[&Recommendation], why: String) -> Left {
     Left { principal: arn.to_owned(), ids: rows.iter().map(|row| row.id.clone()).collect(), why }
 }
 
-fn reason(row: &Recommendation) -> Reason {
+pub(super) fn reason(row: &Recommendation) -> Reason {
     Reason {
         id: row.id.clone(),
         advice: row.advice.as_str().to_owned(),
@@ -124,15 +138,12 @@ fn reason(row: &Recommendation) -> Reason {
     }
 }
 
-/// What a plan does about a principal: what changes, the roles for what is asked for, and what stays all the same.
-type Planned = (Option<Change>, Vec<Grant>, Vec<Left>);
-
 /// A principal of which something was chosen.
-struct Subject<'a> {
-    inputs: &'a Inputs<'a>,
-    arn: &'a str,
-    rows: &'a [&'a Recommendation],
-    chosen: &'a [&'a Recommendation],
+pub(super) struct Subject<'a> {
+    pub(super) inputs: &'a Inputs<'a>,
+    pub(super) arn: &'a str,
+    pub(super) rows: &'a [&'a Recommendation],
+    pub(super) chosen: &'a [&'a Recommendation],
 }
 
 /// Where a policy of a principal stands.
@@ -253,6 +264,7 @@ impl Subject<'_> {
             id: facts.id.clone(),
             account: facts.account,
             state: fresh::state_of(&found)?,
+            roles: Vec::new(),
             reasons: self.chosen.iter().map(|row| reason(row)).collect(),
             granted: granted.granted.len() as u64,
             removed: gone.len() as u64,
@@ -268,7 +280,9 @@ impl Subject<'_> {
         match facts.kind {
             PrincipalKind::ServiceLinkedRole => return Err("a service made it for itself".to_owned()),
             PrincipalKind::IdentityCenterRole => {
-                return Err("Identity Center makes it from a permission set, which is what has to change".to_owned());
+                return Err(
+                    "Identity Center makes it from a permission set, which is what has to change, and was not collected".to_owned()
+                );
             }
             PrincipalKind::Root => return Err("no policy of the account binds root".to_owned()),
             PrincipalKind::User | PrincipalKind::Role => {}
@@ -277,15 +291,13 @@ impl Subject<'_> {
             return Err("an AWS service manages it".to_owned());
         }
         if let Some(code) = code_of(found.holder, self.inputs.code).filter(|_| !self.inputs.managed_by_code) {
-            return Err(format!(
-                "{code} manages it, and would change it back: `plan --managed-by-code` and `export` write what to change there"
-            ));
+            return Err(changed_back(&code));
         }
         Ok(())
     }
 
     /// The actions that stay: of every holder what is not taken, and what nobody could tell.
-    fn keep(&self, granted: &PrincipalEntitlements, verdicts: &ActionVerdicts) -> ActionSet {
+    pub(super) fn keep(&self, granted: &PrincipalEntitlements, verdicts: &ActionVerdicts) -> ActionSet {
         let catalog = self.catalog();
         let mut keep = granted.undecided.clone();
         for row in self.rows {
@@ -386,6 +398,7 @@ impl Subject<'_> {
             principal: self.arn.to_owned(),
             id: holder.id.clone(),
             people: people.into_iter().map(str::to_owned).collect(),
+            reach: BTreeMap::new(),
             source_identities: identities.into_iter().collect(),
             minutes: rows.iter().map(|row| row.friction.grant_minutes).max().unwrap_or(0),
             reasons: rows.iter().map(|row| reason(row)).collect(),
@@ -453,6 +466,13 @@ impl Subject<'_> {
     }
 }
 
+/// Why what code manages is left as it is.
+pub(super) fn changed_back(code: &str) -> String {
+    format!(
+        "{code} manages it, and would change it back: `plan --managed-by-code` and `export` write what to change there"
+    )
+}
+
 /// When a role that nobody was granted could last be assumed: a grant puts its own end here.
 pub(super) const CLOSED: &str = "1970-01-01T00:00:00Z";
 
@@ -471,7 +491,7 @@ fn is_source_identity(text: &str) -> bool {
 }
 
 /// A text as the value of a tag: letters, digits, spaces and `_.:/=+-@`.
-fn tag(text: &str) -> String {
+pub(super) fn tag(text: &str) -> String {
     let fits = |c: char| c.is_alphanumeric() || " _.:/=+-@".contains(c);
     text.chars().map(|c| if fits(c) { c } else { '_' }).take(TAG_VALUE).collect()
 }
@@ -481,7 +501,7 @@ pub(super) fn short(name: &str, most: usize) -> String {
 }
 
 /// Longest session of a role for grants of so many minutes: an hour at least, twelve at most.
-fn seconds(minutes: i64) -> u32 {
+pub(super) fn seconds(minutes: i64) -> u32 {
     let hours = u32::try_from(minutes.clamp(0, 12 * 60)).unwrap_or(0).div_ceil(60).max(1);
     hours * DEFAULT_SESSION
 }
@@ -492,7 +512,7 @@ fn compact(json: &str) -> String {
 }
 
 /// Whether a document denies anything.
-fn denies(json: &str) -> bool {
+pub(super) fn denies(json: &str) -> bool {
     use crate::policy::{DocumentKind, Effect, PolicyDocument};
     let document = PolicyDocument::parse(json, DocumentKind::Identity);
     document.is_ok_and(|document| document.statements.iter().any(|one| one.effect == Effect::Deny))

@@ -6,6 +6,7 @@ pub mod export;
 pub mod fresh;
 pub mod journal;
 mod make;
+mod merged;
 mod narrowing;
 pub mod place;
 pub mod prove;
@@ -13,6 +14,8 @@ pub mod quota;
 pub mod restore;
 pub mod run;
 pub mod safety;
+pub mod set_effect;
+mod sets;
 mod side;
 pub mod watch;
 
@@ -20,11 +23,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::compare::holders::permission_set_of;
 use crate::model::arn::AccountId;
 use crate::model::snapshot::Snapshot;
 use crate::model::time::Timestamp;
 
 use effect::{Conflict, Effect};
+
+pub use sets::of_set;
 
 pub use make::{Inputs, plan};
 
@@ -67,14 +73,17 @@ pub struct Reason {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Change {
-    /// ARN.
+    /// ARN of a user, a role, or a permission set: that one is changed as a whole, with every role that it becomes.
     pub principal: String,
-    /// Unique id; empty where not known. Another one under the same name is another principal.
+    /// Unique id; empty where not known. Another one under the same name is another principal. Of a permission set its ARN.
     pub id: String,
-    /// Account.
+    /// Account; of a permission set the one that owns Identity Center.
     pub account: AccountId,
     /// Hash of the policies that it held when the plan was made: [`fresh::state_of`]. With others the plan does not fit.
     pub state: String,
+    /// Of a permission set the ARNs of the roles that it becomes, one for each account in which it is provisioned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
     /// Why.
     pub reasons: Vec<Reason>,
     /// Actions of the catalogue that are granted before.
@@ -85,20 +94,23 @@ pub struct Change {
     pub steps: Vec<Step>,
 }
 
-/// A role that stands for a capability which is granted for a time.
+/// A role, or a permission set, that stands for a capability which is granted for a time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grant {
-    /// ARN of the role.
+    /// ARN of the role; name of the permission set, which has no ARN before it is made.
     pub role: String,
-    /// Account.
+    /// Account; of a permission set the one that owns Identity Center.
     pub account: AccountId,
-    /// ARN of the principal whose standing access it takes the place of, and who may assume it.
+    /// ARN of the principal whose standing access it takes the place of; a role can be assumed by this one alone.
     pub principal: String,
     /// Its unique id.
     pub id: String,
     /// Who is eligible.
     pub people: Vec<String>,
+    /// Of a permission set, who is eligible in which account: a grant is an assignment there, for a time.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reach: BTreeMap<AccountId, Vec<String>>,
     /// The source identities that its trust policy takes: a session says who it is by one of these.
     pub source_identities: Vec<String>,
     /// How long a grant fits most sessions, in minutes.
@@ -169,6 +181,31 @@ pub struct Misfit {
     pub conflict: Conflict,
 }
 
+impl Change {
+    /// The users and roles whose calls it bears on.
+    pub fn holders(&self) -> impl Iterator<Item = &str> {
+        let own = self.roles.is_empty().then_some(self.principal.as_str());
+        own.into_iter().chain(self.roles.iter().map(String::as_str))
+    }
+}
+
+impl Grant {
+    /// ARN of the role that it is in an account, once it is granted there. A permission set's has digits at its end that
+    /// nobody knows before; here they are zeros.
+    #[must_use]
+    pub fn role_in(&self, account: AccountId, partition: &str) -> String {
+        match self.role.starts_with("arn:") {
+            true => self.role.clone(),
+            false => format!(
+                "arn:{partition}:iam::{account}:role{}{}{}_0000000000000000",
+                sets::ROLE_PATH,
+                sets::ROLE_PREFIX,
+                self.role
+            ),
+        }
+    }
+}
+
 impl Plan {
     /// The hash of the plan as it stands.
     #[must_use]
@@ -176,6 +213,14 @@ impl Plan {
         let bare = Self { hash: String::new(), ..self.clone() };
         let text = serde_json::to_string(&bare).unwrap_or_default();
         blake3::hash(text.as_bytes()).to_hex().chars().take(32).collect()
+    }
+
+    /// What people call a principal: of a permission set its name, of others the ARN.
+    #[must_use]
+    pub fn called<'p>(&'p self, principal: &'p str) -> std::borrow::Cow<'p, str> {
+        let roles = self.changes.iter().filter(|change| change.principal == principal).flat_map(|change| &change.roles);
+        let name = roles.filter_map(|arn| permission_set_of(arn.rsplit('/').next()?)).next();
+        name.map_or(principal.into(), |name| format!("permission set {name}").into())
     }
 
     /// All steps in order, with the account and the principal or role that they are of.
@@ -214,9 +259,7 @@ fn make_all<'p>(
         let step = met.entry(of).or_default();
         *step += 1;
         let misfit = |conflict| Misfit { principal: of.to_owned(), step: *step, conflict };
-        let iam = state.accounts.get_mut(&account);
-        let iam = iam.ok_or_else(|| misfit(Conflict::Missing(format!("account {account}"))))?;
-        effect.make(iam).map_err(misfit)?;
+        effect.make_in(&mut state, account).map_err(misfit)?;
     }
     Ok(state)
 }

@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::snapshot::{AccountIam, Holder};
+use crate::model::arn::AccountId;
+use crate::model::snapshot::{AccountIam, Holder, PolicyName, SetBoundary, Snapshot};
 
 use super::effect::Effect;
+use super::set_effect;
 
 /// A place in an account's IAM that one call writes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -60,6 +62,33 @@ pub enum Place {
         /// Its ARN.
         role: String,
     },
+    /// A part of a permission set.
+    PermissionSet {
+        /// ARN of the instance.
+        instance: String,
+        /// ARN of the set; of one that a plan makes its name.
+        set: String,
+        /// Which part.
+        part: SetPart,
+    },
+}
+
+/// A part of a permission set that one call writes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SetPart {
+    /// The set itself.
+    Whole,
+    /// Its inline policy.
+    Inline,
+    /// One of AWS's managed policies, by ARN.
+    Managed(String),
+    /// A managed policy of each account.
+    Customer(PolicyName),
+    /// Its permissions boundary.
+    Boundary,
+    /// Its roles: whether they are as the set says.
+    Provisioned,
 }
 
 /// What stands at a place.
@@ -84,6 +113,17 @@ pub enum Value {
         /// Tags.
         tags: BTreeMap<String, String>,
     },
+    /// A permission set.
+    PermissionSet {
+        /// What it is for, in words.
+        description: String,
+        /// Longest session, such as `PT1H`.
+        session: String,
+        /// Tags.
+        tags: BTreeMap<String, String>,
+    },
+    /// The permissions boundary of a permission set.
+    Boundary(SetBoundary),
 }
 
 /// Documents are equal where they say the same: IAM keeps them as they were sent, and what exports them may not.
@@ -115,6 +155,8 @@ impl PartialEq for Value {
         match (self, other) {
             (Self::Absent, Self::Absent) | (Self::There, Self::There) => true,
             (Self::Document(a), Self::Document(b)) => same_document(a, b),
+            (Self::PermissionSet { session, .. }, Self::PermissionSet { session: other, .. }) => session == other,
+            (Self::Boundary(a), Self::Boundary(b)) => a == b,
             (
                 Self::Role { trust, boundary, max_session_seconds, .. },
                 Self::Role { trust: other, boundary: b, max_session_seconds: seconds, .. },
@@ -135,6 +177,8 @@ impl Value {
             Self::There => "there".to_owned(),
             Self::Document(json) => format!("a document of {} characters", json.len()),
             Self::Role { .. } => "a role".to_owned(),
+            Self::PermissionSet { .. } => "a permission set".to_owned(),
+            Self::Boundary(_) => "a permissions boundary".to_owned(),
         }
     }
 }
@@ -149,6 +193,14 @@ impl std::fmt::Display for Place {
             Self::Membership { user, group } => write!(f, "user {user} in group {group}"),
             Self::Policy { policy } => write!(f, "policy {policy}"),
             Self::Role { role } => write!(f, "role {role}"),
+            Self::PermissionSet { set, part, .. } => match part {
+                SetPart::Whole => write!(f, "permission set {set}"),
+                SetPart::Inline => write!(f, "inline policy of permission set {set}"),
+                SetPart::Managed(policy) => write!(f, "{policy} at permission set {set}"),
+                SetPart::Customer(policy) => write!(f, "{}{} at permission set {set}", policy.path, policy.name),
+                SetPart::Boundary => write!(f, "permissions boundary of permission set {set}"),
+                SetPart::Provisioned => write!(f, "roles of permission set {set}"),
+            },
         }
     }
 }
@@ -175,6 +227,7 @@ impl Effect {
             }
             Self::CreatePolicy { policy, .. } | Self::DeletePolicy { policy } => Place::Policy { policy },
             Self::CreateRole { role, .. } | Self::DeleteRole { role } => Place::Role { role },
+            Self::Set(effect) => effect.place(),
         }
     }
 
@@ -199,6 +252,7 @@ impl Effect {
             | Self::RemoveUserFromGroup { .. }
             | Self::DeletePolicy { .. }
             | Self::DeleteRole { .. } => Value::Absent,
+            Self::Set(effect) => effect.leaves(),
         }
     }
 }
@@ -228,8 +282,35 @@ impl Place {
                 Effect::CreateRole { role, trust, boundary, max_session_seconds, tags }
             }
             (Self::Role { role }, Value::Absent) => Effect::DeleteRole { role },
+            (Self::PermissionSet { instance, set, part }, value) => {
+                return set_effect::putting(&instance, &set, &part, &value);
+            }
             _ => return None,
         })
+    }
+
+    /// Whether what stands here follows from what stands elsewhere. The call that brings it about is made again whatever is
+    /// seen: what was written a moment ago may not be.
+    #[must_use]
+    pub const fn follows(&self) -> bool {
+        matches!(self, Self::PermissionSet { part: SetPart::Provisioned, .. })
+    }
+
+    /// ARN or name of the permission set that it is a part of.
+    #[must_use]
+    pub fn set(&self) -> Option<&str> {
+        if let Self::PermissionSet { set, .. } = self { Some(set) } else { None }
+    }
+
+    /// What stands here in a state, in an account; none where nothing of that was collected. What a state does not tell is as
+    /// `wanted` says.
+    #[must_use]
+    pub fn found_in(&self, state: &Snapshot, account: AccountId, wanted: &Value) -> Option<Value> {
+        if let Self::PermissionSet { set, part, .. } = self {
+            return state.identity_center.is_some().then(|| set_effect::found(state, set, part, wanted));
+        }
+        let seconds = if let Value::Role { max_session_seconds, .. } = wanted { *max_session_seconds } else { 0 };
+        Some(self.found(state.accounts.get(&account)?, seconds))
     }
 
     /// What stands here in an account's state. How long a role's sessions may be the state does not tell: `seconds` stands
@@ -265,6 +346,8 @@ impl Place {
                     tags: one.holder.tags.clone(),
                 })
             }
+            // No part of an account.
+            Self::PermissionSet { .. } => Value::Absent,
         }
     }
 }

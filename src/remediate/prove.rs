@@ -25,9 +25,9 @@ use crate::usage::fold::{ShapeFact, ShapeKey};
 use crate::usage::identity::{Actor, Actors};
 use crate::usage::sessions::Sessions;
 
-use super::make::CLOSED;
+use super::make::{CLOSED, Found};
 use super::side::Side;
-use super::{Grant, Misfit, Plan};
+use super::{Grant, Misfit, Plan, sets};
 
 /// Most example events of a row.
 const EXAMPLES: usize = 3;
@@ -141,25 +141,32 @@ pub fn prove(inputs: &Inputs<'_>) -> Result<Proof, Misfit> {
     let (roster, old) = (Roster::new(&after, &compiler), Roster::new(inputs.before, &compiler));
     let before = Inquiry { roster: &old, organization: inputs.before.organization.as_ref() };
     let inquiry = Inquiry { roster: &roster, organization: after.organization.as_ref() };
-    let worlds: HashMap<&str, World<'_>> = inputs
-        .plan
-        .changes
-        .iter()
-        .map(|change| {
+    let changed = inputs.plan.changes.iter().flat_map(|change| change.holders().map(move |holder| (change, holder)));
+    let worlds: HashMap<&str, World<'_>> = changed
+        .map(|(change, holder)| {
             let grants = inputs.plan.grants.iter().filter(|grant| grant.principal == change.principal);
             let side = |snapshot: &Snapshot, arn: &str| Side::of(snapshot, arn, inputs.catalog);
+            let found = Found::of(inputs.before, holder);
             let world = World {
-                id: &change.id,
-                before: side(inputs.before, &change.principal),
-                after: side(&after, &change.principal),
+                id: found.as_ref().map_or_else(|| change.id.clone(), |found| found.holder.id.clone()),
+                before: side(inputs.before, holder),
+                after: side(&after, holder),
                 grants: grants
-                    .map(|grant| {
+                    .filter_map(|grant| {
                         let closed = closed(&inquiry, grant, inputs.window.to, inputs.catalog);
-                        Open { grant, side: side(&after, &grant.role), closed }
+                        let (account, partition) =
+                            found.as_ref().map(|one| (one.iam.account, one.holder.arn.partition()))?;
+                        let people = match grant.reach.is_empty() {
+                            true => Some(&grant.people),
+                            // Of a permission set those who are eligible in this account.
+                            false => grant.reach.get(&account),
+                        };
+                        let role = grant.role_in(account, partition);
+                        people.map(|people| Open { grant, people, side: side(&after, &role), role, closed })
                     })
                     .collect(),
             };
-            (change.principal.as_str(), world)
+            (holder, world)
         })
         .collect();
     let mut rows = Rows::new();
@@ -171,7 +178,7 @@ pub fn prove(inputs: &Inputs<'_>) -> Result<Proof, Misfit> {
             let world = worlds.get(actor.principal.as_str())?;
             let within = fact.last >= inputs.window.from && fact.first < inputs.window.to;
             // The same name with another unique id was another principal.
-            let other = !world.id.is_empty() && !actor.principal_id.is_empty() && actor.principal_id != *world.id;
+            let other = !world.id.is_empty() && !actor.principal_id.is_empty() && actor.principal_id != world.id;
             let counts = within && !other && key.outcome.supports_use();
             counts.then_some(Call { inputs, inquiry: &inquiry, old: &before, world, key, fact, actor })
         })
@@ -190,7 +197,8 @@ pub fn prove(inputs: &Inputs<'_>) -> Result<Proof, Misfit> {
 /// What bears on the calls of a principal.
 #[derive(Debug)]
 struct World<'p> {
-    id: &'p String,
+    /// Unique id of the user or role; empty where not known.
+    id: String,
     before: Side,
     after: Side,
     grants: Vec<Open<'p>>,
@@ -200,6 +208,10 @@ struct World<'p> {
 #[derive(Debug)]
 struct Open<'p> {
     grant: &'p Grant,
+    /// Who is eligible.
+    people: &'p [String],
+    /// ARN of its role, in the account of the principal.
+    role: String,
     side: Side,
     /// Why its role cannot be assumed all the same.
     closed: Option<Not>,
@@ -208,9 +220,12 @@ struct Open<'p> {
 /// When the trust of an open grant ends: after all that is asked.
 const OPEN: &str = "2999-01-01T00:00:00Z";
 
-/// A state in which every grant of a plan is open: the end of its trust is moved, as a grant moves it.
-fn opened(mut state: Snapshot, plan: &Plan) -> Snapshot {
+/// A state in which every grant of a plan is open: the end of its trust is moved, as a grant moves it; and permission sets
+/// are in every account in which somebody is eligible for them.
+#[must_use]
+pub fn opened(mut state: Snapshot, plan: &Plan) -> Snapshot {
     for grant in &plan.grants {
+        sets::granted(&mut state, grant);
         let roles = state.accounts.get_mut(&grant.account).into_iter().flat_map(|iam| &mut iam.roles);
         for role in roles.filter(|role| role.holder.arn.as_str() == grant.role) {
             role.trust = role.trust.replace(CLOSED, OPEN);
@@ -235,6 +250,10 @@ pub(super) fn unusable(plan: &Plan, before: &Snapshot, at: Timestamp, catalog: &
 
 /// Why the role of a grant could not be assumed while the grant is open: a boundary or a Deny of the principal's, say.
 fn closed(inquiry: &Inquiry<'_, '_>, grant: &Grant, at: Timestamp, catalog: &Catalog) -> Option<Not> {
+    // Nobody has to be let in to be assigned to a permission set.
+    if !grant.reach.is_empty() {
+        return None;
+    }
     let Some(standing) = inquiry.roster.of(&grant.principal).next() else {
         return Some(Not::Surely(format!("{} is not in the state after the plan", grant.principal)));
     };
@@ -406,7 +425,7 @@ impl Call<'_> {
     /// Whether it goes through by way of a grant, and why, or why that cannot be told.
     fn through(&self, open: &Open<'_>, same: bool, name: &str) -> Result<String, Not> {
         let grant = open.grant;
-        let eligible = |person: &str| grant.people.iter().any(|one| one == person);
+        let eligible = |person: &str| open.people.iter().any(|one| one == person);
         match (self.actor.sure_person(), self.actor.likely_person()) {
             (Some(person), _) if eligible(person) => {}
             (None, Some(person)) if eligible(person) => {
@@ -426,7 +445,7 @@ impl Call<'_> {
         // What a session says it is stays along a chain of roles.
         let identity =
             self.inputs.sessions.get(self.key.session).map(|(_, identity)| identity.source_identity.as_str());
-        if let Some(other) = identity.filter(|text| !text.is_empty())
+        if let Some(other) = identity.filter(|text| !text.is_empty() && grant.reach.is_empty())
             && !grant.source_identities.iter().any(|one| one == other)
         {
             return Err(Not::Surely(format!(
@@ -434,7 +453,7 @@ impl Call<'_> {
                 grant.role
             )));
         }
-        match self.ask(self.inquiry, &grant.role, Some(SESSION), name) {
+        match self.ask(self.inquiry, &open.role, Some(SESSION), name) {
             Ok(Answer::Allowed) => Ok("the role of the grant allows it".to_owned()),
             Ok(_) => Err(Not::Surely(format!("nor would the role of the grant, {}", grant.role))),
             // What cannot be decided was authorised once by the same statements; that they say nothing of the caller, and

@@ -124,6 +124,9 @@ pub fn restoring(wanted: &Wanted<'_>) -> (Plan, Vec<(String, String)>) {
 fn change(wanted: &Wanted<'_>, arn: &str, denials: &[&Denial]) -> Result<Change, String> {
     let before = Found::of(wanted.before, arn).ok_or("it was not in the state before")?;
     let now = Found::of(wanted.now, arn).ok_or("it is not there any more")?;
+    if wanted.plan.changes.iter().any(|change| change.roles.iter().any(|role| role == arn)) {
+        return Err("it is the role of a permission set, which is the same for everybody".to_owned());
+    }
     let taken =
         wanted.plan.changes.iter().find(|change| change.principal == arn).ok_or("the plan does not change it")?;
     let mut by_source: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -172,6 +175,7 @@ fn change(wanted: &Wanted<'_>, arn: &str, denials: &[&Denial]) -> Result<Change,
         id: taken.id.clone(),
         account: taken.account,
         state: fresh::state_of(&now)?,
+        roles: Vec::new(),
         reasons: reasons.collect(),
         granted: 0,
         removed: 0,

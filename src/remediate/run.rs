@@ -424,7 +424,7 @@ impl<'a> Run<'a> {
                 _ => continue,
             };
             self.record(Record::Undoing { step: at })?;
-            let back = self.is_meant(&item).and_then(|()| self.backward(&item, &before, sure));
+            let back = self.is_meant(&item).and_then(|()| self.backward(at, &item, &before, sure));
             match back {
                 Ok(()) => self.record(Record::Undone { step: at })?,
                 Err(why) => {
@@ -436,9 +436,21 @@ impl<'a> Run<'a> {
         Ok(stuck.is_empty())
     }
 
+    /// Whether something else of the permission set that a place is of is in a state: before a step, or after it. Its roles
+    /// follow what was written into it, and are left alone where nothing was.
+    fn any_of_set(&self, of: std::ops::Range<usize>, place: &Place, is: fn(&State) -> bool) -> bool {
+        let set = place.set();
+        of.into_iter().any(|at| {
+            let other = self.items.get(at).map(|item| item.step.effect.place());
+            let theirs = other.is_some_and(|other| other.set() == set && !other.follows());
+            theirs && self.progress.states.get(at).is_some_and(is)
+        })
+    }
+
     /// Makes a step; says why it cannot be made.
     fn forward(&mut self, at: usize, item: &Item<'a>) -> Result<Result<(), String>, JournalError> {
         let (place, wanted) = (item.step.effect.place(), item.step.effect.leaves());
+        let ours = place.follows() && self.any_of_set(0..at, &place, |state| matches!(state, State::Done(_)));
         if let Err(why) = self.is_meant(item) {
             return Ok(Err(why));
         }
@@ -446,7 +458,11 @@ impl<'a> Run<'a> {
             Some(State::Doing(before)) => before.clone(),
             Some(State::Untouched) => {
                 let expected = item.step.undo.leaves();
-                let found = match self.steady(item.account, &place, &expected) {
+                let looked = match ours {
+                    true => Ok(expected.clone()),
+                    false => self.steady(item.account, &place, &expected),
+                };
+                let found = match looked {
                     Ok(found) => found,
                     Err(trouble) => return Ok(Err(trouble.why)),
                 };
@@ -464,7 +480,11 @@ impl<'a> Run<'a> {
             }
             _ => return Ok(Ok(())),
         };
-        let made = self.bring(item.account, &item.step.effect, &before, &wanted);
+        // Where nothing was written yet, there is nothing to follow.
+        let made = match place.follows() && !ours {
+            true => Ok(()),
+            false => self.bring(item.account, &item.step.effect, &before, &wanted),
+        };
         if made.is_ok() {
             self.record(Record::Done { step: at })?;
         }
@@ -472,10 +492,13 @@ impl<'a> Run<'a> {
     }
 
     /// Takes a step back; says why it cannot be.
-    fn backward(&mut self, item: &Item<'_>, before: &Value, sure: bool) -> Result<(), String> {
+    fn backward(&mut self, at: usize, item: &Item<'_>, before: &Value, sure: bool) -> Result<(), String> {
         let (place, after) = (item.step.effect.place(), item.step.effect.leaves());
+        if place.follows() && !self.any_of_set(at..self.items.len(), &place, |state| *state == State::Undone) {
+            return Ok(());
+        }
         let undo = place.putting(before).ok_or_else(|| format!("{place}: no call puts {} there", before.told()))?;
-        if !sure && self.read(item.account, &place).map_err(|trouble| trouble.why)? == *before {
+        if !sure && !place.follows() && self.read(item.account, &place).map_err(|trouble| trouble.why)? == *before {
             // It was not made, or not yet: what may still be under way is overtaken. That it finds nothing to take back
             // is what is hoped for.
             let _ = self.target.make(item.account, &undo);
@@ -495,7 +518,10 @@ impl<'a> Run<'a> {
             if attempt > 0 {
                 self.target.pause(wait(attempt as u32 + 2));
             }
+            let mut behind = false;
             match self.read(account, &place) {
+                // Made whatever is seen: what was written a moment ago may not be.
+                Ok(found) if place.follows() => behind = found != *wanted,
                 Ok(found) if found == *wanted => return Ok(()),
                 Ok(found) if found == *from => {}
                 Ok(found) => {
@@ -511,7 +537,9 @@ impl<'a> Run<'a> {
                 Ok(()) => why = format!("{place}: it was changed, and does not show it"),
                 Err(trouble) => {
                     // Made all the same: the answer was lost, or the call was repeated.
-                    if self.steady(account, &place, wanted).is_ok_and(|found| found == *wanted) {
+                    let steady =
+                        |run: &mut Self| run.steady(account, &place, wanted).is_ok_and(|found| found == *wanted);
+                    if (behind || !place.follows()) && steady(self) {
                         return Ok(());
                     }
                     why = trouble.why;

@@ -10,16 +10,19 @@ use crate::decide::context::Slot;
 use crate::decide::inquiry::{Inquiry, Question};
 use crate::decide::{Answer, Roster};
 use crate::model::arn::{AccountId, Arn};
-use crate::model::snapshot::Snapshot;
+use crate::model::snapshot::{IdentityCenter, Snapshot};
 use crate::model::time::Timestamp;
 use crate::policy::{ActionMatch, ActionPattern, Effect as Says, Statement, Wild};
 use crate::recommend::escalation;
 
 use super::effect::Effect;
 use super::make::{CLOSED, Found};
-use super::place::Place;
+use super::place::{Place, SetPart};
+use super::prove::opened;
+use super::set_effect::{SetChange, SetEffect};
+use super::sets::roles_of as of_set_arn;
 use super::side::Side;
-use super::{Grant, PATH, Plan};
+use super::{Change, Grant, PATH, Plan, Step};
 
 /// How much a run may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +100,7 @@ pub fn holder_of(snapshot: &Snapshot, arn: &str) -> Option<String> {
 fn reaches_too_far(plan: &Plan, before: &Snapshot) -> Vec<String> {
     let mut out = Vec::new();
     let ours = |policy: &str| policy.split_once(":policy").is_some_and(|(_, rest)| rest.starts_with(PATH));
-    for change in &plan.changes {
+    for change in plan.changes.iter().filter(|change| change.roles.is_empty()) {
         // Names are unique in an account: one that leads to another ARN is somebody else.
         let found = Found::of(before, &change.principal).filter(|found| found.iam.account == change.account);
         let name = found.as_ref().map_or("", |found| found.holder.name.as_str());
@@ -112,7 +115,7 @@ fn reaches_too_far(plan: &Plan, before: &Snapshot) -> Vec<String> {
                 Place::Policy { policy } => {
                     ours(policy) && policy.split(':').nth(4) == Some(&change.account.to_string())
                 }
-                Place::Role { .. } => false,
+                Place::Role { .. } | Place::PermissionSet { .. } => false,
             };
             // What takes a step back must lead back to the same place.
             if found.is_none() || !own || step.undo.place() != place {
@@ -120,7 +123,13 @@ fn reaches_too_far(plan: &Plan, before: &Snapshot) -> Vec<String> {
             }
         }
     }
-    for grant in &plan.grants {
+    out.extend(
+        plan.changes.iter().filter(|change| !change.roles.is_empty()).flat_map(|change| set_too_far(change, before)),
+    );
+    out.extend(
+        plan.grants.iter().filter(|grant| !grant.reach.is_empty()).flat_map(|grant| new_set_too_far(grant, before)),
+    );
+    for grant in plan.grants.iter().filter(|grant| grant.reach.is_empty()) {
         let name = grant.role.rsplit('/').next().unwrap_or_default();
         let path = grant.role.split_once(":role").is_some_and(|(_, rest)| rest.starts_with(PATH));
         let account = grant.role.split(':').nth(4) == Some(&grant.account.to_string());
@@ -137,6 +146,71 @@ fn reaches_too_far(plan: &Plan, before: &Snapshot) -> Vec<String> {
                 out.push(format!("a step of {} changes {place}, which is not its own", grant.role));
             }
         }
+    }
+    out
+}
+
+/// Whether a step is about this permission set of this organisation's Identity Center, and its undo, too.
+fn is_of_set(step: &Step, set: &str, center: &IdentityCenter) -> bool {
+    let place = step.effect.place();
+    let own =
+        matches!(&place, Place::PermissionSet { instance, set: of, .. } if of == set && *instance == center.instance);
+    own && step.undo.place() == place
+}
+
+fn is_of_owner(account: AccountId, center: &IdentityCenter, state: &Snapshot) -> bool {
+    let owner = center.owner.or_else(|| state.organization.as_ref().map(|one| one.management_account));
+    owner == Some(account)
+}
+
+/// A change of a permission set is about that set, with all the roles that it becomes, and brings them to it.
+fn set_too_far(change: &Change, before: &Snapshot) -> Vec<String> {
+    let mut out = Vec::new();
+    let set = &change.principal;
+    let Some(center) = &before.identity_center else {
+        return vec![format!("{set} is no permission set that is known")];
+    };
+    let known = center.permission_sets.iter().any(|one| one.arn == *set);
+    let roles: BTreeSet<String> = of_set_arn(before, set).into_iter().map(|(_, arn)| arn).collect();
+    if !known || !roles.iter().eq(&change.roles.iter().cloned().collect::<BTreeSet<_>>()) {
+        out.push(format!("{set} has other roles than the plan says"));
+    }
+    if !is_of_owner(change.account, center, before) {
+        out.push(format!("account {} does not own the Identity Center of {set}", change.account));
+    }
+    let whole = |step: &Step| matches!(step.effect.place(), Place::PermissionSet { part: SetPart::Whole, .. });
+    for step in change.steps.iter().filter(|step| !is_of_set(step, set, center) || whole(step)) {
+        out.push(format!("a step of {set} changes {}, which is not its own", step.effect.place()));
+    }
+    // The last call brings the roles to it; taken back, the first does.
+    let provisions = |step: Option<&Step>| step.is_some_and(|step| step.effect.place().follows());
+    if !provisions(change.steps.first()) || !provisions(change.steps.last()) {
+        out.push(format!("the plan would leave the roles of {set} behind what it says"));
+    }
+    out
+}
+
+/// A permission set for a grant is made here, and is for accounts in which there is the one whose place it takes.
+fn new_set_too_far(grant: &Grant, before: &Snapshot) -> Vec<String> {
+    let mut out = Vec::new();
+    let name = &grant.role;
+    let Some(center) = &before.identity_center else { return vec![format!("{name} has no Identity Center to be in")] };
+    let creates = |step: &Step| matches!(&step.effect, Effect::Set(effect) if matches!(effect.change, SetChange::CreatePermissionSet { .. }));
+    let made = grant.steps.first().is_some_and(creates) && !center.permission_sets.iter().any(|one| one.name == *name);
+    let accounts: BTreeSet<AccountId> =
+        of_set_arn(before, &grant.principal).into_iter().map(|(account, _)| account).collect();
+    if !made || name.starts_with("arn:") || !is_of_owner(grant.account, center, before) {
+        out.push(format!("{name} is not made here"));
+    }
+    out.extend(
+        grant
+            .reach
+            .keys()
+            .filter(|account| !accounts.contains(account))
+            .map(|account| format!("{name} would reach account {account}, which {} does not", grant.principal)),
+    );
+    for step in grant.steps.iter().filter(|step| !is_of_set(step, name, center)) {
+        out.push(format!("a step of {name} changes {}, which is not its own", step.effect.place()));
     }
     out
 }
@@ -195,11 +269,20 @@ fn gives_more(inputs: &Inputs<'_>) -> Vec<String> {
         }));
         all
     };
-    for change in &inputs.plan.changes {
-        check(&change.principal, &held(&change.principal), &side(inputs.after, &change.principal));
+    for holder in inputs.plan.changes.iter().flat_map(Change::holders) {
+        check(holder, &held(holder), &side(inputs.after, holder));
     }
+    let open = opened(inputs.after.clone(), inputs.plan);
     for grant in &inputs.plan.grants {
-        check(&grant.role, &held(&grant.principal), &side(inputs.after, &grant.role));
+        if grant.reach.is_empty() {
+            check(&grant.role, &held(&grant.principal), &side(inputs.after, &grant.role));
+        }
+        for (account, role) in of_set_arn(inputs.before, &grant.principal) {
+            if grant.reach.contains_key(&account) {
+                let granted = grant.role_in(account, role.split(':').nth(1).unwrap_or("aws"));
+                check(&granted, &held(&role), &side(&open, &granted));
+            }
+        }
     }
     for grant in inputs.plan.grants.iter().filter(|grant| !is_closed_to_others(grant, inputs.before)) {
         out.push(format!("{} would let in others than {}, or at another time", grant.role, grant.principal));
@@ -209,6 +292,18 @@ fn gives_more(inputs: &Inputs<'_>) -> Vec<String> {
 
 /// Whether the role of a grant lets in its principal alone, closed, with a source identity, and within the same boundary.
 fn is_closed_to_others(grant: &Grant, before: &Snapshot) -> bool {
+    // To a permission set nobody is assigned when it is made; it stands within the same bounds.
+    if !grant.reach.is_empty() {
+        let sets = before.identity_center.iter().flat_map(|center| &center.permission_sets);
+        let old = sets.into_iter().find(|set| set.arn == grant.principal).and_then(|set| set.policies.as_ref());
+        let new = grant.steps.iter().find_map(|step| match &step.effect {
+            Effect::Set(SetEffect {
+                change: SetChange::PutPermissionsBoundaryToPermissionSet { boundary }, ..
+            }) => Some(boundary),
+            _ => None,
+        });
+        return old.is_some_and(|old| old.boundary.as_ref() == new);
+    }
     let Some(Effect::CreateRole { trust, boundary, .. }) = grant.steps.first().map(|step| &step.effect) else {
         return false;
     };
@@ -236,9 +331,7 @@ fn touches_the_untouchable(inputs: &Inputs<'_>) -> Vec<String> {
     let holder = |arn: &str| holder_of(inputs.before, arn);
     let caller = holder(inputs.caller);
     let executors: BTreeSet<String> = inputs.executors.values().filter_map(|arn| holder(arn)).collect();
-    let changes = inputs.plan.changes.iter().map(|change| change.principal.as_str());
-    let all: BTreeSet<&str> = changes.chain(inputs.plan.grants.iter().map(|grant| grant.principal.as_str())).collect();
-    for arn in all {
+    for arn in everybody(inputs.plan) {
         if caller.as_deref() == Some(arn) {
             out.push(format!("{arn} is who asks for it: somebody else has to"));
         }
@@ -248,18 +341,25 @@ fn touches_the_untouchable(inputs: &Inputs<'_>) -> Vec<String> {
         if inputs.break_glass.iter().any(|glob| glob.matches(arn)) {
             out.push(format!("{arn} is break-glass: there to be when all else fails"));
         }
-        if arn.contains("/aws-reserved/") || arn.contains("/aws-service-role/") {
+        let of_set = inputs.plan.changes.iter().any(|change| change.roles.iter().any(|role| role == arn));
+        if arn.contains("/aws-reserved/") && !of_set || arn.contains("/aws-service-role/") {
             out.push(format!("{arn} is managed by AWS"));
         }
     }
     out
 }
 
+/// Everybody whom a plan changes: users, roles, and permission sets with their roles.
+fn everybody(plan: &Plan) -> BTreeSet<&str> {
+    let changes = plan.changes.iter().flat_map(|change| change.holders().chain([change.principal.as_str()]));
+    changes.chain(plan.grants.iter().map(|grant| grant.principal.as_str())).collect()
+}
+
 fn too_much(inputs: &Inputs<'_>) -> Vec<String> {
     let mut out = Vec::new();
-    let changes = inputs.plan.changes.iter().map(|change| change.principal.as_str());
-    let all: BTreeSet<&str> = changes.chain(inputs.plan.grants.iter().map(|grant| grant.principal.as_str())).collect();
-    let changed = all.len();
+    // Of a permission set its roles count.
+    let sets = inputs.plan.changes.iter().filter(|change| !change.roles.is_empty()).count();
+    let changed = everybody(inputs.plan).len() - sets;
     let all: usize = inputs.before.accounts.values().map(|iam| iam.users.len() + iam.roles.len()).sum();
     let Limits { principals, share } = inputs.limits;
     if changed > principals {
@@ -273,7 +373,9 @@ fn too_much(inputs: &Inputs<'_>) -> Vec<String> {
 
 /// Every account that somebody administers has somebody who does so afterwards.
 fn no_administrator(inputs: &Inputs<'_>) -> Vec<String> {
-    let accounts: BTreeSet<AccountId> = inputs.plan.changes.iter().map(|change| change.account).collect();
+    let holders = inputs.plan.changes.iter().flat_map(Change::holders);
+    let accounts: BTreeSet<AccountId> =
+        holders.filter_map(|arn| Found::of(inputs.before, arn)).map(|found| found.iam.account).collect();
     let of = |snapshot: &Snapshot| escalation::administrators(snapshot, inputs.catalog, inputs.at);
     let (before, after) = (of(inputs.before), of(inputs.after));
     let some = |all: &BTreeMap<AccountId, BTreeSet<String>>, account: &AccountId| {
@@ -287,6 +389,10 @@ fn no_administrator(inputs: &Inputs<'_>) -> Vec<String> {
         format!("account {account} would be left without an administrator: {who} is the last")
     })
     .collect()
+}
+
+fn set_resource(effect: &Effect) -> Option<String> {
+    if let Effect::Set(effect) = effect { Some(effect.resource()) } else { None }
 }
 
 /// Every call, and every call that takes one back, may be made: the former now, the latter afterwards.
@@ -304,6 +410,7 @@ fn not_permitted(inputs: &Inputs<'_>) -> Vec<String> {
             let caller = Arc::new(inquiry.caller(standing, session.as_ref())?);
             let (action, policy) = action;
             let resource = match effect.place() {
+                Place::PermissionSet { .. } => set_resource(effect)?,
                 Place::Policy { policy } => policy,
                 Place::Role { role } => role,
                 // Who is in a group is the group's.

@@ -115,6 +115,7 @@ proptest! {
             account: ACCOUNT.parse().unwrap(),
             reasons: Vec::new(),
             state: "0".into(),
+            roles: Vec::new(),
             granted: 2,
             removed: 1,
             steps,

@@ -17,8 +17,10 @@ use crate::usage::fold::{SessionId, ShapeFact, ShapeKey};
 use crate::usage::identity::{Actor, Actors, Basis};
 use crate::usage::sessions::Sessions;
 
+use super::make::Found;
+use super::prove::opened;
 use super::side::Side;
-use super::{Grant, Misfit, Plan};
+use super::{Change, Grant, Misfit, Plan};
 
 /// Most example events of a row.
 const EXAMPLES: usize = 3;
@@ -33,10 +35,23 @@ struct Sides<'p> {
 impl<'p> Sides<'p> {
     fn of(plan: &'p Plan, before: &Snapshot, catalog: &Catalog) -> Result<Self, Misfit> {
         let after = plan.after(before)?;
-        let arns = || plan.changes.iter().map(|change| change.principal.as_str());
+        let arns = || plan.changes.iter().flat_map(Change::holders);
         let mut grants: BTreeMap<&str, Vec<(&Grant, Side)>> = BTreeMap::new();
-        for grant in &plan.grants {
-            grants.entry(&grant.principal).or_default().push((grant, Side::of(&after, &grant.role, catalog)));
+        let opened = opened(after.clone(), plan);
+        for change in &plan.changes {
+            for (grant, holder) in plan
+                .grants
+                .iter()
+                .filter(|grant| grant.principal == change.principal)
+                .flat_map(|grant| change.holders().map(move |holder| (grant, holder)))
+            {
+                let Some(found) = Found::of(before, holder) else { continue };
+                let account = found.iam.account;
+                if grant.reach.is_empty() || grant.reach.contains_key(&account) {
+                    let role = grant.role_in(account, found.holder.arn.partition());
+                    grants.entry(holder).or_default().push((grant, Side::of(&opened, &role, catalog)));
+                }
+            }
         }
         Ok(Self {
             before: arns().map(|arn| (arn, Side::of(before, arn, catalog))).collect(),
@@ -54,8 +69,15 @@ impl<'p> Sides<'p> {
     /// The grant by which a person gets an action of a principal.
     fn grant(&self, principal: &str, person: &str, action: ActionId) -> Option<&'p Grant> {
         let all = self.grants.get(principal)?;
-        let fits =
-            |(grant, side): &&(&'p Grant, Side)| grant.people.iter().any(|one| one == person) && side.allows(action);
+        let account = principal.split(':').nth(4).unwrap_or_default();
+        let eligible = |grant: &Grant| match grant.reach.is_empty() {
+            true => grant.people.iter().any(|one| one == person),
+            false => grant
+                .reach
+                .iter()
+                .any(|(of, people)| of.to_string() == account && people.iter().any(|one| one == person)),
+        };
+        let fits = |(grant, side): &&(&'p Grant, Side)| eligible(grant) && side.allows(action);
         all.iter().find(fits).map(|(grant, _)| *grant)
     }
 }
@@ -189,7 +211,13 @@ impl Reading<'_> {
 /// When the plan does not fit the state that it was made from.
 pub fn denials(inputs: &Inputs<'_>) -> Result<Vec<Denial>, Misfit> {
     let classes = AccessClasses::get();
-    let ids = inputs.plan.changes.iter().map(|change| (change.principal.as_str(), change.id.as_str())).collect();
+    let holders = inputs.plan.changes.iter().flat_map(|change| change.holders().map(move |holder| (change, holder)));
+    let ids = holders.map(|(change, holder)| {
+        // Roles of a permission set have ids of their own.
+        let own = Found::of(inputs.before, holder).filter(|_| !change.roles.is_empty());
+        (holder, own.map_or(change.id.as_str(), |found| found.holder.id.as_str()))
+    });
+    let ids = ids.collect();
     let reading = Reading { inputs, sides: Sides::of(inputs.plan, inputs.before, inputs.catalog)?, ids };
     let mut rows: BTreeMap<Whose, Denial> = BTreeMap::new();
     for one in inputs.refused.iter().filter(|one| one.time >= inputs.applied && one.time < inputs.until) {
@@ -229,12 +257,14 @@ pub fn denials(inputs: &Inputs<'_>) -> Result<Vec<Denial>, Misfit> {
         }
     }
     rows.append(&mut kept);
+    let of_set = |arn: &String| inputs.plan.changes.iter().any(|change| change.roles.contains(arn));
     for ((arn, person, source, action, sure), row) in &mut rows {
         let known = used.contains(&(arn.clone(), person.clone(), *action));
         let is_user = arn.contains(":user/");
         // Whoever provokes denials must not come to what they did not have: each of these is a way to try.
         row.not_restored = match () {
             () if !row.through.is_empty() => "it can be asked for",
+            () if of_set(arn) => "a permission set is the same for everybody: a person has to look",
             () if !is_user && !*sure => "nothing sure says who was denied",
             () if !is_user && source.is_empty() => {
                 "the session has no source identity: who else comes by this role would get it, too"
@@ -290,7 +320,8 @@ pub fn shadow(
         let at = start_of(*slot);
         at >= window.from && at < window.to
     };
-    let mut used: BTreeMap<(String, &str), Used<'_>> = BTreeMap::new();
+    // A permission set is asked for in each account.
+    let mut used: BTreeMap<(String, &str, &str), Used<'_>> = BTreeMap::new();
     for (key, times) in &activity.times {
         let arn: &str = &key.principal.arn;
         if !sides.takes(arn, key.action) {
@@ -301,17 +332,17 @@ pub fn shadow(
         if times.is_empty() {
             continue;
         }
-        let at = (key.person.to_string(), grant.role.as_str());
+        let at = (key.person.to_string(), grant.role.as_str(), arn);
         let one = used.entry(at).or_insert_with(|| Used { grant, slots: BTreeSet::new(), actions: BTreeSet::new() });
         one.slots.extend(times);
         one.actions.extend(catalog.action(key.action).map(|one| one.full_name()));
     }
-    let asked = |((person, role), used): ((String, &str), Used<'_>)| {
+    let asked = |((person, role, principal), used): ((String, &str, &str), Used<'_>)| {
         let slots: Vec<i64> = used.slots.into_iter().collect();
         let made = requests(&slots, (used.grant.minutes / SLOT_MINUTES).max(1));
         Some(Asked {
             person,
-            principal: used.grant.principal.clone(),
+            principal: principal.to_owned(),
             role: role.to_owned(),
             requests: made.len() as u64,
             first: start_of(*made.first()?),

@@ -79,7 +79,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("aws_sdk_secretsmanager", &["fetch"]),
     ("aws_sdk_sns", &["fetch"]),
     ("aws_sdk_sqs", &["fetch"]),
-    ("aws_sdk_ssoadmin", &["fetch"]),
+    ("aws_sdk_ssoadmin", &["executor", "fetch"]),
     ("aws_sdk_sts", &["fetch"]),
     ("tokio", &["executor", "fetch"]),
 ];

@@ -22,6 +22,7 @@ use crate::cli::pipeline::World;
 use crate::compare;
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 use crate::remediate::effect::Effect;
+use crate::remediate::set_effect::{SetChange, SetEffect};
 use crate::remediate::{self, FORM, Failing, Plan, Reason, Step};
 
 use crate::report::{Folder, Sink};
@@ -33,9 +34,10 @@ pub use watch::{shadow_columns, watch_columns};
 
 /// What `remediate --help` says at its end.
 pub const HELP: &str = "\
-A plan is a file that names the state it was made from and every call to IAM, each with the one that takes it back. It \
+A plan is a file that names the state it was made from and every call to IAM and Identity Center, each with the one that takes it back. It \
 only ever narrows: statements lose actions, and conditions, resources and Deny stay as they are written. Access that is \
-to be asked for moves to a role of its own, closed until a grant opens it.
+to be asked for moves to a role of its own, closed until a grant opens it. A permission set changes as a whole, with its \
+roles in all accounts; what is asked for moves to another one, which nobody has until it is granted.
 
 A proof takes every distinct call that was recorded of the plan's principals in the window and decides it again in the \
 state after the plan: still allowed, through a grant, would be denied, or undecidable, with events for each. What CloudTrail \
@@ -55,13 +57,17 @@ pub fn plan_columns() -> Vec<Column> {
             Text,
             "grant: a role for what is asked for from now on; change; left: chosen and left as it is",
         ),
-        Column::new("principal", Text, "ARN; of a grant the principal whose standing access it takes the place of"),
+        Column::new(
+            "principal",
+            Text,
+            "ARN of a user, a role or a permission set; of a grant that whose standing access it takes the place of",
+        ),
         Column::new("account", Text, "the account"),
-        Column::new("role", Text, "of a grant: ARN of its role"),
+        Column::new("role", Text, "of a grant: ARN of its role, or name of its permission set"),
         Column::new("people", List, "of a grant: who is eligible"),
         Column::new("granted", Integer, "of a change: actions granted before"),
         Column::new("removed", Integer, "how many of these go"),
-        Column::new("calls", Integer, "calls to IAM"),
+        Column::new("calls", Integer, "calls to IAM or Identity Center"),
         Column::new("recommendations", List, "ids of what asked for it"),
         Column::new("why", List, "why, or why not"),
     ]
@@ -74,7 +80,11 @@ pub fn show_columns() -> Vec<Column> {
     vec![
         Column::new("step", Integer, "the order in which they are made, from 1"),
         Column::new("account", Text, "the account"),
-        Column::new("of", Text, "ARN of the principal that changes, or of the role of a grant"),
+        Column::new(
+            "of",
+            Text,
+            "ARN of the principal that changes, or of the role of a grant; name of its permission set",
+        ),
         Column::new("about", Text, "what it is for"),
         Column::new("do", List, "the call, as the AWS CLI takes it"),
         Column::new("undo", List, "the call that takes it back"),
@@ -148,7 +158,9 @@ fn plan(context: &Context<'_>, args: &PlanArgs) -> Result<Status, CommandError> 
             }
         }
         let chosen: Vec<_> = rows.iter().filter(wanted).collect();
-        let principals: BTreeSet<&str> = chosen.iter().map(|row| row.principal.as_str()).collect();
+        // A permission set is changed with all of its roles.
+        let principals: BTreeSet<String> =
+            chosen.iter().flat_map(|row| remediate::of_set(told.inputs.snapshot, &row.principal)).collect();
         let verdicts = compare::action_verdicts(&told.world.inputs(), |arn| principals.contains(arn));
         let plan = remediate::plan(&remediate::Inputs {
             source_identities: &source_identities(told.world),
@@ -219,10 +231,11 @@ fn ids(reasons: &[Reason]) -> Vec<String> {
 
 fn plan_table(plan: &Plan, people: bool) -> Table {
     let mut rows: Vec<Vec<Cell>> = Vec::new();
+    let name = |arn| if people { Cell::from(plan.called(arn).into_owned()) } else { Cell::from(arn) };
     for one in &plan.grants {
         rows.push(vec![
             "grant".into(),
-            one.principal.as_str().into(),
+            name(&one.principal),
             one.account.to_string().into(),
             one.role.as_str().into(),
             one.people.clone().into(),
@@ -236,7 +249,7 @@ fn plan_table(plan: &Plan, people: bool) -> Table {
     for one in &plan.changes {
         rows.push(vec![
             "change".into(),
-            one.principal.as_str().into(),
+            name(&one.principal),
             one.account.to_string().into(),
             "".into(),
             Cell::List(Vec::new()),
@@ -274,7 +287,7 @@ fn for_people(table: &Table, names: &[&str]) -> Table {
         for cell in out.rows.iter_mut().filter_map(|row| row.get_mut(at)) {
             let short = |person: &str| person.split('@').next().unwrap_or_default().to_owned();
             *cell = match (column.name.as_str(), &*cell) {
-                ("principal", Cell::Text(arn)) => {
+                ("principal", Cell::Text(arn)) if arn.starts_with("arn:") => {
                     let account = arn.split(':').nth(4).unwrap_or_default();
                     format!("{} ({account})", arn.rsplit(['/', ':']).next().unwrap_or_default()).into()
                 }
@@ -347,19 +360,27 @@ fn told(plan: &Plan) -> String {
     let mut number = 0;
     for grant in &plan.grants {
         out.push_str(&format!(
-            "\ngrant {}\n  in place of standing access of {}, for {} minutes at a time\n  eligible: {}\n",
+            "\ngrant {}\n  in place of standing access of {}, for {} minutes at a time\n",
             grant.role,
-            grant.principal,
+            plan.called(&grant.principal),
             grant.minutes,
-            grant.people.join(", ")
         ));
+        match grant.reach.is_empty() {
+            true => out.push_str(&format!("  eligible: {}\n", grant.people.join(", "))),
+            false => grant.reach.iter().for_each(|(account, people)| {
+                out.push_str(&format!("  eligible in {account}: {}\n", people.join(", ")));
+            }),
+        }
         told_steps(&grant.reasons, &grant.steps, &mut number, &mut out);
     }
     for change in &plan.changes {
+        let name = plan.called(&change.principal);
+        let also = if name == change.principal { String::new() } else { format!(" ({name})") };
         out.push_str(&format!(
-            "\nchange {}\n  {} of {} actions go\n",
+            "\nchange {}{also}\n  {} of {} actions go\n",
             change.principal, change.removed, change.granted
         ));
+        change.roles.iter().for_each(|arn| out.push_str(&format!("  its role {arn}\n")));
         told_steps(&change.reasons, &change.steps, &mut number, &mut out);
     }
     if !plan.left.is_empty() {
@@ -379,7 +400,7 @@ fn told_steps(reasons: &[Reason], steps: &[Step], number: &mut usize, out: &mut 
         *number += 1;
         let call = step.effect.arguments();
         let shown: Vec<&str> = call.iter().skip(1).map(String::as_str).filter(|part| !part.starts_with('{')).collect();
-        let named = ["--policy-document", "--assume-role-policy-document"];
+        let named = ["--policy-document", "--assume-role-policy-document", "--inline-policy"];
         let shown: Vec<&str> = shown.into_iter().filter(|part| !named.contains(part)).collect();
         out.push_str(&format!("  {number}. {} ({})\n", shown.join(" "), step.about));
         let (before, after) = (pretty(&step.undo), pretty(&step.effect));
@@ -396,7 +417,8 @@ fn pretty(effect: &Effect) -> String {
     let document = match effect {
         Effect::PutRolePolicy { document, .. }
         | Effect::PutUserPolicy { document, .. }
-        | Effect::CreatePolicy { document, .. } => document,
+        | Effect::CreatePolicy { document, .. }
+        | Effect::Set(SetEffect { change: SetChange::PutInlinePolicyToPermissionSet { document }, .. }) => document,
         Effect::CreateRole { trust, .. } => trust,
         _ => return String::new(),
     };

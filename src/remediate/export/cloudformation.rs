@@ -10,7 +10,7 @@ use crate::model::snapshot::{AccountIam, Holder};
 
 use super::super::effect::{Effect, last_part, path_of};
 use super::super::{Change, Grant};
-use super::{Part, Touched};
+use super::{Part, Touched, sets};
 
 /// A name of letters and digits that says whose it is, and is nobody else's.
 fn logical(arn: &str) -> String {
@@ -119,7 +119,7 @@ impl Part<'_> {
     fn template(&self, what: &str, resources: Map<String, Value>) -> String {
         // Not collected, so not written: a template without it means an hour.
         let hint = "How long sessions of a role may be (MaxSessionDuration) is not collected: add it to roles that have more \
-                    than an hour. What a stack manages already is changed in its own template.";
+                    than an hour. Nor are descriptions and tags of permission sets. What a stack manages already is changed in its own template.";
         let text = json!({
             "AWSTemplateFormatVersion": "2010-09-09",
             "Description": format!("{what} plan {} in account {}", self.plan.hash, self.account),
@@ -132,7 +132,20 @@ impl Part<'_> {
     pub(super) fn cloudformation(&self) -> Vec<(&'static str, String)> {
         let (mut old, mut new, mut imports) = (Map::new(), Map::new(), Vec::new());
         for grant in self.plan.grants.iter().filter(|grant| grant.account == self.account) {
-            new.extend(grant_role(grant).map(|role| (logical(&grant.role), role)));
+            let resource = match grant.reach.is_empty() {
+                true => grant_role(grant),
+                false => sets::granted_resource(grant, self.new),
+            };
+            new.extend(resource.map(|role| (logical(&grant.role), role)));
+        }
+        for change in self.changes().filter(|change| !change.roles.is_empty()) {
+            let name = logical(&change.principal);
+            let Some((before, after)) = sets::resource(change, self.old).zip(sets::resource(change, self.new)) else {
+                continue;
+            };
+            imports.push(sets::to_import(change, &name));
+            old.insert(name.clone(), before);
+            new.insert(name, after);
         }
         for change in self.changes() {
             let arn = change.principal.as_str();

@@ -3,6 +3,7 @@
 
 mod cloudformation;
 pub(crate) mod script;
+mod sets;
 mod terraform;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,7 @@ use crate::model::snapshot::{AccountIam, Holder, Snapshot};
 
 use super::effect::Effect;
 use super::make::Found;
-use super::{Misfit, Plan};
+use super::{Change, Misfit, Plan};
 
 /// Form of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,9 @@ pub struct Exported {
 struct Part<'a> {
     plan: &'a Plan,
     account: AccountId,
+    /// The states, for what is no part of an account.
+    old: &'a Snapshot,
+    new: &'a Snapshot,
     before: &'a AccountIam,
     after: &'a AccountIam,
 }
@@ -78,7 +82,10 @@ impl<'p> Touched<'p> {
                 | Effect::DetachUserPolicy { .. } => out.attachments = true,
                 Effect::AddUserToGroup { .. } | Effect::RemoveUserFromGroup { .. } => out.groups = true,
                 Effect::CreatePolicy { policy, document } => out.made.push((policy, document)),
-                Effect::DeletePolicy { .. } | Effect::CreateRole { .. } | Effect::DeleteRole { .. } => {}
+                Effect::DeletePolicy { .. }
+                | Effect::CreateRole { .. }
+                | Effect::DeleteRole { .. }
+                | Effect::Set(_) => {}
             }
         }
         out
@@ -117,9 +124,18 @@ pub fn export(plan: &Plan, before: &Snapshot, form: Form) -> Result<Vec<Exported
     let accounts: BTreeSet<AccountId> = plan.steps().map(|(account, ..)| account).collect();
     let mut out = Vec::new();
     for account in accounts {
-        // Both are there: the plan fits.
-        let Some((before, after)) = before.accounts.get(&account).zip(after.accounts.get(&account)) else { continue };
-        let part = Part { plan, account, before, after };
+        // The account of Identity Center may not have been collected.
+        let empty = AccountIam {
+            account,
+            captured_at: plan.as_of,
+            users: Vec::new(),
+            groups: Vec::new(),
+            roles: Vec::new(),
+            policies: Vec::new(),
+        };
+        let of = |state: &Snapshot| state.accounts.get(&account).cloned().unwrap_or_else(|| empty.clone());
+        let (old, new) = (of(before), of(&after));
+        let part = Part { plan, account, old: before, new: &after, before: &old, after: &new };
         let files = match form {
             Form::Terraform => part.terraform(),
             Form::CloudFormation => part.cloudformation(),
@@ -133,9 +149,9 @@ pub fn export(plan: &Plan, before: &Snapshot, form: Form) -> Result<Vec<Exported
 /// Who manages the principals of a plan in code, by their tags or by patterns over ARNs: one line each.
 #[must_use]
 pub fn in_code(plan: &Plan, snapshot: &Snapshot, code: &[Glob]) -> Vec<String> {
-    let of = |arn: &String| {
+    let of = |arn: &str| {
         let by = super::make::code_of(Found::of(snapshot, arn)?.holder, code)?;
         Some(format!("{arn} is managed by {by}"))
     };
-    plan.changes.iter().filter_map(|change| of(&change.principal)).collect()
+    plan.changes.iter().flat_map(Change::holders).filter_map(of).collect()
 }

@@ -1,25 +1,79 @@
 //! Calls of the AWS CLI, and those that take them back.
 
 use super::super::Step;
+use super::super::effect::Effect;
+use super::super::set_effect::SetChange;
 use super::Part;
 
 /// A call as a shell takes it.
 #[must_use]
 pub fn shell(arguments: &[String]) -> String {
-    let plain =
-        |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:=@,".contains(&b));
-    let quoted = |text: &String| match plain(text) {
-        true => text.clone(),
-        false => format!("'{}'", text.replace('\'', "'\\''")),
-    };
-    let words: Vec<String> = arguments.iter().map(quoted).collect();
+    let words: Vec<String> = arguments.iter().map(|word| quoted(word)).collect();
     format!("aws {}", words.join(" "))
+}
+
+/// A word as a shell takes it.
+fn quoted(text: &str) -> String {
+    let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./:=@,".contains(&b));
+    if plain { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// A comment of one line.
 fn comment(text: &str) -> String {
     format!("# {}\n", text.replace(['\n', '\r'], " "))
 }
+
+/// A call of a script. The ARN of a permission set that the plan makes is looked up, and what goes on after it is answered is
+/// waited for.
+fn call(effect: &Effect) -> String {
+    let Effect::Set(effect) = effect else { return shell(&effect.arguments()) };
+    let words = effect.arguments();
+    let set = quoted(&effect.set);
+    if effect.set.starts_with("arn:") {
+        return match effect.change {
+            SetChange::ProvisionPermissionSet => format!("provision {} {set}", quoted(&effect.instance)),
+            _ => shell(&words),
+        };
+    }
+    let looked_up = format!("\"$(set_arn {} {set})\"", quoted(&effect.instance));
+    let after_flag = |at: usize| at > 0 && words.get(at - 1).is_some_and(|flag| flag == "--permission-set-arn");
+    let words: Vec<String> = words
+        .iter()
+        .enumerate()
+        .map(|(at, word)| if after_flag(at) { looked_up.clone() } else { quoted(word) })
+        .collect();
+    format!("aws {}", words.join(" "))
+}
+
+/// What the calls about permission sets use.
+const SETS: &str = r#"
+set_arn() {
+  for arn in $(aws sso-admin list-permission-sets --instance-arn "$1" --query 'PermissionSets[]' --output text); do
+    name=$(aws sso-admin describe-permission-set --instance-arn "$1" --permission-set-arn "$arn" \
+      --query PermissionSet.Name --output text)
+    if [ "$name" = "$2" ]; then
+      echo "$arn"
+      return 0
+    fi
+  done
+  echo "no permission set is called $2" >&2
+  return 1
+}
+provision() {
+  request=$(aws sso-admin provision-permission-set --instance-arn "$1" --permission-set-arn "$2" \
+    --target-type ALL_PROVISIONED_ACCOUNTS --query PermissionSetProvisioningStatus.RequestId --output text) || return 1
+  while :; do
+    status=$(aws sso-admin describe-permission-set-provisioning-status --instance-arn "$1" \
+      --provision-permission-set-request-id "$request" --query PermissionSetProvisioningStatus.Status --output text) ||
+      return 1
+    case $status in
+      SUCCEEDED) return 0 ;;
+      IN_PROGRESS) sleep "$wait" ;;
+      *) return 1 ;;
+    esac
+  done
+}
+"#;
 
 impl Part<'_> {
     fn steps(&self) -> Vec<(&str, &Step)> {
@@ -42,6 +96,10 @@ impl Part<'_> {
     pub(super) fn scripts(&self) -> Vec<(&'static str, String)> {
         let steps = self.steps();
         let (mut there, mut back) = (self.head("The changes"), self.head("Taking back the changes"));
+        if steps.iter().any(|(_, step)| matches!(step.effect, Effect::Set(_))) {
+            there.push_str(SETS);
+            back.push_str(SETS);
+        }
         back.push_str("failed=0\n");
         let mut of_last = "";
         for (of, step) in &steps {
@@ -51,13 +109,13 @@ impl Part<'_> {
                 of_last = of;
             }
             there.push_str(&comment(&step.about));
-            there.push_str(&format!("make {} || exit 1\n", shell(&step.effect.arguments())));
+            there.push_str(&format!("make {} || exit 1\n", call(&step.effect)));
         }
         // What was never made cannot be taken back, and keeps nothing else.
         for (of, step) in steps.iter().rev() {
             back.push('\n');
             back.push_str(&comment(of));
-            back.push_str(&format!("make {} || failed=$((failed + 1))\n", shell(&step.undo.arguments())));
+            back.push_str(&format!("make {} || failed=$((failed + 1))\n", call(&step.undo)));
         }
         back.push_str(
             "\nif [ \"$failed\" -gt 0 ]; then\n  echo \"$failed calls failed: look at each\" >&2\n  exit 1\nfi\n",

@@ -10,13 +10,15 @@ use crate::model::snapshot::Holder;
 
 use super::super::effect::{Effect, last_part, path_of};
 use super::super::{Change, Grant};
-use super::{Part, Touched, label, pretty};
+use super::{Part, Touched, label, pretty, sets};
 
 /// First version of the provider that has every resource that is used here.
 const PROVIDER: &str = ">= 5.80.0";
+/// And the first that has those for permission sets.
+const PROVIDER_OF_SETS: &str = ">= 6.31.0";
 
 /// A text in quotes. Source: HCL native syntax specification, "Quoted Templates".
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {
@@ -41,7 +43,7 @@ fn literal(text: &str) -> String {
 }
 
 /// A document, line by line.
-fn document(json: &str) -> String {
+pub(super) fn document(json: &str) -> String {
     let text = literal(&pretty(json));
     // A line that is the mark alone would end it.
     let mut mark = "JSON".to_owned();
@@ -52,33 +54,41 @@ fn document(json: &str) -> String {
     format!("<<-{mark}\n{}\n  {mark}", lines.join("\n"))
 }
 
-fn list(items: impl IntoIterator<Item = String>) -> String {
+pub(super) fn list(items: impl IntoIterator<Item = String>) -> String {
     let items: Vec<String> = items.into_iter().collect();
     if items.is_empty() { "[]".to_owned() } else { format!("[\n    {},\n  ]", items.join(",\n    ")) }
 }
 
-fn import(out: &mut String, to: &str, id: &str) {
+pub(super) fn import(out: &mut String, to: &str, id: &str) {
     let _ = writeln!(out, "\nimport {{\n  to = {to}\n  id = {}\n}}", quoted(id));
 }
 
-fn comment(out: &mut String, text: &str) {
+pub(super) fn comment(out: &mut String, text: &str) {
     let _ = writeln!(out, "\n# {}", text.replace(['\n', '\r'], " "));
 }
 
 impl Part<'_> {
     pub(super) fn terraform(&self) -> Vec<(&'static str, String)> {
         let (hash, account) = (&self.plan.hash, self.account);
+        let sets = self.plan.steps().any(|(of, _, step)| of == account && matches!(step.effect, Effect::Set(_)));
+        let provider = if sets { PROVIDER_OF_SETS } else { PROVIDER };
         let mut out = format!(
             "# Plan {hash} in account {account}. Made by `jitscan remediate export`.\n# Where another configuration manages \
              one of these, put what stands here in its place there: two would undo each other.\n\nterraform {{\n  \
              required_version = \">= 1.5.0\"\n  required_providers {{\n    aws = {{\n      source  = \"hashicorp/aws\"\n      \
-             version = \"{PROVIDER}\"\n    }}\n  }}\n}}\n\nprovider \"aws\" {{\n  allowed_account_ids = [\"{account}\"]\n}}\n"
+             version = \"{provider}\"\n    }}\n  }}\n}}\n\nprovider \"aws\" {{\n  allowed_account_ids = [\"{account}\"]\n}}\n"
         );
         for grant in self.plan.grants.iter().filter(|grant| grant.account == account) {
-            granted(&mut out, grant);
+            match grant.reach.is_empty() {
+                true => granted(&mut out, grant),
+                false => sets::granted(&mut out, grant),
+            }
         }
         for change in self.plan.changes.iter().filter(|change| change.account == account) {
-            self.changed(&mut out, change);
+            match change.roles.is_empty() {
+                true => self.changed(&mut out, change),
+                false => sets::changed(&mut out, change, self.old, self.new),
+            }
         }
         vec![("main.tf", out)]
     }

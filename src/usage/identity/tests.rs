@@ -28,6 +28,9 @@ fn snapshot() -> Snapshot {
         ],
         identity_center: Some(IdentityCenter {
             captured_at: Timestamp::default(),
+            instance: String::new(),
+            owner: None,
+            region: String::new(),
             permission_sets: Vec::new(),
             assignments: Vec::new(),
             users: vec![IdentityCenterUser {

@@ -22,6 +22,7 @@ use crate::model::arn::AccountId;
 use crate::model::snapshot::Snapshot;
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 use crate::model::time::Timestamp;
+use crate::remediate::effect::Effect;
 use crate::remediate::export::in_code;
 use crate::remediate::export::script::shell;
 use crate::remediate::journal::{Journal as _, JournalError, Line, Record};
@@ -39,10 +40,10 @@ use super::{code, for_people, read_with_text};
 pub fn run_columns() -> Vec<Column> {
     use ColumnKind::{Integer, List, Text};
     vec![
-        Column::new("principal", Text, "ARN"),
+        Column::new("principal", Text, "ARN of a user, a role or a permission set"),
         Column::new("account", Text, "the account"),
         Column::new("outcome", Text, "changed, rolled_back, failed (and taken back), unfinished, stuck or unchanged"),
-        Column::new("made", Integer, "calls to IAM that stand"),
+        Column::new("made", Integer, "calls that stand"),
         Column::new("taken_back", Integer, "calls that were taken back"),
         Column::new("why", List, "what went wrong"),
         Column::new("by_hand", List, "calls that a person has to look at, as the AWS CLI takes them"),
@@ -71,7 +72,11 @@ pub(super) fn only_now(context: &Context<'_>) -> Result<(), CommandError> {
     Ok(())
 }
 
-pub(super) fn connect(args: &ExecutorArgs, accounts: &BTreeSet<AccountId>) -> Result<Executor, CommandError> {
+pub(super) fn connect(
+    args: &ExecutorArgs,
+    accounts: &BTreeSet<AccountId>,
+    center: &str,
+) -> Result<Executor, CommandError> {
     let start = fetch::Start {
         profile: args.aws.profile.clone(),
         region: args.aws.region.clone(),
@@ -79,12 +84,25 @@ pub(super) fn connect(args: &ExecutorArgs, accounts: &BTreeSet<AccountId>) -> Re
         attempts: args.max_attempts,
         attempt_timeout: Duration::from_secs(args.timeout),
     };
-    Executor::connect(&start, args.role_name.as_deref(), args.external_id.as_deref(), accounts)
+    Executor::connect(&start, args.role_name.as_deref(), args.external_id.as_deref(), accounts, center)
         .map_err(|failure| failed(&failure))
 }
 
+/// The accounts that a plan is made in, and those whose roles it changes by a permission set.
 fn accounts(plan: &Plan) -> BTreeSet<AccountId> {
-    plan.steps().map(|(account, ..)| account).collect()
+    let of_roles =
+        plan.changes.iter().flat_map(|change| &change.roles).filter_map(|arn| arn.split(':').nth(4)?.parse().ok());
+    plan.steps().map(|(account, ..)| account).chain(of_roles).collect()
+}
+
+/// Enters every account of a plan.
+fn enter(context: &Context<'_>, args: &ExecutorArgs, plan: &Plan) -> Result<Executor, CommandError> {
+    let mut center = String::new();
+    if plan.steps().any(|(.., step)| matches!(step.effect, Effect::Set(_))) {
+        let state = documents::load(&open(context)?, context.now)?.snapshot;
+        center = state.identity_center.map(|center| center.region).unwrap_or_default();
+    }
+    connect(args, &accounts(plan), &center)
 }
 
 /// A plan with its journal, which nobody else works on.
@@ -170,7 +188,7 @@ pub(super) fn apply(context: &Context<'_>, args: &ApplyArgs) -> Result<Status, C
     let mut work = begin(context, &args.plan)?;
     let items = work.plan.items().len();
     let progress = Progress::of(items, work.plan.failing, work.journal.lines());
-    let mut executor = connect(&args.executor, &accounts(&work.plan))?;
+    let mut executor = enter(context, &args.executor, &work.plan)?;
     let checks = Checks {
         accepted: &args.accept_denial,
         principals: args.max_principals,
@@ -214,7 +232,7 @@ fn still_safe(
     executor: &Executor,
 ) -> Result<(), CommandError> {
     let mut snapshot = documents::load(&open(context)?, context.now)?.snapshot;
-    live(context, &mut snapshot, executor)?;
+    live(context, &mut snapshot, executor, Some(plan))?;
     let break_glass = break_glass(context);
     let objections = safety::objections_to_itself(&safety::Inputs {
         plan,
@@ -244,7 +262,7 @@ pub(super) fn checked(
 ) -> Result<Proof, CommandError> {
     let reader = open(context)?;
     let mut world = World::load_to(context, &reader, Depth::Actors)?;
-    live(context, &mut world.snapshot, executor)?;
+    live(context, &mut world.snapshot, executor, Some(plan))?;
     let outdated = plan.outdated(&world.snapshot);
     refuse("the plan does not fit what stands in AWS now; make it anew from a new collection", &outdated)?;
     let misfit =
@@ -301,8 +319,13 @@ fn denials(proof: &Proof, accepted: &[String]) -> (Vec<String>, Vec<String>) {
     (open, unknown)
 }
 
-/// Puts what stands in AWS now in place of what was collected.
-pub(super) fn live(context: &Context<'_>, snapshot: &mut Snapshot, executor: &Executor) -> Result<(), CommandError> {
+/// Puts what stands in AWS now in place of what was collected: the accounts, and the permission sets of a plan.
+pub(super) fn live(
+    context: &Context<'_>,
+    snapshot: &mut Snapshot,
+    executor: &Executor,
+    plan: Option<&Plan>,
+) -> Result<(), CommandError> {
     let details = executor.details().map_err(|failure| failed(&failure))?;
     for (account, bytes) in details {
         let read = collect::authorization_details(&bytes, &format!("IAM of {account}"), clock())?;
@@ -313,6 +336,20 @@ pub(super) fn live(context: &Context<'_>, snapshot: &mut Snapshot, executor: &Ex
             snapshot.accounts.insert(iam.account, iam);
         }
     }
+    let Some(center) = &mut snapshot.identity_center else { return Ok(()) };
+    let changed = plan.into_iter().flat_map(|plan| &plan.changes).filter(|change| !change.roles.is_empty());
+    let (mut sets, mut owner) = (BTreeSet::new(), None);
+    for change in changed {
+        sets.insert(change.principal.as_str());
+        owner = Some(change.account);
+    }
+    let Some(owner) = owner else { return Ok(()) };
+    let bytes = executor.permission_sets(owner, &center.instance, &sets).map_err(|failure| failed(&failure))?;
+    let read = collect::identity_center(&bytes, "Identity Center", clock())?;
+    for defect in &read.defects {
+        context.note(&format!("not understood: {}: {}", defect.place, defect.reason));
+    }
+    center.replace(&sets, read.value);
     Ok(())
 }
 
@@ -389,7 +426,7 @@ pub(super) fn rollback(context: &Context<'_>, args: &RollbackArgs) -> Result<Sta
         false => args.principal.iter().map(String::as_str).collect(),
     };
     not_under_others(context, &work, &wanted)?;
-    let mut executor = connect(&args.executor, &accounts(&work.plan))?;
+    let mut executor = enter(context, &args.executor, &work.plan)?;
     let of = if args.principal.is_empty() { known.len() } else { args.principal.len() };
     confirmed(args.yes, &format!("Take back what was changed of {of} principals?"))?;
     let by = executor.caller().to_owned();
@@ -437,7 +474,7 @@ fn told(
     ended: &Ended,
     command: &str,
 ) -> Result<Status, CommandError> {
-    let table = Table { columns: run_columns(), rows: outcomes(plan, progress) };
+    let table = Table { columns: run_columns(), rows: outcomes(plan, progress, context.is_for_people()) };
     let meta = Meta { command: command.to_owned(), catalogue: Some(plan.catalogue.clone()), ..Meta::default() };
     if context.is_for_people() {
         context.emit(&meta, &for_people(&table, &["principal", "outcome", "made", "taken_back", "why", "by_hand"]))?;
@@ -475,13 +512,14 @@ fn said(plan: &Plan, progress: &Progress, ended: &Ended, applying: bool) -> (Sta
     }
 }
 
-fn outcomes(plan: &Plan, progress: &Progress) -> Vec<Vec<Cell>> {
+fn outcomes(plan: &Plan, progress: &Progress, people: bool) -> Vec<Vec<Cell>> {
     let mut of: BTreeMap<(&str, AccountId), Vec<usize>> = BTreeMap::new();
     let items = plan.items();
     for (at, item) in items.iter().enumerate() {
         of.entry((item.principal, item.account)).or_default().push(at);
     }
     let row = |((principal, account), steps): ((&str, AccountId), Vec<usize>)| {
+        let principal = if people { plan.called(principal) } else { principal.into() };
         let state = |at: &usize| progress.states.get(*at);
         let count = |is: fn(&State) -> bool| steps.iter().filter_map(state).filter(|one| is(one)).count();
         let made = count(|state| matches!(state, State::Done(_)));
@@ -504,7 +542,7 @@ fn outcomes(plan: &Plan, progress: &Progress) -> Vec<Vec<Cell>> {
         let by_hand: Vec<String> =
             stuck.iter().filter_map(|at| items.get(**at)).map(|item| shell(&item.step.undo.arguments())).collect();
         vec![
-            principal.into(),
+            principal.into_owned().into(),
             account.to_string().into(),
             outcome.into(),
             made.into(),

@@ -11,8 +11,8 @@ use crate::lake::Reader;
 use crate::model::snapshot::Snapshot;
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 use crate::model::time::{MICROS_PER_HOUR, Window};
-use crate::remediate::Plan;
 use crate::remediate::prove::{self, Proof, Verdict};
+use crate::remediate::{Change, Plan};
 use crate::usage::coverage::show_days;
 
 use super::for_people;
@@ -26,7 +26,11 @@ pub fn prove_columns() -> Vec<Column> {
         Column::new("principal", Text, "ARN"),
         Column::new("person", Text, "who made the calls; empty where nobody is known"),
         Column::new("action", Text, "the action that decides; source and name where none is known"),
-        Column::new("through", Text, "ARN of the role of the grant, where one is needed"),
+        Column::new(
+            "through",
+            Text,
+            "ARN of the role of the grant, where one is needed, or name of its permission set",
+        ),
         Column::new("why", Text, "why, or what is missing"),
         Column::new("calls", Integer, "recorded calls; copies in several accounts count each"),
         Column::new("shapes", Integer, "distinct ones"),
@@ -86,7 +90,7 @@ pub(super) fn proved_within(
     plan: &Plan,
     window: Window,
 ) -> Result<Proof, CommandError> {
-    let changed: BTreeSet<&str> = plan.changes.iter().map(|change| change.principal.as_str()).collect();
+    let changed: BTreeSet<&str> = plan.changes.iter().flat_map(Change::holders).collect();
     let theirs = |session| world.actors.get(&session).is_some_and(|actor| changed.contains(actor.principal.as_str()));
     let proof = prove::prove(&prove::Inputs {
         plan,
@@ -108,7 +112,8 @@ const YEAR_DAYS: i64 = 365;
 pub(super) fn cannot_see(reader: &Reader, world: &World, plan: &Plan) -> Vec<Gap> {
     let mut out = Vec::new();
     let window = world.coverage.window();
-    let accounts: BTreeSet<String> = plan.changes.iter().map(|change| change.account.to_string()).collect();
+    let accounts: BTreeSet<&str> =
+        plan.changes.iter().flat_map(Change::holders).filter_map(|arn| arn.split(':').nth(4)).collect();
     for account in &accounts {
         let mut silent = true;
         for region in world.coverage.regions(account) {

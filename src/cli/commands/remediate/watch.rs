@@ -56,7 +56,7 @@ pub fn shadow_columns() -> Vec<Column> {
         ),
         Column::new("person", Text, "who"),
         Column::new("principal", Text, "ARN of what they use now"),
-        Column::new("role", Text, "ARN of the role of the grant"),
+        Column::new("role", Text, "ARN of the role of the grant, or name of its permission set"),
         Column::new("requests", Integer, "how often they would have asked"),
         Column::new("calls", Integer, "calls that would have been refused"),
         Column::new("first", Time, "the first request"),
@@ -194,10 +194,12 @@ fn give_back(
     denials: &[Denial],
 ) -> Result<(Status, BTreeSet<String>), CommandError> {
     apply::only_now(context)?;
-    let accounts = plan.changes.iter().map(|change| change.account).collect();
-    let mut executor = apply::connect(&args.executor, &accounts)?;
+    // To the roles of a permission set nothing is given back by itself.
+    let own = plan.changes.iter().filter(|change| change.roles.is_empty());
+    let accounts = own.map(|change| change.account).collect();
+    let mut executor = apply::connect(&args.executor, &accounts, "")?;
     let mut now = world.snapshot.clone();
-    apply::live(context, &mut now, &executor)?;
+    apply::live(context, &mut now, &executor, None)?;
     let (made, left) = restoring(&restore::Wanted {
         plan,
         before,

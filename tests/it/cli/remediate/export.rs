@@ -37,7 +37,9 @@ pub(super) fn state(iam: &AccountIam) -> (State, BTreeMap<String, Value>) {
     let users = iam.users.iter().map(|one| (("user".into(), one.holder.name.clone()), held(&one.holder, &one.groups)));
     let roles = iam.roles.iter().map(|one| (("role".into(), one.holder.name.clone()), held(&one.holder, &[])));
     let policies = iam.policies.iter().map(|one| (one.arn.clone(), json(&one.json))).collect();
-    (users.chain(roles).collect(), policies)
+    // Roles of permission sets follow these, and are written nowhere.
+    let own = |((_, name), _): &((String, String), Held)| !name.starts_with("AWSReservedSSO_");
+    (users.chain(roles).filter(own).collect(), policies)
 }
 
 fn planned(place: &Place) -> (Plan, Snapshot) {
@@ -140,6 +142,7 @@ pub(super) fn applied(text: &str, account: &str, mut state: State, policies: &mu
                 let holder = string(&of(block, "user"));
                 state.get_mut(&("user".to_owned(), holder)).unwrap().groups = strings(&of(block, "groups"));
             }
+            _ if kind.starts_with("aws_ssoadmin_") => {}
             other => panic!("{other}"),
         }
     }
@@ -159,10 +162,15 @@ fn terraform_leads_to_the_same_state() {
     let after = plan.after(&before).unwrap();
     let files = place.rows(&format!("{AT} remediate export plan.json --as terraform --out code"));
     assert!(files.len() >= 3, "{files:?}");
+    let mut seen = 0;
     for file in &files {
         let account = file["account"].as_str().unwrap();
         let text = fs::read_to_string(place.path(file["file"].as_str().unwrap())).unwrap();
         let id = account.parse().unwrap();
+        if !before.accounts.contains_key(&id) {
+            seen += sets_of(&text, &plan, &after);
+            continue;
+        }
         let ((old, mut policies), (new, wanted)) = (state(&before.accounts[&id]), state(&after.accounts[&id]));
         assert_ne!(old, new);
         // What stands already has to be imported: Terraform would find it in the way.
@@ -181,6 +189,78 @@ fn terraform_leads_to_the_same_state() {
         assert_eq!(applied(&text, account, old, &mut policies), new, "{account}");
         assert_eq!(policies, wanted, "{account}");
     }
+    assert!(seen > 10, "permission sets are written in the account of Identity Center");
+}
+
+/// Permission sets in a file of HCL say what those of the state after say; how many resources there are of them.
+pub(super) fn sets_of(text: &str, plan: &Plan, after: &Snapshot) -> usize {
+    let body: hcl::Body = hcl::from_str(text).unwrap();
+    let of = |block: &hcl::Block, name: &str| {
+        let found = block.body().attributes().find(|attribute| attribute.key() == name);
+        found.unwrap_or_else(|| panic!("{name} of {block:?}")).expr().clone()
+    };
+    let center = after.identity_center.as_ref().unwrap();
+    let set = |named: &str| center.permission_sets.iter().find(|set| set.arn == named || set.name == named).unwrap();
+    let resources: Vec<&hcl::Block> = body.blocks().filter(|block| block.identifier() == "resource").collect();
+    let mut made: BTreeMap<String, String> = BTreeMap::new();
+    for block in resources.iter().filter(|block| block.labels()[0].as_str() == "aws_ssoadmin_permission_set") {
+        let name = string(&of(block, "name"));
+        assert_eq!(string(&of(block, "session_duration")), set(&name).session_duration);
+        assert_eq!(string(&of(block, "instance_arn")), center.instance);
+        made.insert(format!("aws_ssoadmin_permission_set.{}.arn", block.labels()[1].as_str()), name);
+    }
+    assert_eq!(made.len(), plan.grants.iter().filter(|grant| !grant.reach.is_empty()).count());
+    let mut written = BTreeSet::new();
+    for block in &resources {
+        let whose = |block: &hcl::Block| match of(block, "permission_set_arn") {
+            hcl::Expression::Traversal(reference) => made[&hcl::format::to_string(&*reference).unwrap()].clone(),
+            other => string(&other),
+        };
+        match block.labels()[0].as_str() {
+            "aws_ssoadmin_permission_set_inline_policy" => {
+                let held = set(&whose(block)).policies.as_ref().unwrap();
+                assert_eq!(json(&string(&of(block, "inline_policy"))), json(held.inline.as_ref().unwrap()));
+                assert!(written.insert(whose(block)));
+            }
+            "aws_ssoadmin_managed_policy_attachments_exclusive" => {
+                let held = set(&whose(block)).policies.as_ref().unwrap();
+                assert!(strings(&of(block, "managed_policy_arns")).iter().eq(&held.managed));
+            }
+            "aws_ssoadmin_customer_managed_policy_attachments_exclusive" => {
+                let held = set(&whose(block)).policies.as_ref().unwrap();
+                let inside =
+                    block.body().blocks().filter(|one| one.identifier() == "customer_managed_policy_reference");
+                let names: BTreeSet<String> = inside
+                    .map(|one| {
+                        let of =
+                            |name: &str| string(one.body().attributes().find(|at| at.key() == name).unwrap().expr());
+                        format!("{}{}", of("path"), of("name"))
+                    })
+                    .collect();
+                let wanted: BTreeSet<String> =
+                    held.customer.iter().map(|one| format!("{}{}", one.path, one.name)).collect();
+                assert_eq!(names, wanted);
+            }
+            "aws_ssoadmin_permissions_boundary_attachment" => {
+                let held = set(&whose(block)).policies.as_ref().unwrap();
+                let inside = block.body().blocks().find(|one| one.identifier() == "permissions_boundary").unwrap();
+                let attribute = inside.body().attributes().find(|one| one.key() == "managed_policy_arn").unwrap();
+                let arn = string(attribute.expr());
+                assert_eq!(held.boundary, Some(jitscan::model::snapshot::SetBoundary::Managed(arn)));
+            }
+            "aws_ssoadmin_permission_set" => {}
+            other => panic!("{other}"),
+        }
+    }
+    // What stands is imported, by identifiers that Terraform knows it by.
+    for change in plan.changes.iter().filter(|change| !change.roles.is_empty()) {
+        let id = format!("id = \"{},{}\"", change.principal, center.instance);
+        let put = "put-inline-policy-to-permission-set";
+        let puts = change.steps.iter().find(|step| step.effect.arguments()[1] == put);
+        assert_eq!(written.contains(&change.principal), puts.is_some(), "{id}");
+        assert_eq!(text.contains(&id), puts.is_some_and(|step| step.undo.arguments()[1] == put), "{id}");
+    }
+    resources.len()
 }
 
 #[test]
@@ -190,6 +270,7 @@ fn templates_describe_the_states_before_and_after() {
     let after = plan.after(&before).unwrap();
     place.rows(&format!("{AT} remediate export plan.json --as cloudformation --out code"));
     let (mut seen, mut made) = (0, 0);
+    let mut sets = 0;
     for account in plan.steps().map(|(account, ..)| account).collect::<BTreeSet<_>>() {
         let read = |name: &str| json(&fs::read_to_string(place.path(&format!("code/{account}/{name}"))).unwrap());
         let described = |template: &Value| {
@@ -214,6 +295,8 @@ fn templates_describe_the_states_before_and_after() {
                         policies.insert(arn, properties["PolicyDocument"].clone());
                         continue;
                     }
+                    // Compared below.
+                    "AWS::SSO::PermissionSet" => continue,
                     "AWS::IAM::User" => "User",
                     "AWS::IAM::Role" => "Role",
                     other => panic!("{other}"),
@@ -230,6 +313,13 @@ fn templates_describe_the_states_before_and_after() {
             }
             (out, policies)
         };
+        sets += sets_in(&read("2-change.template.json"), &plan, &after);
+        if !before.accounts.contains_key(&account) {
+            let (old, imports) = (read("1-import.template.json"), read("resources-to-import.json"));
+            assert_eq!(sets_in(&old, &plan, &before), imports.as_array().unwrap().len());
+            seen += imports.as_array().unwrap().len();
+            continue;
+        }
         let (new, policies) = described(&read("2-change.template.json"));
         let (wanted, documents) = state(&after.accounts[&account]);
         for (who, held) in &new {
@@ -249,8 +339,32 @@ fn templates_describe_the_states_before_and_after() {
         }
     }
     assert_eq!(seen, plan.changes.len());
+    let of_sets = plan.grants.iter().filter(|grant| !grant.reach.is_empty()).count();
+    assert_eq!(sets, of_sets + plan.changes.iter().filter(|change| !change.roles.is_empty()).count());
     let policies = plan.steps().filter(|(_, _, step)| step.effect.arguments()[1] == "create-policy").count();
     assert_eq!(made, policies);
+}
+
+/// Permission sets in a template say what those of a state say; how many there are.
+fn sets_in(template: &Value, plan: &Plan, state: &Snapshot) -> usize {
+    let center = state.identity_center.as_ref().unwrap();
+    let resources = template["Resources"].as_object().unwrap();
+    let sets = resources.values().filter(|one| one["Type"] == "AWS::SSO::PermissionSet");
+    let mut count = 0;
+    for set in sets {
+        let properties = &set["Properties"];
+        let found = center.permission_sets.iter().find(|one| one.name == properties["Name"].as_str().unwrap()).unwrap();
+        let held = found.policies.as_ref().unwrap();
+        assert_eq!(properties["InstanceArn"], center.instance.as_str());
+        assert_eq!(properties["SessionDuration"], found.session_duration.as_str());
+        assert_eq!(properties.get("InlinePolicy"), held.inline.as_ref().map(|text| json(text)).as_ref());
+        let managed = properties["ManagedPolicies"].as_array().cloned().unwrap_or_default();
+        assert_eq!(managed, held.managed.iter().map(|arn| Value::from(arn.as_str())).collect::<Vec<_>>());
+        let ours = plan.grants.iter().any(|grant| grant.role == found.name);
+        assert_eq!(set["DeletionPolicy"] == "Retain", !ours);
+        count += 1;
+    }
+    count
 }
 
 #[test]
@@ -261,8 +375,17 @@ fn scripts_make_the_calls_of_the_plan_and_take_them_back() {
     let bin = place.path("bin");
     fs::create_dir(&bin).unwrap();
     let aws = bin.join("aws");
-    let fake = "#!/bin/sh\nif [ \"$1\" = sts ]; then echo \"$ACCOUNT\"; exit 0; fi\nprintf '%s\\0' \"$@\" >> \"$CALLS\"\n\
-                printf '\\1' >> \"$CALLS\"\n";
+    // Permission sets are looked up by name: the one that was asked for last is said to be there.
+    let fake = "#!/bin/sh\nif [ \"$1\" = sts ]; then echo \"$ACCOUNT\"; exit 0; fi\n\
+                case $2 in\n\
+                list-permission-sets) ls \"$SETS\"; exit 0 ;;\n\
+                describe-permission-set) echo \"$6\"; exit 0 ;;\n\
+                describe-permission-set-provisioning-status) echo SUCCEEDED; exit 0 ;;\n\
+                create-permission-set) : > \"$SETS/$6\" ;;\n\
+                esac\n\
+                printf '%s\\0' \"$@\" >> \"$CALLS\"\nprintf '\\1' >> \"$CALLS\"\n";
+    let sets = place.path("sets");
+    fs::create_dir(&sets).unwrap();
     fs::write(&aws, fake).unwrap();
     fs::set_permissions(&aws, fs::Permissions::from_mode(0o700)).unwrap();
     let run = |script: &str, account: &str, credentials: &str| {
@@ -273,6 +396,7 @@ fn scripts_make_the_calls_of_the_plan_and_take_them_back() {
             .arg(place.path(&format!("code/{account}/{script}")))
             .env("PATH", path)
             .env("CALLS", &calls)
+            .env("SETS", &sets)
             .env("ACCOUNT", credentials)
             .status()
             .unwrap();
@@ -286,8 +410,17 @@ fn scripts_make_the_calls_of_the_plan_and_take_them_back() {
     for account in plan.steps().map(|(account, ..)| account).collect::<BTreeSet<_>>() {
         let steps: Vec<_> = plan.steps().filter(|(of, ..)| *of == account).map(|(_, _, step)| step).collect();
         let name = account.to_string();
-        let there: Vec<_> = steps.iter().map(|step| step.effect.arguments()).collect();
-        let back: Vec<_> = steps.iter().rev().map(|step| step.undo.arguments()).collect();
+        // A script asks for the number of the request, to wait for its end.
+        let asked = |mut words: Vec<String>| {
+            if words[1] == "provision-permission-set" {
+                words.extend(
+                    ["--query", "PermissionSetProvisioningStatus.RequestId", "--output", "text"].map(str::to_owned),
+                );
+            }
+            words
+        };
+        let there: Vec<_> = steps.iter().map(|step| asked(step.effect.arguments())).collect();
+        let back: Vec<_> = steps.iter().rev().map(|step| asked(step.undo.arguments())).collect();
         assert_eq!(run("apply.sh", &name, &name), (true, there));
         assert_eq!(run("rollback.sh", &name, &name), (true, back));
         // With credentials of another account nothing is called.

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::super::Place;
 use super::super::recommend::{demo, text};
-use super::export::{applied, state};
+use super::export::{applied, sets_of, state};
 
 /// Later than what the demo was collected.
 const AT: &str = "--config demo/jitscan.toml --store demo/store --as-of 2026-11-01T12:00:00Z";
@@ -153,6 +153,64 @@ fn hold(
     }
 }
 
+/// What a permission set holds: inline, AWS's managed policies, one of each account, and the boundary.
+struct Set {
+    inline: Option<Value>,
+    managed: Vec<(String, String)>,
+    shared: bool,
+    boundary: Option<String>,
+}
+
+/// Permission sets anew, in the file that is ingested, by name.
+fn sets(random: &mut Random, center: &mut Value, used: &Usage, managed: &[(String, String)]) -> BTreeMap<String, Set> {
+    let mut out = BTreeMap::new();
+    for set in center["PermissionSets"].as_array_mut().unwrap() {
+        let name = set["Name"].as_str().unwrap().to_owned();
+        let of = |arn: &&String| arn.contains(&format!("AWSReservedSSO_{name}_"));
+        let own: Vec<(String, String)> =
+            used.iter().filter(|(arn, _)| of(arn)).flat_map(|(_, used)| used.clone()).collect();
+        let mut attached: BTreeMap<&str, &str> = BTreeMap::new();
+        (0..random.below(3)).for_each(|_| {
+            let (arn, name) = random.pick(managed);
+            attached.insert(arn, name);
+        });
+        let one = Set {
+            inline: (!random.one_in(5)).then(|| document(random, &own)),
+            managed: attached.into_iter().map(|(arn, name)| (arn.to_owned(), name.to_owned())).collect(),
+            shared: random.one_in(3),
+            boundary: random.one_in(6).then(|| random.pick(managed).0.clone()),
+        };
+        set["InlinePolicy"] = one.inline.as_ref().map_or(json!(""), |inline| json!(inline.to_string()));
+        set["ManagedPolicies"] = one.managed.iter().map(|(arn, name)| json!({ "Name": name, "Arn": arn })).collect();
+        let shared: Vec<Value> = one.shared.then(|| json!({ "Name": "shared", "Path": "/" })).into_iter().collect();
+        set["CustomerManagedPolicyReferences"] = shared.into();
+        if let Some(arn) = &one.boundary {
+            set["PermissionsBoundary"] = json!({ "ManagedPolicyArn": arn });
+        }
+        out.insert(name, one);
+    }
+    out
+}
+
+/// What the roles of permission sets hold in an account.
+fn provision(new: &mut Value, account: &str, sets: &BTreeMap<String, Set>) {
+    for role in new["RoleDetailList"].as_array_mut().unwrap() {
+        let name =
+            role["RoleName"].as_str().unwrap().strip_prefix("AWSReservedSSO_").and_then(|name| name.rsplit_once('_'));
+        let Some(set) = name.and_then(|(name, _)| sets.get(name)) else { continue };
+        let inline = set.inline.iter();
+        role["RolePolicyList"] =
+            inline.map(|inline| json!({ "PolicyName": "AwsSSOInlinePolicy", "PolicyDocument": inline })).collect();
+        let shared = (format!("arn:aws:iam::{account}:policy/shared"), "shared".to_owned());
+        let attached = set.managed.iter().chain(set.shared.then_some(&shared));
+        role["AttachedManagedPolicies"] =
+            attached.map(|(arn, name)| json!({ "PolicyArn": arn, "PolicyName": name })).collect();
+        if let Some(arn) = &set.boundary {
+            role["PermissionsBoundary"] = json!({ "PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": arn });
+        }
+    }
+}
+
 /// An account's details with other policies, some more principals with odd names, and trusts across accounts.
 fn details(random: &mut Random, account: &str, old: &Value, used: &Usage) -> Value {
     let mut new = old.clone();
@@ -253,10 +311,21 @@ fn nobody_gains(
         "ssm:StartSession",
         "logs:PutLogEvents",
     ];
-    let subjects = plan.changes.iter().map(|change| (change.principal.as_str(), change.principal.as_str()));
-    let subjects = subjects.chain(plan.grants.iter().map(|grant| (grant.principal.as_str(), grant.role.as_str())));
+    let own = |arn: &str| (arn.to_owned(), arn.to_owned());
+    let mut subjects: Vec<(String, String)> =
+        plan.changes.iter().flat_map(|change| change.holders()).map(own).collect();
+    for grant in &plan.grants {
+        let change = plan.changes.iter().find(|change| change.principal == grant.principal).unwrap();
+        for from in change.holders() {
+            let account = from.split(':').nth(4).unwrap().parse().unwrap();
+            if grant.reach.is_empty() || grant.reach.contains_key(&account) {
+                subjects.push((from.to_owned(), grant.role_in(account, "aws")));
+            }
+        }
+    }
     let mut allowed = 0;
-    for (from, to) in subjects {
+    for (from, to) in &subjects {
+        let (from, to) = (from.as_str(), to.as_str());
         for _ in 0..40 {
             let action = *random.pick(&asked);
             let resource = *random.pick(&[
@@ -318,11 +387,12 @@ fn not_refused(plan: &Plan, before: &Snapshot, after: &Snapshot, seed: u64) {
 }
 
 fn within_quotas(plan: &Plan, after: &Snapshot, seed: u64) {
-    for change in &plan.changes {
-        let iam = &after.accounts[&change.account];
+    let holders = plan.changes.iter().flat_map(|change| change.holders().map(move |holder| (change, holder)));
+    for (change, of) in holders {
+        let iam = &after.accounts[&of.split(':').nth(4).unwrap().parse().unwrap()];
         let users = iam.users.iter().map(|user| (&user.holder, quota::USER_INLINE));
         let holders = users.chain(iam.roles.iter().map(|role| (&role.holder, quota::ROLE_INLINE)));
-        for (holder, most) in holders.filter(|(holder, _)| holder.arn.as_str() == change.principal) {
+        for (holder, most) in holders.filter(|(holder, _)| holder.arn.as_str() == of) {
             let written: usize = holder.inline.iter().map(|one| quota::size(&one.json)).sum();
             let touched = change.steps.iter().any(|step| step.effect.arguments()[1].starts_with("put-"));
             assert!(!touched || written <= most, "seed {seed}: {} has {written} characters", change.principal);
@@ -348,16 +418,55 @@ fn whatever_people_hold_what_they_used_stays_and_nobody_gains() {
             (account, serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap())
         })
         .collect();
-    let (mut changed, mut granted, mut allowed, mut steps) = (0, 0, 0, BTreeSet::new());
+    let file = place.path("demo/input/identity-center.json");
+    let center: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    // AWS's own policies, once each, in every account.
+    let mut known: BTreeMap<String, Value> = BTreeMap::new();
+    for policy in old.values().flat_map(|old| old["Policies"].as_array().unwrap()) {
+        let arn = policy["Arn"].as_str().unwrap();
+        if arn.starts_with("arn:aws:iam::aws:policy/") && !arn.contains("/aws-service-role/") {
+            known.insert(arn.to_owned(), policy.clone());
+        }
+    }
+    let managed: Vec<(String, String)> =
+        known.iter().map(|(arn, one)| (arn.clone(), one["PolicyName"].as_str().unwrap().to_owned())).collect();
+    let managed_documents: Vec<Value> = known.values().cloned().collect();
+    let old: BTreeMap<&str, Value> = old
+        .into_iter()
+        .map(|(account, mut old)| {
+            let others = |one: &Value| !known.contains_key(one["Arn"].as_str().unwrap());
+            old["Policies"].as_array_mut().unwrap().retain(others);
+            (account, old)
+        })
+        .collect();
+    let (mut changed, mut of_sets, mut granted, mut allowed, mut steps) = (0, 0, 0, 0, BTreeSet::new());
     let mut hash = snapshot(&place).hash;
     let mut whys: BTreeMap<String, usize> = BTreeMap::new();
     for seed in first..first + count {
         let mut random = Random(seed);
+        let mut center = center.clone();
+        let sets = sets(&mut random, &mut center, &used, &managed);
+        fs::write(place.path("center.json"), center.to_string()).unwrap();
+        let at = format!("2026-11-01T01:{:02}:{:02}Z", (seed - first) / 60, (seed - first) % 60);
+        let run = place.line(&format!("--store demo/store ingest identity-center center.json --captured-at {at}"));
+        assert_eq!(run.code, Some(0), "seed {seed}: {run:?}");
+        // Of the same name, and now and then with other words in another account.
+        let all: Vec<(String, String)> = used.values().flatten().cloned().collect();
+        let mut shared = document(&mut random, &all);
         for (account, old) in &old {
-            let new = details(&mut random, account, old, &used);
+            let mut new = details(&mut random, account, old, &used);
+            provision(&mut new, account, &sets);
+            shared = if random.one_in(4) { document(&mut random, &all) } else { shared };
+            new["Policies"].as_array_mut().unwrap().extend(managed_documents.clone());
+            new["Policies"].as_array_mut().unwrap().push(json!({
+                "PolicyName": "shared", "PolicyId": "ANPASHARED", "Arn": format!("arn:aws:iam::{account}:policy/shared"),
+                "Path": "/", "DefaultVersionId": "v1", "AttachmentCount": 1, "PermissionsBoundaryUsageCount": 0,
+                "IsAttachable": true, "CreateDate": "2023-01-01T00:00:00+00:00", "UpdateDate": "2023-01-01T00:00:00+00:00",
+                "PolicyVersionList": [{ "Document": shared, "VersionId": "v1", "IsDefaultVersion": true,
+                                        "CreateDate": "2023-01-01T00:00:00+00:00" }],
+            }));
             fs::write(place.path("new.json"), new.to_string()).unwrap();
             // Each a second later than the last one: the newest counts.
-            let at = format!("2026-11-01T01:{:02}:{:02}Z", (seed - first) / 60, (seed - first) % 60);
             let run = place.line(&format!("--store demo/store ingest iam new.json --captured-at {at}"));
             assert_eq!(run.code, Some(0), "seed {seed}: {run:?}");
         }
@@ -369,12 +478,18 @@ fn whatever_people_hold_what_they_used_stays_and_nobody_gains() {
         let proof = place.line(&format!("{AT} remediate prove plan.json --format ndjson"));
         assert_eq!(proof.code, Some(0), "seed {seed}: {}", proof.stdout);
         let after = plan.after(&before).unwrap();
-        assert_eq!(plan.undone(&after).unwrap().accounts, before.accounts, "seed {seed}");
+        assert!(fresh::same(&plan.undone(&after).unwrap(), &before), "seed {seed}");
         assert!(fresh::same(&before, &before) && (plan.changes.is_empty() || !fresh::same(&after, &before)));
         within_quotas(&plan, &after, seed);
         not_refused(&plan, &before, &after, seed);
-        allowed += nobody_gains(&mut random, (&plan, &used), &before, &after, seed);
+        let open = jitscan::remediate::prove::opened(after.clone(), &plan);
+        allowed += nobody_gains(&mut random, (&plan, &used), &before, &open, seed);
+        of_sets += plan.changes.iter().filter(|change| !change.roles.is_empty()).count();
         for file in export(&plan, &before, Form::Terraform).unwrap() {
+            if !before.accounts.contains_key(&file.account) {
+                assert!(sets_of(&file.text, &plan, &after) > 0, "seed {seed}");
+                continue;
+            }
             let (old, new) = (&before.accounts[&file.account], &after.accounts[&file.account]);
             let ((from, mut policies), (to, wanted)) = (state(old), state(new));
             assert_eq!(applied(&file.text, &file.account.to_string(), from, &mut policies), to, "seed {seed}");
@@ -395,10 +510,10 @@ fn whatever_people_hold_what_they_used_stays_and_nobody_gains() {
         steps.extend(plan.steps().map(|(_, _, step)| step.effect.arguments()[1].clone()));
     }
     println!(
-        "{count} organisations: {changed} principals changed, {granted} grants, {allowed} requests allowed, by {steps:?}; left: {whys:#?}"
+        "{count} organisations: {changed} principals changed, {of_sets} of them permission sets, {granted} grants, {allowed} requests allowed, by {steps:?}; left: {whys:#?}"
     );
     assert!(
-        changed >= 2 * usize::try_from(count).unwrap() && granted > 0 && allowed > 0 && steps.len() >= 6,
+        changed >= 2 * usize::try_from(count).unwrap() && of_sets > 0 && granted > 0 && allowed > 0 && steps.len() >= 6,
         "{changed} {granted} {steps:?}"
     );
 }
