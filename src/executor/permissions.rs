@@ -20,6 +20,9 @@ pub struct Managed {
     pub paths: Vec<String>,
     /// Groups of which memberships may change: groups have no tags.
     pub groups: Vec<String>,
+    /// Whether permission sets of Identity Center may change: any of them, for no condition tells them apart that holds of
+    /// the instance, which the same calls are about.
+    pub permission_sets: bool,
 }
 
 /// Name of the role that starts.
@@ -28,6 +31,30 @@ const CENTRAL: &str = "jitscan-remediate-central";
 /// Whether a call only reads.
 fn reads(operation: &str) -> bool {
     operation.starts_with("Get") || operation.starts_with("List")
+}
+
+/// What it takes to change permission sets. Source: Service Authorization Reference, "AWS IAM Identity Center": calls about a
+/// set are about its instance and, where they change roles, about accounts.
+fn permission_sets() -> [Value; 3] {
+    let of = |reading: bool| -> Vec<&str> {
+        let all = CALLS.iter().filter(|call| call.service == "SSO Admin" && is_reading(call.operation) == reading);
+        // With tags from the beginning.
+        let tags = (!reading).then_some("sso:TagResource");
+        all.map(|call| call.action).chain(tags).collect()
+    };
+    let kinds = ["instance/*", "permissionSet/*", "account/*"].map(|kind| format!("arn:*:sso:::{kind}"));
+    [
+        json!({ "Sid": "ReadPermissionSets", "Effect": "Allow", "Action": of(true), "Resource": "*" }),
+        json!({ "Sid": "ChangePermissionSets", "Effect": "Allow", "Action": of(false), "Resource": kinds }),
+        json!({
+            "Sid": "NeverAssign", "Effect": "Deny", "Resource": "*",
+            "Action": ["sso:CreateAccountAssignment", "sso:DeleteAccountAssignment"]
+        }),
+    ]
+}
+
+fn is_reading(operation: &str) -> bool {
+    reads(operation) || operation.starts_with("Describe")
 }
 
 impl Managed {
@@ -97,6 +124,9 @@ impl Managed {
                 "Resource": format!("arn:*:iam::*:role/{}", self.role_name)
             }));
         }
+        if self.permission_sets {
+            statements.extend(permission_sets());
+        }
         statements.extend([
             json!({ "Sid": "NeverChangeItself", "Effect": "Deny", "Action": "iam:*", "Resource": itself }),
             json!({
@@ -132,11 +162,13 @@ mod tests {
             tag: None,
             paths: Vec::new(),
             groups: vec!["developers".to_owned()],
+            permission_sets: true,
         };
         let text = managed.policy().to_string();
-        for call in CALLS.iter().filter(|call| call.service == "IAM") {
+        for call in CALLS.iter().filter(|call| call.service != "STS") {
             assert!(text.contains(&format!("\"{}\"", call.action)), "{call:?}");
         }
+        assert!(!Managed { permission_sets: false, ..managed.clone() }.policy().to_string().contains("sso:"));
         assert!(!Managed { starts: false, ..managed }.policy().to_string().contains("EnterOtherAccounts"));
         // An inline policy of a role has at most 10,240 characters without white space.
         assert!(text.len() < 10_240);

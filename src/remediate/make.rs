@@ -13,6 +13,7 @@ use crate::policy::narrow::narrow;
 use crate::recommend::{self, Advice, Recommendation, after};
 
 use super::effect::{DEFAULT_SESSION, Effect};
+use super::fit::{self, Ungranted};
 use super::narrowing::Narrowing;
 use super::quota;
 use super::sets::{self, Planned, SetSubject};
@@ -249,10 +250,26 @@ impl Subject<'_> {
         let granted = granted.ok_or("what it is granted is not known")?;
         let verdicts = self.inputs.verdicts.iter().find(|one| one.arn == self.arn && one.id == facts.id);
         let verdicts = verdicts.ok_or("what it used is not known")?;
-        let keep = self.keep(granted, verdicts);
+        let mut keep = self.keep(granted, verdicts);
+        let own = keep.clone();
         let policies = found.policies()?;
-        let (grants, mut left) = self.grants(&found, &policies, granted, &keep)?;
-        let steps = Narrowing { catalog: self.catalog(), found: &found, keep: &keep }.steps(&policies)?;
+        let narrowing = |keep: &ActionSet| Narrowing { catalog: self.catalog(), found: &found, keep }.steps(&policies);
+        let mut left = Vec::new();
+        let (fit, grants) = loop {
+            let fit = fit::fitted(keep.clone(), &granted.granted, self.catalog(), narrowing)?;
+            match self.grants(&found, &policies, granted, &fit.keep) {
+                Ok((grants, stays)) => {
+                    left.extend(stays);
+                    break (fit, grants);
+                }
+                Err(Ungranted { rows, actions, why }) => {
+                    left.push(self::left(self.arn, &rows, why));
+                    keep.union_with(&actions);
+                }
+            }
+        };
+        let fit::Fitted { keep, back, steps } = fit;
+        left.extend(self.for_room(granted, &own, &back, &keep));
         let mut gone = granted.granted.clone();
         gone.subtract(&keep);
         if steps.is_empty() {
@@ -317,14 +334,35 @@ impl Subject<'_> {
         keep
     }
 
-    /// Roles for what is asked for from now on.
+    /// What was chosen and stays because the rest would not fit. `own`: what stays for its use.
+    pub(super) fn for_room(
+        &self,
+        granted: &PrincipalEntitlements,
+        own: &ActionSet,
+        back: &ActionSet,
+        keep: &ActionSet,
+    ) -> Option<Left> {
+        let stays = |row: &&&Recommendation| {
+            let mut taken = after::actions_of(row, &granted.granted, self.catalog());
+            taken.subtract(own);
+            let mut for_room = taken.clone();
+            for_room.intersect_with(back);
+            taken.subtract(keep);
+            !for_room.is_empty() && taken.is_empty()
+        };
+        let rows: Vec<&Recommendation> = self.chosen.iter().filter(stays).copied().collect();
+        let why = "without it the names of what is left would be longer than IAM takes: something heavier goes instead";
+        (!rows.is_empty()).then(|| left(self.arn, &rows, why.to_owned()))
+    }
+
+    /// Roles for what is asked for from now on; or the first capability that cannot be.
     fn grants(
         &self,
         found: &Found<'_>,
         policies: &[Held<'_>],
         granted: &PrincipalEntitlements,
         keep: &ActionSet,
-    ) -> Result<(Vec<Grant>, Vec<Left>), String> {
+    ) -> Result<(Vec<Grant>, Vec<Left>), Ungranted<'_>> {
         let mut by_capability: BTreeMap<(&str, &[String]), Vec<&Recommendation>> = BTreeMap::new();
         for row in self.chosen.iter().filter(|row| row.advice == Advice::ConvertToJit) {
             by_capability.entry((row.class.as_str(), row.services.as_slice())).or_default().push(row);
@@ -340,7 +378,10 @@ impl Subject<'_> {
                 stays.push(left(self.arn, &rows, why.to_owned()));
                 continue;
             }
-            out.push(self.grant(found, policies, &rows, &actions)?);
+            match self.grant(found, policies, &rows, &actions) {
+                Ok(grant) => out.push(grant),
+                Err(why) => return Err(Ungranted { rows, actions, why }),
+            }
         }
         Ok((out, stays))
     }

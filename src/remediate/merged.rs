@@ -6,6 +6,19 @@ use serde_json::{Map, Value, json};
 
 use super::quota;
 
+/// A document that is too long, and by how many characters.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Long {
+    pub(super) why: String,
+    pub(super) excess: usize,
+}
+
+impl From<Long> for super::fit::Unfit {
+    fn from(Long { why, excess }: Long) -> Self {
+        Self::Long { why, excess }
+    }
+}
+
 /// Statements of several documents as one.
 #[derive(Default)]
 pub(super) struct Merged {
@@ -62,7 +75,7 @@ impl Merged {
     }
 
     /// All of it as one document; none where nothing is in it.
-    pub(super) fn document(&self) -> Result<Option<String>, String> {
+    pub(super) fn document(&self) -> Result<Option<String>, Long> {
         if self.statements.is_empty() {
             return Ok(None);
         }
@@ -75,7 +88,8 @@ impl Merged {
         // It stands in a role.
         let long = quota::size(&document);
         if long > quota::ROLE_INLINE {
-            return Err(format!("its inline policy would have {long} characters; a role takes {}", quota::ROLE_INLINE));
+            let why = format!("its inline policy would have {long} characters; a role takes {}", quota::ROLE_INLINE);
+            return Err(Long { why, excess: long - quota::ROLE_INLINE });
         }
         Ok(Some(document))
     }
@@ -105,6 +119,6 @@ mod tests {
         let long = document("2012-10-17", &[one("L", &"x".repeat(11_000))]);
         let mut merged = Merged::default();
         merged.add(Some(&long)).unwrap();
-        assert!(merged.document().unwrap_err().contains("10240"));
+        assert!(merged.document().unwrap_err().why.contains("10240"));
     }
 }

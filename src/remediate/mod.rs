@@ -3,6 +3,7 @@
 pub mod drift;
 pub mod effect;
 pub mod export;
+mod fit;
 pub mod fresh;
 pub mod journal;
 mod make;

@@ -7,6 +7,7 @@ use crate::model::arn::AccountId;
 use crate::policy::narrow::{Narrowed, narrow};
 
 use super::effect::Effect;
+use super::fit::Unfit;
 use super::make::{Found, Held, Stands, short};
 use super::{PATH, Step, quota};
 
@@ -74,7 +75,7 @@ impl Narrowing<'_> {
     }
 
     /// The calls, in order: what is new comes before what is old goes. Or why it cannot be done.
-    pub(super) fn steps(&self, policies: &[Held<'_>]) -> Result<Vec<Step>, String> {
+    pub(super) fn steps(&self, policies: &[Held<'_>]) -> Result<Vec<Step>, Unfit> {
         let Sorted { mut inline, mut moved, detached, attached, groups } = self.sorted(policies)?;
         let user = self.found.groups.is_some();
         let limit = if user { quota::USER_INLINE } else { quota::ROLE_INLINE };
@@ -96,11 +97,21 @@ impl Narrowing<'_> {
         for document in moved {
             let long = quota::size(&document);
             let parts = quota::split(&document, quota::MANAGED);
-            documents.extend(parts.ok_or_else(|| format!("a policy of {long} characters cannot be cut to fit"))?);
+            documents.extend(parts.ok_or_else(|| Unfit::Long {
+                why: format!("a policy of {long} characters cannot be cut to fit"),
+                excess: long.saturating_sub(quota::MANAGED),
+            })?);
         }
         let most = self.found.holder.attached.len() + attached.len() + documents.len();
         if most > quota::ATTACHED {
-            return Err(format!("it would have {most} managed policies for a while; {} are allowed", quota::ATTACHED));
+            let why = format!("it would have {most} managed policies for a while; {} are allowed", quota::ATTACHED);
+            // Every policy less is so much less text, as long as more than one is new.
+            let room = quota::ATTACHED.saturating_sub(most - documents.len());
+            let total: usize = documents.iter().map(|document| quota::size(document)).sum();
+            return Err(match room {
+                0 => Unfit::Other(why),
+                room => Unfit::Long { why, excess: total.saturating_sub(room * quota::MANAGED).max(1) },
+            });
         }
         for (at, document) in documents.into_iter().enumerate() {
             self.moved(at + 1, document, &mut steps);
@@ -383,7 +394,7 @@ mod tests {
         let found = Found::of(&before, &arn("role/team/x")).unwrap();
         let keep = Catalog::get().actions_matching("s3:GetObject");
         let narrowing = Narrowing { catalog: Catalog::get(), found: &found, keep: &keep };
-        let why = narrowing.steps(&found.policies().unwrap()).unwrap_err();
+        let Err(Unfit::Other(why)) = narrowing.steps(&found.policies().unwrap()) else { panic!() };
         assert!(why.contains("20 managed policies") && why.contains("10 are allowed"), "{why}");
     }
 }

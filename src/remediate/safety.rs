@@ -438,11 +438,14 @@ fn not_permitted(inputs: &Inputs<'_>) -> Vec<String> {
     let mut out = BTreeSet::new();
     for (account, of, step) in inputs.plan.steps() {
         out.extend(asked(&old, inputs.before, account, (step.effect.action(), &step.effect), of));
-        if let Effect::CreateRole { tags, .. } = &step.effect
-            && !tags.is_empty()
-        {
-            out.extend(asked(&old, inputs.before, account, (("iam:TagRole", None), &step.effect), of));
-        }
+        let tags = match &step.effect {
+            Effect::CreateRole { tags, .. } if !tags.is_empty() => Some("iam:TagRole"),
+            Effect::Set(SetEffect { change: SetChange::CreatePermissionSet { tags, .. }, .. }) if !tags.is_empty() => {
+                Some("sso:TagResource")
+            }
+            _ => None,
+        };
+        out.extend(tags.and_then(|tags| asked(&old, inputs.before, account, ((tags, None), &step.effect), of)));
         out.extend(
             asked(&new, inputs.after, account, (step.undo.action(), &step.undo), of)
                 .map(|why| format!("{why}, which takes back what it does")),

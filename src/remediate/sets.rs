@@ -16,8 +16,9 @@ use crate::policy::narrow::narrow;
 use crate::recommend::{Advice, Recommendation, after};
 
 use super::effect::Effect;
+use super::fit::{self, Unfit, Ungranted};
 use super::make::{Found, Inputs, Subject, left, reason, short};
-use super::merged::Merged;
+use super::merged::{Long, Merged};
 use super::set_effect::{SetChange, SetEffect};
 use super::{Change, Grant, Left, Step, fresh};
 
@@ -234,8 +235,24 @@ impl<'a> SetSubject<'a> {
             keep.union_with(&role.keep);
             granted.union_with(&role.granted.granted);
         }
-        let (grants, left) = (self.grants(&keep)?, self.kept_for_others(&keep));
-        let steps = self.steps(&keep)?;
+        let mut left = self.kept_for_others(&keep);
+        let own = keep.clone();
+        let (fit, grants) = loop {
+            let fit = fit::fitted(keep.clone(), &granted, catalog, |keep| self.steps(keep))?;
+            match self.grants(&fit.keep) {
+                Ok(grants) => break (fit, grants),
+                Err(Ungranted { rows, actions, why }) => {
+                    left.push(self::left(&self.set.arn, &rows, why));
+                    keep.union_with(&actions);
+                }
+            }
+        };
+        let fit::Fitted { keep, back, steps } = fit;
+        for role in &self.roles {
+            let (arn, rows) = (role.found.holder.arn.as_str(), &[]);
+            let subject = Subject { inputs: self.inputs, arn, rows, chosen: &role.chosen };
+            left.extend(subject.for_room(role.granted, &own, &back, &keep));
+        }
         if steps.is_empty() {
             return Ok((None, Vec::new(), left));
         }
@@ -304,7 +321,7 @@ impl<'a> SetSubject<'a> {
     }
 
     /// The calls that leave it with fewer actions, or why that cannot be done.
-    fn steps(&self, keep: &ActionSet) -> Result<Vec<Step>, String> {
+    fn steps(&self, keep: &ActionSet) -> Result<Vec<Step>, Unfit> {
         let narrowed = |json: &str| {
             narrow(json, keep, self.inputs.recommend.catalog)
                 .map_err(|error| format!("a policy cannot be read: {error}"))
@@ -337,7 +354,9 @@ impl<'a> SetSubject<'a> {
                 continue;
             }
             let [one] = all.as_slice() else {
-                return Err(format!("the policy {}{} says other things in other accounts", policy.path, policy.name));
+                return Err(
+                    format!("the policy {}{} says other things in other accounts", policy.path, policy.name).into()
+                );
             };
             merged.add(one.json.as_deref())?;
             detached.push((
@@ -362,7 +381,7 @@ impl<'a> SetSubject<'a> {
         Ok(steps)
     }
 
-    fn inline(&self, merged: &Merged) -> Result<Vec<Step>, String> {
+    fn inline(&self, merged: &Merged) -> Result<Vec<Step>, Unfit> {
         let undo = match &self.held.inline {
             Some(document) => SetChange::PutInlinePolicyToPermissionSet { document: document.clone() },
             None => SetChange::DeleteInlinePolicyFromPermissionSet,
@@ -380,8 +399,8 @@ impl<'a> SetSubject<'a> {
         })
     }
 
-    /// Permission sets for what is asked for from now on.
-    fn grants(&self, keep: &ActionSet) -> Result<Vec<Grant>, String> {
+    /// Permission sets for what is asked for from now on; or the first capability that cannot be.
+    fn grants(&self, keep: &ActionSet) -> Result<Vec<Grant>, Ungranted<'_>> {
         type Rows<'r> = Vec<(&'r SetRole<'r>, &'r Recommendation)>;
         let mut by_capability: BTreeMap<(&str, &[String]), Rows<'_>> = BTreeMap::new();
         for role in &self.roles {
@@ -400,7 +419,13 @@ impl<'a> SetSubject<'a> {
             if actions.is_empty() {
                 continue;
             }
-            out.push(self.grant(&rows, &actions)?);
+            match self.grant(&rows, &actions) {
+                Ok(grant) => out.push(grant),
+                Err(why) => {
+                    let rows = rows.into_iter().map(|(_, row)| row).collect();
+                    return Err(Ungranted { rows, actions, why });
+                }
+            }
         }
         Ok(out)
     }
@@ -477,7 +502,7 @@ impl<'a> SetSubject<'a> {
             let wanted = narrowed.json.filter(|json| narrowed.after > 0 || super::make::denies(json));
             merged.add(wanted.as_deref())?;
         }
-        merged.document()
+        merged.document().map_err(|Long { why, .. }| why)
     }
 }
 

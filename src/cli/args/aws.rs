@@ -98,6 +98,9 @@ pub struct PermissionsArgs {
     /// For `remediate`: users may be taken out of this group; repeat for more
     #[arg(long, value_name = "NAME")]
     pub group: Vec<String>,
+    /// For `remediate`: permission sets may be changed, too; it takes the account that owns Identity Center
+    #[arg(long)]
+    pub permission_sets: bool,
 }
 
 /// What a role is for.

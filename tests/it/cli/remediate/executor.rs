@@ -12,6 +12,7 @@ fn managed() -> Managed {
         tag: Some(("jitscan:managed".to_owned(), "true".to_owned())),
         paths: Vec::new(),
         groups: vec!["developers".to_owned()],
+        permission_sets: true,
     }
 }
 
@@ -29,7 +30,11 @@ fn decision(place: &Place, managed: &Managed, action: &str, resource: &str, tag:
             "principal": format!("arn:aws:sts::{account}:assumed-role/jitscan-remediate-central/s"),
             "principal_role_arn": format!("arn:aws:iam::{account}:role/jitscan-remediate-central"),
             "action": action,
-            "resource": format!("arn:aws:iam::{account}:{resource}"),
+            "resource": if resource.starts_with("arn:") {
+                resource.to_owned()
+            } else {
+                format!("arn:aws:iam::{account}:{resource}")
+            },
             "resource_account": account,
             "context": context,
         },
@@ -44,6 +49,7 @@ fn decision(place: &Place, managed: &Managed, action: &str, resource: &str, tag:
 fn it_changes_what_it_was_told_to_manage_and_never_itself() {
     let place = Place::new();
     let tagged = managed();
+    let no_sets = Managed { permission_sets: false, ..managed() };
     let below = Managed { tag: None, paths: vec!["/team/".to_owned()], ..managed() };
     let (yes, no, never) = ("Allowed", "ImplicitlyDenied", "ExplicitlyDenied");
     for (managed, action, resource, tag, want) in [
@@ -69,6 +75,12 @@ fn it_changes_what_it_was_told_to_manage_and_never_itself() {
         (&tagged, "sts:AssumeRole", "role/app", Some("true"), no),
         (&tagged, "iam:RemoveUserFromGroup", "group/developers", None, yes),
         (&tagged, "iam:AddUserToGroup", "group/admins", None, no),
+        // Permission sets, and never who has them.
+        (&tagged, "sso:PutInlinePolicyToPermissionSet", "arn:aws:sso:::permissionSet/ssoins-1/ps-1", None, yes),
+        (&tagged, "sso:CreatePermissionSet", "arn:aws:sso:::instance/ssoins-1", None, yes),
+        (&tagged, "sso:CreateAccountAssignment", "arn:aws:sso:::account/111122223333", None, never),
+        (&tagged, "sso:UpdatePermissionSet", "arn:aws:sso:::permissionSet/ssoins-1/ps-1", None, no),
+        (&no_sets, "sso:PutInlinePolicyToPermissionSet", "arn:aws:sso:::permissionSet/ssoins-1/ps-1", None, no),
         (&below, "iam:PutRolePolicy", "role/team/app", None, yes),
         (&below, "iam:PutRolePolicy", "role/other/app", Some("true"), no),
     ] {
