@@ -74,18 +74,22 @@ impl Merged {
         }
     }
 
-    /// All of it as one document; none where nothing is in it.
-    pub(super) fn document(&self) -> Result<Option<String>, Long> {
+    /// All of it as one document, however long it is; none where nothing is in it.
+    pub(super) fn whole(&self) -> Option<String> {
         if self.statements.is_empty() {
-            return Ok(None);
+            return None;
         }
         let mut out = Map::new();
         if let Some(version) = &self.version {
             out.insert("Version".to_owned(), version.clone());
         }
         out.insert("Statement".to_owned(), json!(self.statements));
-        let document = self.only.clone().unwrap_or_else(|| Value::Object(out).to_string());
-        // It stands in a role.
+        Some(self.only.clone().unwrap_or_else(|| Value::Object(out).to_string()))
+    }
+
+    /// All of it as one document that fits into a role; none where nothing is in it.
+    pub(super) fn document(&self) -> Result<Option<String>, Long> {
+        let Some(document) = self.whole() else { return Ok(None) };
         let long = quota::size(&document);
         if long > quota::ROLE_INLINE {
             let why = format!("its inline policy would have {long} characters; a role takes {}", quota::ROLE_INLINE);

@@ -35,11 +35,22 @@ pub enum RemediateAction {
     Export(ExportArgs),
     /// Decide every distinct recorded call of the plan's principals in the window again, in the state after the plan; exits
     /// with 3 where one would be denied
-    Prove {
-        /// The plan
-        #[arg(value_name = "PLAN")]
-        plan: PathBuf,
-    },
+    Prove(ProveArgs),
+}
+
+/// Arguments of `remediate prove`.
+#[derive(Debug, clap::Args)]
+pub struct ProveArgs {
+    /// The plan
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Ask IAM Access Analyzer, too, whether what is left allows anything that was not allowed (CheckNoNewAccess, which AWS
+    /// charges for) and what it thinks of the policies (ValidatePolicy)
+    #[arg(long)]
+    pub access_analyzer: bool,
+    /// Whom to ask, and as whom.
+    #[command(flatten)]
+    pub aws: AwsArgs,
 }
 
 impl RemediateAction {

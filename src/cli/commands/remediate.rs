@@ -1,5 +1,6 @@
 //! `jitscan remediate`: from advice to a plan that can be read, and the proof that it breaks nobody's work.
 
+mod analyzed;
 mod apply;
 mod export;
 mod past;
@@ -99,7 +100,7 @@ pub fn run(context: &Context<'_>, action: &RemediateAction) -> Result<Status, Co
     match action {
         RemediateAction::Plan(args) => plan(context, args),
         RemediateAction::Show { plan } => show(context, &read(plan)?),
-        RemediateAction::Prove { plan } => prove::prove(context, &read(plan)?),
+        RemediateAction::Prove(args) => prove::prove(context, args, &read(&args.plan)?),
         RemediateAction::Watch(args) => watch::watch(context, args),
         RemediateAction::Shadow(args) => watch::shadow(context, args),
         RemediateAction::Apply(args) => apply::apply(context, args),

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::cli::args::{DraftKind, ValidateArgs};
+use crate::cli::args::{AwsArgs, DraftKind, ValidateArgs};
 use crate::cli::context::{CommandError, Context};
 use crate::cli::exit::Status;
 use crate::cli::output::Meta;
 use crate::compare::assessment::Gap;
-use crate::fetch::{self, Draft, FailureKind, PolicyKind, Start, Validated};
+use crate::fetch::{self, Draft, Failure, FailureKind, PolicyKind, Start, Validated};
 use crate::model::table::{Column, ColumnKind, Table};
 
 /// Columns.
@@ -53,14 +53,8 @@ pub fn run(context: &Context<'_>, args: &ValidateArgs) -> Result<Status, Command
             not_public: args.not_public,
         });
     }
-    let start = Start {
-        profile: args.aws.profile.clone(),
-        region: args.aws.region.clone(),
-        endpoint_url: args.aws.endpoint_url.clone(),
-        attempts: ATTEMPTS,
-        attempt_timeout: TIMEOUT,
-    };
-    let told = fetch::validate(&start, &drafts).map_err(|failure| CommandError::Failed(failure.to_string()))?;
+    let told =
+        fetch::validate(&start(&args.aws), &drafts).map_err(|failure| CommandError::Failed(failure.to_string()))?;
     let mut table = Table { columns: columns(), rows: Vec::new() };
     let (mut gaps, mut grave) = (Vec::new(), false);
     for (file, Validated { remarks, failures }) in args.files.iter().zip(told) {
@@ -77,12 +71,7 @@ pub fn run(context: &Context<'_>, args: &ValidateArgs) -> Result<Status, Command
             ]);
         }
         for failure in failures {
-            let remedy = match failure.kind {
-                FailureKind::Denied => format!("allow {} (see `jitscan permissions --for validate`)", failure.action),
-                FailureKind::Credentials => "renew the credentials".to_owned(),
-                _ => "run it again".to_owned(),
-            };
-            gaps.push(Gap { kind: "account".to_owned(), what: format!("{name}: {failure}"), remedy });
+            gaps.push(gap(&name, &failure));
         }
     }
     let incomplete = !gaps.is_empty();
@@ -98,6 +87,27 @@ pub fn run(context: &Context<'_>, args: &ValidateArgs) -> Result<Status, Command
         status = status.and(Status::Incomplete);
     }
     Ok(status)
+}
+
+/// Whom to ask.
+pub(super) fn start(aws: &AwsArgs) -> Start {
+    Start {
+        profile: aws.profile.clone(),
+        region: aws.region.clone(),
+        endpoint_url: aws.endpoint_url.clone(),
+        attempts: ATTEMPTS,
+        attempt_timeout: TIMEOUT,
+    }
+}
+
+/// What could not be asked about something.
+pub(super) fn gap(name: &str, failure: &Failure) -> Gap {
+    let remedy = match failure.kind {
+        FailureKind::Denied => format!("allow {} (see `jitscan permissions --for validate`)", failure.action),
+        FailureKind::Credentials => "renew the credentials".to_owned(),
+        _ => "run it again".to_owned(),
+    };
+    Gap { kind: "account".to_owned(), what: format!("{name}: {failure}"), remedy }
 }
 
 /// Attempts of one call, and the longest wait for one: a person waits for the answer.

@@ -10,20 +10,20 @@ use serde_json::Value;
 
 use super::{Place, Run};
 
-const SECRET: &str = "a-secret-that-is-nowhere-said";
+pub(super) const SECRET: &str = "a-secret-that-is-nowhere-said";
 const ACCOUNT: &str = "111122223333";
 
 /// An answer: status, content type, body. None: never.
-type Answer = Option<(u16, &'static str, String)>;
+pub(super) type Answer = Option<(u16, &'static str, String)>;
 
 /// Answers by operation, and notes which were asked for.
-struct Front {
-    url: String,
+pub(super) struct Front {
+    pub(super) url: String,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Front {
-    fn new(answer: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Self {
+    pub(super) fn new(answer: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -37,7 +37,7 @@ impl Front {
         Self { url, asked }
     }
 
-    fn asked(&self) -> Vec<String> {
+    pub(super) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
 

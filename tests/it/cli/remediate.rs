@@ -2,6 +2,7 @@
 //! or grew old is refused.
 
 mod after;
+mod analyzed;
 mod executor;
 mod export;
 mod random;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::cli::args::ProveArgs;
 use crate::cli::commands::open;
 use crate::cli::context::{CommandError, Context};
 use crate::cli::exit::Status;
@@ -15,6 +16,7 @@ use crate::remediate::prove::{self, Proof, Verdict};
 use crate::remediate::{Change, Plan};
 use crate::usage::coverage::show_days;
 
+use super::analyzed::{Analyzed, CORROBORATED, corroborated};
 use super::for_people;
 
 /// Columns of `prove`.
@@ -22,10 +24,19 @@ use super::for_people;
 pub fn prove_columns() -> Vec<Column> {
     use ColumnKind::{Integer, List, Text, Time};
     vec![
-        Column::new("verdict", Text, "would_be_denied, undecidable, through_a_grant or still_allowed"),
+        Column::new(
+            "verdict",
+            Text,
+            "would_be_denied, undecidable, through_a_grant or still_allowed; of Access Analyzer contradicted, remarked or \
+             corroborated",
+        ),
         Column::new("principal", Text, "ARN"),
         Column::new("person", Text, "who made the calls; empty where nobody is known"),
-        Column::new("action", Text, "the action that decides; source and name where none is known"),
+        Column::new(
+            "action",
+            Text,
+            "the action that decides; source and name where none is known; of Access Analyzer the check",
+        ),
         Column::new(
             "through",
             Text,
@@ -39,18 +50,24 @@ pub fn prove_columns() -> Vec<Column> {
     ]
 }
 
-pub(super) fn prove(context: &Context<'_>, plan: &Plan) -> Result<Status, CommandError> {
+pub(super) fn prove(context: &Context<'_>, args: &ProveArgs, plan: &Plan) -> Result<Status, CommandError> {
     let reader = open(context)?;
     let world = World::load_to(context, &reader, Depth::Actors)?;
     fits(plan, &world.snapshot)?;
     let proof = proved_on(&reader, &world, plan)?;
     let rows = proof.rows.iter().map(proved).collect();
-    let table = Table { columns: prove_columns(), rows };
+    let mut table = Table { columns: prove_columns(), rows };
+    let mut analyzed = Analyzed::default();
+    if args.access_analyzer {
+        analyzed = corroborated(&args.aws, plan, &world.snapshot)?;
+        table.rows.extend(analyzed.rows.drain(..));
+    }
     let blind = cannot_see(&reader, &world, plan);
-    let meta = world.meta("remediate prove", [world.gaps.clone(), blind.clone()].concat());
+    let meta = world.meta("remediate prove", [world.gaps.clone(), blind.clone(), analyzed.gaps.clone()].concat());
     if context.is_for_people() {
         let mut worse = table;
-        worse.rows.retain(|row| row.first() != Some(&Cell::from(Verdict::StillAllowed.as_str())));
+        let fine = [Verdict::StillAllowed.as_str(), CORROBORATED].map(Cell::from);
+        worse.rows.retain(|row| row.first().is_none_or(|verdict| !fine.contains(verdict)));
         let columns = ["verdict", "principal", "person", "action", "calls", "why"];
         context.emit(&meta, &for_people(&worse, &columns))?;
     } else {
@@ -58,8 +75,18 @@ pub(super) fn prove(context: &Context<'_>, plan: &Plan) -> Result<Status, Comman
     }
     context.note(&summary(&proof));
     say_blind(context, &blind);
-    let denied = proof.calls(Verdict::WouldBeDenied) > 0;
-    Ok(if denied { Status::Findings } else { Status::Done })
+    if args.access_analyzer {
+        context.note(&analyzed.said);
+        analyzed.gaps.iter().for_each(|gap| context.note(&format!("  {}; {}", gap.what, gap.remedy)));
+    }
+    let mut status = Status::Done;
+    if proof.calls(Verdict::WouldBeDenied) > 0 || analyzed.contradicted {
+        status = status.and(Status::Findings);
+    }
+    if !analyzed.gaps.is_empty() {
+        status = status.and(Status::Incomplete);
+    }
+    Ok(status)
 }
 
 /// Whether a plan's principals hold in the store what they held when it was made.
