@@ -8,6 +8,7 @@ use thiserror::Error;
 use crate::model::arn::{AccountId, Arn};
 use crate::model::snapshot::{AccountIam, Attachment, Holder, ManagedPolicy, NamedDocument, Role, Snapshot};
 
+use super::aws_managed::is_of_aws;
 use super::set_effect::SetEffect;
 
 /// A call, by the name of its API. Documents are texts, to be put back byte for byte.
@@ -185,6 +186,17 @@ fn detach(holder: &mut Holder, policy: &str) -> Result<(), Conflict> {
     Ok(())
 }
 
+/// AWS's own policies are the same in every account: one that is attached is there.
+pub(super) fn known_everywhere(state: &mut Snapshot, account: AccountId, arn: &str) {
+    let known = |iam: &AccountIam| iam.policies.iter().find(|policy| policy.arn == arn).cloned();
+    let Some(policy) = state.accounts.values().find_map(known).filter(|_| is_of_aws(arn)) else { return };
+    let Some(iam) = state.accounts.get_mut(&account) else { return };
+    if !iam.policies.iter().any(|one| one.arn == arn) {
+        iam.policies.push(policy);
+        iam.policies.sort_by(|a, b| a.arn.cmp(&b.arn));
+    }
+}
+
 fn join(user: &mut crate::model::snapshot::User, group: &str) -> Result<(), Conflict> {
     if user.groups.iter().any(|one| one == group) {
         return Err(Conflict::Exists(format!("user {} in group {group}", user.holder.name)));
@@ -220,6 +232,9 @@ impl Effect {
     pub fn make_in(&self, state: &mut Snapshot, account: AccountId) -> Result<Self, Conflict> {
         if let Self::Set(effect) = self {
             return effect.make(state).map(Self::Set);
+        }
+        if let Self::AttachRolePolicy { policy, .. } | Self::AttachUserPolicy { policy, .. } = self {
+            known_everywhere(state, account, policy);
         }
         let iam = state.accounts.get_mut(&account);
         self.make(iam.ok_or_else(|| Conflict::Missing(format!("account {account}")))?)

@@ -2,6 +2,7 @@
 
 use crate::model::snapshot::{AccountIam, Snapshot};
 
+use super::aws_managed::is_of_aws;
 use super::make::Found;
 use super::{Plan, sets};
 
@@ -68,6 +69,8 @@ fn plain(mut iam: AccountIam) -> AccountIam {
     for one in inline.chain(iam.groups.iter_mut().flat_map(|group| &mut group.inline)) {
         one.json = canonical(&one.json);
     }
+    // AWS's own are no part of an account.
+    iam.policies.retain(|policy| !is_of_aws(&policy.arn));
     for policy in &mut iam.policies {
         policy.json = canonical(&policy.json);
     }

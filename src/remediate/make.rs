@@ -7,11 +7,12 @@ use serde_json::json;
 use crate::catalog::{ActionSet, Catalog, Glob};
 use crate::compare::ActionVerdicts;
 use crate::compare::assessment::{PrincipalFacts, PrincipalKind};
-use crate::entitlements::PrincipalEntitlements;
+use crate::entitlements::{AccessClass, AccessClasses, PrincipalEntitlements};
 use crate::model::snapshot::{AccountIam, Holder, Snapshot};
 use crate::policy::narrow::narrow;
 use crate::recommend::{self, Advice, Recommendation, after};
 
+use super::aws_managed::AwsManaged;
 use super::effect::{DEFAULT_SESSION, Effect};
 use super::fit::{self, Ungranted};
 use super::narrowing::Narrowing;
@@ -60,6 +61,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
     for row in inputs.all {
         by_principal.entry(&row.principal).or_default().push(row);
     }
+    let managed = &AwsManaged::of(inputs.recommend.snapshot, inputs.recommend.catalog);
     let mut sets: BTreeMap<&str, Vec<&Recommendation>> = BTreeMap::new();
     for (arn, rows) in &by_principal {
         let asks = |row: &&&Recommendation| {
@@ -74,13 +76,13 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
             sets.entry(set).or_default().extend(chosen);
             continue;
         }
-        add(&mut made, &Subject { inputs, arn, rows, chosen: &chosen });
+        add(&mut made, &Subject { inputs, arn, rows, chosen: &chosen, managed });
     }
     for (set, chosen) in sets {
-        let planned = SetSubject::of(inputs, set).and_then(|subject| subject.planned());
+        let planned = SetSubject::of(inputs, managed, set).and_then(|subject| subject.planned());
         take(&mut made, planned, set, &chosen);
     }
-    without_unusable(inputs, &by_principal, &mut made);
+    without_unusable(inputs, &by_principal, managed, &mut made);
     made.left.sort();
     made.hash = made.hashed();
     made
@@ -103,7 +105,12 @@ fn take(made: &mut Plan, planned: Result<Planned, String>, arn: &str, chosen: &[
 
 /// Takes out what would be converted to grants that nobody could use, because of a boundary or a Deny: it stays, and the
 /// rest of what was chosen of these principals is planned without it.
-fn without_unusable(inputs: &Inputs<'_>, by_principal: &BTreeMap<&str, Vec<&Recommendation>>, made: &mut Plan) {
+fn without_unusable(
+    inputs: &Inputs<'_>,
+    by_principal: &BTreeMap<&str, Vec<&Recommendation>>,
+    managed: &AwsManaged,
+    made: &mut Plan,
+) {
     let (snapshot, at) = (inputs.recommend.snapshot, inputs.recommend.assessment.as_of);
     let unusable = prove::unusable(made, snapshot, at, inputs.recommend.catalog);
     for (arn, why) in unusable {
@@ -118,7 +125,7 @@ fn without_unusable(inputs: &Inputs<'_>, by_principal: &BTreeMap<&str, Vec<&Reco
             others.into_iter().filter(|row| matches!(row.advice, Advice::Remove | Advice::Shrink)).collect();
         made.left.push(left(&arn, &converted, format!("nobody could use a grant: {why}")));
         if !others.is_empty() {
-            add(made, &Subject { inputs, arn: &arn, rows, chosen: &others });
+            add(made, &Subject { inputs, arn: &arn, rows, chosen: &others, managed });
         }
     }
     made.changes.sort_by(|a, b| a.principal.cmp(&b.principal));
@@ -145,6 +152,7 @@ pub(super) struct Subject<'a> {
     pub(super) arn: &'a str,
     pub(super) rows: &'a [&'a Recommendation],
     pub(super) chosen: &'a [&'a Recommendation],
+    pub(super) managed: &'a AwsManaged,
 }
 
 /// Where a policy of a principal stands.
@@ -253,7 +261,11 @@ impl Subject<'_> {
         let mut keep = self.keep(granted, verdicts);
         let own = keep.clone();
         let policies = found.policies()?;
-        let narrowing = |keep: &ActionSet| Narrowing { catalog: self.catalog(), found: &found, keep }.steps(&policies);
+        let (catalog, managed) = (self.catalog(), self.managed);
+        let narrowing = |keep: &ActionSet| {
+            let never = self.never(&granted.granted, keep);
+            Narrowing { catalog, found: &found, keep, managed, never: &never }.steps(&policies)
+        };
         let mut left = Vec::new();
         let (fit, grants) = loop {
             let fit = fit::fitted(keep.clone(), &granted.granted, self.catalog(), narrowing)?;
@@ -268,8 +280,9 @@ impl Subject<'_> {
                 }
             }
         };
-        let fit::Fitted { keep, back, steps } = fit;
+        let fit::Fitted { mut keep, back, steps } = fit;
         left.extend(self.for_room(granted, &own, &back, &keep));
+        preferred(&steps, managed).for_each(|set| keep.union_with(set));
         let mut gone = granted.granted.clone();
         gone.subtract(&keep);
         if steps.is_empty() {
@@ -332,6 +345,24 @@ impl Subject<'_> {
             keep.union_with(&stays);
         }
         keep
+    }
+
+    /// Of what goes, what must not come back with one of AWS's own policies: all but what only shows what there is, and
+    /// what is to be asked for.
+    pub(super) fn never(&self, granted: &ActionSet, keep: &ActionSet) -> ActionSet {
+        let (catalog, classes) = (self.catalog(), AccessClasses::get());
+        let mut never = granted.clone();
+        never.subtract(keep);
+        let reads: Vec<_> = never.iter().filter(|id| classes.of(catalog, *id) == AccessClass::Read).collect();
+        for id in reads {
+            never.remove(id);
+        }
+        for row in self.chosen.iter().filter(|row| row.advice == Advice::ConvertToJit) {
+            let mut asked = after::actions_of(row, granted, catalog);
+            asked.subtract(keep);
+            never.union_with(&asked);
+        }
+        never
     }
 
     /// What was chosen and stays because the rest would not fit. `own`: what stays for its use.
@@ -505,6 +536,16 @@ impl Subject<'_> {
         })
         .to_string()
     }
+}
+
+/// What AWS's own policies that are attached allow.
+pub(super) fn preferred<'m>(steps: &[Step], managed: &'m AwsManaged) -> impl Iterator<Item = &'m ActionSet> {
+    let arns = steps.iter().filter_map(|step| match &step.effect {
+        Effect::AttachRolePolicy { policy, .. } | Effect::AttachUserPolicy { policy, .. } => Some(policy.as_str()),
+        Effect::Set(effect) => effect.attached(),
+        _ => None,
+    });
+    arns.filter_map(|arn| managed.actions(arn)).collect::<Vec<_>>().into_iter()
 }
 
 /// Why what code manages is left as it is.

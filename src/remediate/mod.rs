@@ -1,5 +1,6 @@
 //! From advice to changed access: a plan that can be read, and a proof on what was recorded that it breaks nobody's work.
 
+mod aws_managed;
 pub mod corroborate;
 pub mod drift;
 pub mod effect;

@@ -6,6 +6,7 @@ use crate::catalog::{ActionSet, Catalog};
 use crate::model::arn::AccountId;
 use crate::policy::narrow::{Narrowed, narrow};
 
+use super::aws_managed::AwsManaged;
 use super::effect::Effect;
 use super::fit::Unfit;
 use super::make::{Found, Held, Stands, short};
@@ -19,6 +20,9 @@ pub(super) struct Narrowing<'a> {
     pub(super) catalog: &'a Catalog,
     pub(super) found: &'a Found<'a>,
     pub(super) keep: &'a ActionSet,
+    /// AWS's own policies, which may take the place of wider ones where they allow nothing of `never`.
+    pub(super) managed: &'a AwsManaged,
+    pub(super) never: &'a ActionSet,
 }
 
 /// What a principal's policies come to.
@@ -31,6 +35,8 @@ struct Sorted<'s> {
     detached: Vec<&'s str>,
     /// Managed policies of groups that are left, to be attached to the user.
     attached: Vec<&'s str>,
+    /// AWS's own policies in place of wider ones.
+    preferred: BTreeSet<&'s str>,
     groups: BTreeSet<&'s str>,
 }
 
@@ -39,7 +45,12 @@ impl Narrowing<'_> {
         narrow(json, self.keep, self.catalog).map_err(|error| format!("a policy cannot be read: {error}"))
     }
 
-    fn sorted<'s>(&self, policies: &'s [Held<'s>]) -> Result<Sorted<'s>, String> {
+    /// One of AWS's own that does in place of a document.
+    fn preferred(&self, json: &str) -> Option<&str> {
+        self.managed.instead_of(json, self.keep, self.never, self.catalog)
+    }
+
+    fn sorted<'s>(&'s self, policies: &'s [Held<'s>]) -> Result<Sorted<'s>, String> {
         let mut out = Sorted::default();
         for held in policies {
             let (Stands::GroupInline(group) | Stands::GroupAttached(group, _)) = held.stands else { continue };
@@ -53,14 +64,17 @@ impl Narrowing<'_> {
                 Stands::Inline(name) if narrowed.changed => out.inline.push((name, held.json, narrowed.json)),
                 Stands::Attached(arn) if narrowed.changed => {
                     out.detached.push(arn);
-                    out.moved.extend(narrowed.json);
+                    match self.preferred(held.json) {
+                        Some(other) => drop(out.preferred.insert(other)),
+                        None => out.moved.extend(narrowed.json),
+                    }
                 }
                 Stands::GroupInline(group) if out.groups.contains(group) => out.moved.extend(narrowed.json),
                 Stands::GroupAttached(group, arn) if out.groups.contains(group) => {
-                    if narrowed.changed {
-                        out.moved.extend(narrowed.json);
-                    } else {
-                        out.attached.push(arn);
+                    match self.preferred(held.json).filter(|_| narrowed.changed) {
+                        Some(other) => drop(out.preferred.insert(other)),
+                        None if narrowed.changed => out.moved.extend(narrowed.json),
+                        None => out.attached.push(arn),
                     }
                 }
                 _ => {}
@@ -71,12 +85,14 @@ impl Narrowing<'_> {
         out.attached.dedup();
         let own = |arn: &&str| self.found.holder.attached.iter().any(|one| one.arn == **arn);
         out.attached.retain(|arn| !own(arn));
+        let attached: BTreeSet<&str> = out.attached.iter().copied().collect();
+        out.preferred.retain(|arn| !own(arn) && !attached.contains(arn));
         Ok(out)
     }
 
     /// The calls, in order: what is new comes before what is old goes. Or why it cannot be done.
     pub(super) fn steps(&self, policies: &[Held<'_>]) -> Result<Vec<Step>, Unfit> {
-        let Sorted { mut inline, mut moved, detached, attached, groups } = self.sorted(policies)?;
+        let Sorted { mut inline, mut moved, detached, attached, preferred, groups } = self.sorted(policies)?;
         let user = self.found.groups.is_some();
         let limit = if user { quota::USER_INLINE } else { quota::ROLE_INLINE };
         let changed: BTreeSet<&str> = inline.iter().map(|(name, ..)| *name).collect();
@@ -102,7 +118,7 @@ impl Narrowing<'_> {
                 excess: long.saturating_sub(quota::MANAGED),
             })?);
         }
-        let most = self.found.holder.attached.len() + attached.len() + documents.len();
+        let most = self.found.holder.attached.len() + attached.len() + preferred.len() + documents.len();
         if most > quota::ATTACHED {
             let why = format!("it would have {most} managed policies for a while; {} are allowed", quota::ATTACHED);
             // Every policy less is so much less text, as long as more than one is new.
@@ -118,6 +134,9 @@ impl Narrowing<'_> {
         }
         for arn in attached {
             steps.push(self.attach(arn, "as it had it by a group"));
+        }
+        for arn in preferred {
+            steps.push(self.attach(arn, "AWS's own, which allows what stays of another one and only shows more"));
         }
         // What gets shorter goes first: inline policies are counted together at every moment.
         let grows = |before: &str, after: Option<&str>| (after.map_or(0, quota::size), quota::size(before));
@@ -347,7 +366,9 @@ mod tests {
             let found = Found::of(&before, &of).unwrap();
             let held = found.policies().unwrap();
             let catalog = Catalog::get();
-            let Ok(steps) = (Narrowing { catalog, found: &found, keep: &keep }).steps(&held) else { return Ok(()) };
+            let (managed, never) = (AwsManaged::default(), catalog.no_actions());
+            let narrowing = Narrowing { catalog, found: &found, keep: &keep, managed: &managed, never: &never };
+            let Ok(steps) = narrowing.steps(&held) else { return Ok(()) };
             let mut undone = Vec::new();
             for step in &steps {
                 let undo = step.effect.make(&mut iam).unwrap();
@@ -393,7 +414,9 @@ mod tests {
         let before = snapshot(iam);
         let found = Found::of(&before, &arn("role/team/x")).unwrap();
         let keep = Catalog::get().actions_matching("s3:GetObject");
-        let narrowing = Narrowing { catalog: Catalog::get(), found: &found, keep: &keep };
+        let (managed, never) = (AwsManaged::default(), Catalog::get().no_actions());
+        let catalog = Catalog::get();
+        let narrowing = Narrowing { catalog, found: &found, keep: &keep, managed: &managed, never: &never };
         let Err(Unfit::Other(why)) = narrowing.steps(&found.policies().unwrap()) else { panic!() };
         assert!(why.contains("20 managed policies") && why.contains("10 are allowed"), "{why}");
     }

@@ -11,7 +11,7 @@ use crate::model::snapshot::{
     Attachment, IdentityCenter, NamedDocument, PermissionSet, PolicyName, SetBoundary, SetPolicies, Snapshot,
 };
 
-use super::effect::{Conflict, Effect, last_part};
+use super::effect::{Conflict, Effect, known_everywhere, last_part};
 use super::place::{Place, SetPart, Value};
 use super::sets::{INLINE, roles_of};
 
@@ -85,6 +85,14 @@ impl SetEffect {
     #[must_use]
     pub fn set(&self) -> &str {
         &self.set
+    }
+
+    /// ARN of one of AWS's managed policies that it attaches.
+    pub(super) fn attached(&self) -> Option<&str> {
+        match &self.change {
+            SetChange::AttachManagedPolicyToPermissionSet { policy } => Some(policy),
+            _ => None,
+        }
     }
 
     fn with(&self, change: SetChange) -> Self {
@@ -336,6 +344,7 @@ pub(super) fn provision(state: &mut Snapshot, set: &str) -> Result<(), Conflict>
     let held = policies(center, set)?.clone();
     center.outdated.retain(|(_, one)| one != set);
     for (account, arn) in roles {
+        held.managed.iter().for_each(|policy| known_everywhere(state, account, policy));
         let roles = state.accounts.get_mut(&account).into_iter().flat_map(|iam| &mut iam.roles);
         for role in roles.filter(|role| role.holder.arn.as_str() == arn) {
             let partition = role.holder.arn.partition().to_owned();

@@ -15,6 +15,7 @@ use crate::model::snapshot::{PermissionSet, SetBoundary, SetPolicies, Snapshot};
 use crate::policy::narrow::narrow;
 use crate::recommend::{Advice, Recommendation, after};
 
+use super::aws_managed::AwsManaged;
 use super::effect::Effect;
 use super::fit::{self, Unfit, Ungranted};
 use super::make::{Found, Inputs, Subject, left, reason, short};
@@ -124,6 +125,7 @@ pub(super) struct SetSubject<'a> {
     held: &'a SetPolicies,
     instance: &'a str,
     owner: AccountId,
+    managed: &'a AwsManaged,
     /// Its roles, each with what was chosen of it.
     roles: Vec<SetRole<'a>>,
 }
@@ -138,7 +140,7 @@ struct SetRole<'a> {
 
 impl<'a> SetSubject<'a> {
     /// Looks at a set with all of its roles; or why it cannot be changed.
-    pub(super) fn of(inputs: &'a Inputs<'a>, set: &str) -> Result<Self, String> {
+    pub(super) fn of(inputs: &'a Inputs<'a>, managed: &'a AwsManaged, set: &str) -> Result<Self, String> {
         let snapshot = inputs.recommend.snapshot;
         let center = snapshot.identity_center.as_ref().ok_or("Identity Center was not collected")?;
         let one =
@@ -156,7 +158,8 @@ impl<'a> SetSubject<'a> {
                 "the permission set was changed and not provisioned in {account} since: provision it or put it back first"
             ));
         }
-        let mut subject = Self { inputs, set: one, held, instance: &center.instance, owner, roles: Vec::new() };
+        let mut subject =
+            Self { inputs, set: one, held, instance: &center.instance, owner, managed, roles: Vec::new() };
         let roles = roles_of(snapshot, set);
         let assigned: BTreeSet<AccountId> =
             center.assignments.iter().filter(|one| one.permission_set == set).map(|one| one.account).collect();
@@ -197,7 +200,7 @@ impl<'a> SetSubject<'a> {
         if !rows.is_empty() {
             let verdicts = inputs.verdicts.iter().find(|one| one.arn == arn && one.id == facts.id);
             let verdicts = verdicts.ok_or_else(|| format!("what {arn} used is not known"))?;
-            keep = Subject { inputs, arn, rows: &rows, chosen: &chosen }.keep(granted, verdicts);
+            keep = Subject { inputs, arn, rows: &rows, chosen: &chosen, managed: self.managed }.keep(granted, verdicts);
         }
         Ok(SetRole { found, granted, chosen, keep })
     }
@@ -247,15 +250,16 @@ impl<'a> SetSubject<'a> {
                 }
             }
         };
-        let fit::Fitted { keep, back, steps } = fit;
+        let fit::Fitted { mut keep, back, steps } = fit;
         for role in &self.roles {
             let (arn, rows) = (role.found.holder.arn.as_str(), &[]);
-            let subject = Subject { inputs: self.inputs, arn, rows, chosen: &role.chosen };
+            let subject = Subject { inputs: self.inputs, arn, rows, chosen: &role.chosen, managed: self.managed };
             left.extend(subject.for_room(role.granted, &own, &back, &keep));
         }
         if steps.is_empty() {
             return Ok((None, Vec::new(), left));
         }
+        super::make::preferred(&steps, self.managed).for_each(|set| keep.union_with(set));
         let mut gone = granted.clone();
         gone.subtract(&keep);
         let rows = self.roles.iter().flat_map(|role| &role.chosen);
@@ -328,6 +332,8 @@ impl<'a> SetSubject<'a> {
         };
         let mut merged = Merged::default();
         let mut changed = false;
+        let never = self.never(keep);
+        let mut preferred: BTreeSet<&str> = BTreeSet::new();
         if let Some(json) = &self.held.inline {
             let one = narrowed(json)?;
             changed |= one.changed;
@@ -338,7 +344,10 @@ impl<'a> SetSubject<'a> {
             for json in self.documents(|_| arn.clone())? {
                 let one = narrowed(json)?;
                 if one.changed {
-                    merged.add(one.json.as_deref())?;
+                    match self.managed.instead_of(json, keep, &never, self.inputs.recommend.catalog) {
+                        Some(other) => drop(preferred.insert(other)),
+                        None => merged.add(one.json.as_deref())?,
+                    }
                     detached.push((
                         SetChange::DetachManagedPolicyFromPermissionSet { policy: arn.clone() },
                         SetChange::AttachManagedPolicyToPermissionSet { policy: arn.clone() },
@@ -369,6 +378,13 @@ impl<'a> SetSubject<'a> {
             return Ok(Vec::new());
         }
         let mut steps = self.inline(&merged)?;
+        preferred.retain(|arn| !self.held.managed.iter().any(|one| one == arn));
+        let about = "AWS's own, which allows what stays of another one and only shows more";
+        steps.extend(preferred.into_iter().map(|arn| {
+            let policy = arn.to_owned();
+            let undo = SetChange::DetachManagedPolicyFromPermissionSet { policy: policy.clone() };
+            self.step(about, SetChange::AttachManagedPolicyToPermissionSet { policy }, undo)
+        }));
         steps.extend(
             detached
                 .into_iter()
@@ -379,6 +395,17 @@ impl<'a> SetSubject<'a> {
         steps.insert(0, provision("they are as it says; taken back last, it brings them back"));
         steps.push(provision("brings its roles in all accounts to it"));
         Ok(steps)
+    }
+
+    /// Of what goes, what must not come back with one of AWS's own policies.
+    fn never(&self, keep: &ActionSet) -> ActionSet {
+        let mut never = self.inputs.recommend.catalog.no_actions();
+        for role in &self.roles {
+            let (inputs, managed, arn) = (self.inputs, self.managed, role.found.holder.arn.as_str());
+            let subject = Subject { inputs, arn, rows: &[], chosen: &role.chosen, managed };
+            never.union_with(&subject.never(&role.granted.granted, keep));
+        }
+        never
     }
 
     fn inline(&self, merged: &Merged) -> Result<Vec<Step>, Unfit> {
