@@ -184,3 +184,55 @@ fn what_code_manages_is_left_to_it_and_written_as_code() {
     let code = fs::read_to_string(place.path("code/710293847561/main.tf")).unwrap();
     assert!(code.contains("id = \"deploy:deploy\""), "{code}");
 }
+
+#[test]
+fn one_of_awss_own_policies_is_preferred_where_it_covers_the_use() {
+    let place = demo();
+    let role = "arn:aws:iam::583920174628:role/security-audit";
+    let planned = |place: &super::Place| -> jitscan::remediate::Plan {
+        place.rows(&format!("{AT} remediate plan --principal {role} --out plan.json"));
+        serde_json::from_str(&fs::read_to_string(place.path("plan.json")).unwrap()).unwrap()
+    };
+    let calls = |plan: &jitscan::remediate::Plan| -> Vec<String> {
+        plan.steps().map(|(_, _, step)| step.effect.arguments()[1].clone()).collect()
+    };
+    let before = planned(&place);
+    assert_eq!(calls(&before), ["create-policy", "attach-role-policy", "detach-role-policy"]);
+    let words = before.changes[0].steps[0].effect.arguments();
+    let mut document: Value = serde_json::from_str(words.iter().find(|word| word.starts_with('{')).unwrap()).unwrap();
+    // AWS has one that allows what stays, and something beside it that only shows what there is.
+    let statement = &mut document["Statement"][0];
+    assert_eq!(statement["Resource"], "*");
+    let mut actions = statement["Action"].as_array().unwrap().clone();
+    actions.push("iam:ListSAMLProviders".into());
+    statement["Action"] = actions.into();
+    let file = place.path("demo/input/iam/583920174628/authorization-details.json");
+    let mut details: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    let with = |details: &mut Value, document: &Value| {
+        details["Policies"].as_array_mut().unwrap().push(serde_json::json!({
+            "PolicyName": "NarrowAudit", "PolicyId": "ANPANARROW", "Arn": "arn:aws:iam::aws:policy/NarrowAudit", "Path": "/",
+            "DefaultVersionId": "v1", "AttachmentCount": 0, "PermissionsBoundaryUsageCount": 0, "IsAttachable": true,
+            "CreateDate": "2023-01-01T00:00:00+00:00", "UpdateDate": "2023-01-01T00:00:00+00:00",
+            "PolicyVersionList": [{ "Document": document, "VersionId": "v1", "IsDefaultVersion": true,
+                                    "CreateDate": "2023-01-01T00:00:00+00:00" }],
+        }));
+    };
+    let plain = details.clone();
+    with(&mut details, &document);
+    fs::write(place.path("new.json"), details.to_string()).unwrap();
+    let ingest = "--store demo/store ingest iam new.json --captured-at";
+    assert_eq!(place.line(&format!("{ingest} 2026-11-01T00:00:00Z")).code, Some(0));
+    let plan = planned(&place);
+    assert_eq!(calls(&plan), ["attach-role-policy", "detach-role-policy"]);
+    assert_eq!(plan.changes[0].steps[0].effect.arguments()[5], "arn:aws:iam::aws:policy/NarrowAudit");
+    assert_eq!(plan.changes[0].removed + 1, before.changes[0].removed, "what it only shows beside stays");
+    let proof = place.line(&format!("{AT} remediate prove plan.json"));
+    assert!(proof.code == Some(0) && proof.stderr.contains(" 0 would be denied"), "{proof:?}");
+    // One that allows something that should go does not do.
+    document["Statement"][0]["Action"].as_array_mut().unwrap().push("iam:CreateUser".into());
+    let mut details = plain;
+    with(&mut details, &document);
+    fs::write(place.path("new.json"), details.to_string()).unwrap();
+    assert_eq!(place.line(&format!("{ingest} 2026-11-01T00:00:00Z")).code, Some(0));
+    assert_eq!(calls(&planned(&place)), calls(&before));
+}
