@@ -80,7 +80,9 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
     }
     for (set, chosen) in sets {
         let planned = SetSubject::of(inputs, managed, set).and_then(|subject| subject.planned());
-        take(&mut made, planned, set, &chosen);
+        // Its ARN says its name to nobody.
+        let named = |why| format!("permission set {}: {why}", sets::name_of(inputs.recommend.snapshot, set));
+        take(&mut made, planned.map_err(named), set, &chosen);
     }
     without_unusable(inputs, &by_principal, managed, &mut made);
     made.left.sort();

@@ -95,6 +95,12 @@ pub(super) fn granted(state: &mut Snapshot, grant: &Grant) {
     drop(super::set_effect::provision(state, &set));
 }
 
+/// Name of a permission set.
+pub(super) fn name_of<'s>(snapshot: &'s Snapshot, set: &str) -> &'s str {
+    let mut sets = snapshot.identity_center.iter().flat_map(|center| &center.permission_sets);
+    sets.find(|one| one.arn == set).map_or("", |one| one.name.as_str())
+}
+
 /// Hash of what a permission set is: its policies, who is assigned to it, and what its roles hold.
 ///
 /// # Errors
@@ -243,7 +249,10 @@ impl<'a> SetSubject<'a> {
         let (fit, grants) = loop {
             let fit = fit::fitted(keep.clone(), &granted, catalog, |keep| self.steps(keep))?;
             match self.grants(&fit.keep) {
-                Ok(grants) => break (fit, grants),
+                Ok((grants, stays)) => {
+                    left.extend(stays);
+                    break (fit, grants);
+                }
                 Err(Ungranted { rows, actions, why }) => {
                     left.push(self::left(&self.set.arn, &rows, why));
                     keep.union_with(&actions);
@@ -427,7 +436,7 @@ impl<'a> SetSubject<'a> {
     }
 
     /// Permission sets for what is asked for from now on; or the first capability that cannot be.
-    fn grants(&self, keep: &ActionSet) -> Result<Vec<Grant>, Ungranted<'_>> {
+    fn grants(&self, keep: &ActionSet) -> Result<(Vec<Grant>, Vec<Left>), Ungranted<'_>> {
         type Rows<'r> = Vec<(&'r SetRole<'r>, &'r Recommendation)>;
         let mut by_capability: BTreeMap<(&str, &[String]), Rows<'_>> = BTreeMap::new();
         for role in &self.roles {
@@ -435,7 +444,7 @@ impl<'a> SetSubject<'a> {
                 by_capability.entry((row.class.as_str(), row.services.as_slice())).or_default().push((role, row));
             }
         }
-        let mut out = Vec::new();
+        let (mut out, mut stays) = (Vec::new(), Vec::new());
         for rows in by_capability.into_values() {
             let catalog = self.inputs.recommend.catalog;
             let mut actions = catalog.no_actions();
@@ -444,6 +453,7 @@ impl<'a> SetSubject<'a> {
             }
             actions.subtract(keep);
             if actions.is_empty() {
+                stays.extend(self.kept_by_itself(&rows));
                 continue;
             }
             match self.grant(&rows, &actions) {
@@ -454,7 +464,18 @@ impl<'a> SetSubject<'a> {
                 }
             }
         }
-        Ok(out)
+        Ok((out, stays))
+    }
+
+    /// What would be asked for and stays, not because of another account.
+    fn kept_by_itself(&self, rows: &[(&SetRole<'_>, &Recommendation)]) -> Option<Left> {
+        let catalog = self.inputs.recommend.catalog;
+        let own = rows
+            .iter()
+            .filter(|(role, row)| after::actions_of(row, &role.granted.granted, catalog).is_subset(&role.keep));
+        let own: Vec<&Recommendation> = own.map(|(_, row)| *row).collect();
+        let why = "somebody else keeps it through the same permission set, or a role lets in this one by its name";
+        (!own.is_empty()).then(|| left(&self.set.arn, &own, why.to_owned()))
     }
 
     fn grant(&self, rows: &[(&SetRole<'_>, &Recommendation)], actions: &ActionSet) -> Result<Grant, String> {

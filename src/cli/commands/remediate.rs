@@ -265,7 +265,7 @@ fn plan_table(plan: &Plan, people: bool) -> Table {
         let account = one.principal.split(':').nth(4).unwrap_or_default();
         rows.push(vec![
             "left".into(),
-            one.principal.as_str().into(),
+            name(&one.principal),
             account.into(),
             "".into(),
             Cell::List(Vec::new()),
