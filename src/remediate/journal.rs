@@ -79,6 +79,13 @@ pub enum Record {
         /// Why.
         why: String,
     },
+    /// What stands where it could not be taken back stays: a person said so.
+    Accepted {
+        /// Its number.
+        step: usize,
+        /// Who: an ARN.
+        by: String,
+    },
     /// What was to be taken back was.
     RolledBack,
 }

@@ -12,6 +12,7 @@ mod make;
 mod merged;
 mod narrowing;
 pub mod place;
+mod progress;
 pub mod prove;
 pub mod quota;
 pub mod restore;

@@ -5,6 +5,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::snapshot::{SetBoundary, Snapshot};
+use crate::model::time::Timestamp;
+use crate::remediate::journal::Line;
 use crate::remediate::place::SetPart;
 use fake::{Fake, Fault, after, arn, iam_of, plan, start};
 
@@ -46,7 +48,7 @@ fn apply(plan: &Plan, fake: &mut Fake, paper: &mut Paper) -> Result<Ended, Journ
 }
 
 fn roll_back(plan: &Plan, fake: &mut Fake, paper: &mut Paper) -> Result<Ended, JournalError> {
-    Run::new(plan, fake, paper, &AtomicBool::new(false)).roll_back("me", &[])
+    Run::new(plan, fake, paper, &AtomicBool::new(false)).roll_back("me", &[], &[])
 }
 
 #[test]
@@ -276,6 +278,29 @@ fn what_others_changed_is_never_written_over() {
 }
 
 #[test]
+fn what_others_put_there_may_be_accepted_and_the_rest_is_taken_back() {
+    let plan = plan(Failing::Unwind);
+    let (mut fake, mut paper) = (Fake::new(), Paper::default());
+    apply(&plan, &mut fake, &mut paper).unwrap();
+    let place = Place::RolePolicy { role: "r".into(), policy: "a".into() };
+    meddle(&mut fake, &place);
+    assert_eq!(roll_back(&plan, &mut fake, &mut paper).unwrap(), Ended::Stuck);
+    let theirs = fake.now(&place);
+    let stop = AtomicBool::new(false);
+    let mut accept =
+        |who: &str| Run::new(&plan, &mut fake, &mut paper, &stop).roll_back("me", &[], &[arn(who)]).unwrap();
+    // Of another principal it changes nothing.
+    assert_eq!(accept("user/u"), Ended::Stuck);
+    assert_eq!(accept("role/r"), Ended::RolledBack);
+    assert_eq!(fake.now(&place), theirs);
+    for item in plan.items().iter().filter(|item| item.step.effect.place() != place) {
+        let place = item.step.effect.place();
+        assert_eq!(fake.now(&place), Fake::new().now(&place), "{place}");
+    }
+    assert_eq!(Progress::of(plan.items().len(), plan.failing, &paper.lines).phase, Phase::RolledBack);
+}
+
+#[test]
 fn another_one_of_the_same_name_is_given_nothing() {
     let plan = plan(Failing::Unwind);
     let (mut fake, mut paper) = (Fake::new(), Paper::default());
@@ -345,7 +370,7 @@ fn principals_are_taken_back_one_by_one() {
     let (mut fake, mut paper) = (Fake::new(), Paper::default());
     let stop = AtomicBool::new(false);
     apply(&plan, &mut fake, &mut paper).unwrap();
-    let ended = Run::new(&plan, &mut fake, &mut paper, &stop).roll_back("me", &[arn("user/u")]).unwrap();
+    let ended = Run::new(&plan, &mut fake, &mut paper, &stop).roll_back("me", &[arn("user/u")], &[]).unwrap();
     assert_eq!(ended, Ended::RolledBack);
     assert_eq!(
         (&iam_of(&fake.state).users, &iam_of(&fake.state).roles),

@@ -154,6 +154,9 @@ pub struct RollbackArgs {
     /// Only this principal, by ARN; repeat for more
     #[arg(long, value_name = "ARN")]
     pub principal: Vec<String>,
+    /// Where a call on this principal could not be taken back, leave what stands there and take back the rest; repeat for more
+    #[arg(long, value_name = "ARN")]
+    pub accept: Vec<String>,
     /// As whom.
     #[command(flatten)]
     pub executor: ExecutorArgs,

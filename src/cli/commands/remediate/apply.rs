@@ -417,7 +417,8 @@ pub(super) fn rollback(context: &Context<'_>, args: &RollbackArgs) -> Result<Sta
     let mut work = begin(context, &args.plan)?;
     let items = work.plan.items();
     let known: BTreeSet<&str> = items.iter().map(|item| item.principal).collect();
-    let unknown: Vec<&String> = args.principal.iter().filter(|arn| !known.contains(arn.as_str())).collect();
+    let named = args.principal.iter().chain(&args.accept);
+    let unknown: Vec<&String> = named.filter(|arn| !known.contains(arn.as_str())).collect();
     if let Some(arn) = unknown.first() {
         return Err(CommandError::Usage(format!("{arn}: the plan does not change it")));
     }
@@ -425,13 +426,20 @@ pub(super) fn rollback(context: &Context<'_>, args: &RollbackArgs) -> Result<Sta
         true => known.clone(),
         false => args.principal.iter().map(String::as_str).collect(),
     };
+    let before = Progress::of(items.len(), work.plan.failing, work.journal.lines());
+    for arn in &args.accept {
+        let stuck = before.stuck.keys().filter_map(|at| items.get(*at)).any(|item| item.principal == arn);
+        if !stuck {
+            return Err(CommandError::Usage(format!("--accept {arn}: nothing of it is stuck")));
+        }
+    }
     not_under_others(context, &work, &wanted)?;
     let mut executor = enter(context, &args.executor, &work.plan)?;
     let of = if args.principal.is_empty() { known.len() } else { args.principal.len() };
     confirmed(args.yes, &format!("Take back what was changed of {of} principals?"))?;
     let by = executor.caller().to_owned();
     let mut run = Run::new(&work.plan, &mut executor, &mut work.journal, &context.stop);
-    let ended = run.roll_back(&by, &args.principal)?;
+    let ended = run.roll_back(&by, &args.principal, &args.accept)?;
     let progress = run.progress().clone();
     told(context, &work.plan, &progress, &ended, "remediate rollback")
 }
@@ -503,7 +511,7 @@ fn said(plan: &Plan, progress: &Progress, ended: &Ended, applying: bool) -> (Sta
         Ended::Already(why) => (Status::Done, format!("plan {hash}: {why}")),
         Ended::Refused(why) => (Status::Failed, format!("plan {hash}: {why}")),
         Ended::Stuck => {
-            let why = "look at each, put it right by hand if need be, and run it again";
+            let why = "look at each, put it right by hand, and run it again; `rollback --accept ARN` leaves what stands there";
             (Status::Stuck, format!("plan {hash}: some calls could not be taken back: {why}"))
         }
         Ended::Stopped => {
