@@ -64,10 +64,14 @@ class Test:
         demo = self.args.out / "demo"
         self.program("demo", "--output-dir", demo)
         self.world = World(demo, DATES)
-        code, policy = self.program("permissions", "--for", "remediate", "--role", "member", "--role-name", EXECUTOR,
-                                    "--group", "extra-team")
+        ask = ("permissions", "--for", "remediate", "--role-name", EXECUTOR, "--group", "extra-team", "--role")
+        code, policy = self.program(*ask, "member")
         self.printed = policy if code == 0 else None
-        self.world.build(self.printed)
+        for more in (["--permission-sets"], []):  # who starts it changes those, where the program knows of them
+            code, starts = self.program(*ask, "central", *more)
+            if code == 0:
+                break
+        self.world.build(self.printed, starts if code == 0 else None)
         problems, figures = self.world.strays()
         return check(problems, figures + ("" if self.printed else "; the executor's policy is the test's own"))
 

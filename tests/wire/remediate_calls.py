@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import wire
+from remediate_center import role_of
 from remediate_emulator import DRY
 from remediate_world import DRY_NOW, HELPER, REGION, policy_of
 
@@ -33,6 +34,8 @@ ACTIONS = {"s3:ListBuckets": "s3:ListAllMyBuckets", "s3:ListObjectsV2": "s3:List
            "s3:HeadObject": "s3:GetObject",
            "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration", "lambda:Invoke": "lambda:InvokeFunction"}
 TWELVE_HOURS = 12 * 3600
+# What is looked at where a policy names no service.
+COMMON = ("dynamodb", "ec2", "iam", "kms", "lambda", "logs", "rds", "s3", "secretsmanager", "sns", "sqs", "ssm")
 
 
 # ---------------------------------------------------------------- records
@@ -348,6 +351,36 @@ class Trust:
         assert self.text() == self.before, self.name
 
 
+class Assigned:
+    """A permission set assigned to people in an account for a while: its role there, which goes with the last one."""
+
+    def __init__(self, world, one, account, people):
+        users = {key.lower(): user["UserId"] for user in world.center["Users"]
+                 for key in (user["UserName"], *(mail["Value"] for mail in user.get("Emails", ())))}
+        self.world, self.name, self.account = world, one["Name"], account
+        self.given = [{"InstanceArn": world.instance, "PermissionSetArn": one["PermissionSetArn"], "TargetId": account,
+                       "TargetType": "AWS_ACCOUNT", "PrincipalType": "USER", "PrincipalId": users[person.lower()]}
+                      for person in people]
+
+    def ended(self, call):
+        for status in [self.world.settled(answer) for answer in [call(**given) for given in self.given]]:
+            assert status["Status"] == "SUCCEEDED", status
+
+    def __enter__(self):
+        self.ended(self.world.sso().create_account_assignment)
+        role, = roles_of(self.world, self.name, self.account)
+        return role
+
+    def __exit__(self, *_):
+        self.ended(self.world.sso().delete_account_assignment)
+        assert not roles_of(self.world, self.name, self.account), self.name
+
+
+def roles_of(world, name, account):
+    """ARNs of the roles that a permission set is in an account: one or none."""
+    return [one["Arn"] for one in world.root(account).list_roles()["Roles"] if role_of(name, one["RoleName"])]
+
+
 # ---------------------------------------------------------------- what policies say, by their actions alone
 
 def documents(state, arn):
@@ -390,7 +423,9 @@ def on(policies, action, effect="Allow"):
 def taken(world, before, after):
     """Operations with their parameters that policies allowed before and no statement allows after."""
     named = [action for one in statements(before) for action in listed(one.get("Action", []))]
-    prefixes = sorted({action.split(":")[0].lower() for action in named if ":" in action})
+    prefixes = {action.split(":")[0].lower() for action in named if ":" in action}
+    broad = "*" in named or any("NotAction" in one for one in statements(before))
+    prefixes = sorted(prefixes.union(COMMON if broad else ()))
     client_of = {}
     for prefix in prefixes:
         try:

@@ -10,8 +10,10 @@
                        cannot be changed (IAM User Guide, Monitor and control actions taken with assumed roles)
   MFA                  is present where a user assumes a role with SerialNumber and TokenCode, whatever code it is
   trust that names     the caller needs no identity policy in the same account (KNOWN, trust-direct)
+  aws:PrincipalArn     of a role's session is the role's ARN, with its path (KNOWN, principal-arn)
   paths                stand in the ARNs of users, roles and policies that iam calls name (KNOWN, iam-path); of a
                        membership the group is the resource, not the user (Service Authorization Reference, iam)
+  sso                  is IAM Identity Center, which ministack does not have: remediate_center.py
   DRY                  a request with this header ends where the service would begin: after the decision, without effect
 """
 
@@ -24,6 +26,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote
 from xml.sax.saxutils import escape
 
+import remediate_center
 import wire
 
 HERE = Path(__file__).resolve().parent
@@ -62,6 +65,16 @@ def correct(path):
         return judge(document, caller, dataclasses.replace(context, action="sts:SetSourceIdentity"))
     evaluator.evaluate_trust_policy = trusts
 
+    resolve = evaluator._resolve_condition_key
+
+    def resolved(key, context):
+        value = resolve(key, context)
+        if key.lower() != "aws:principalarn" or ":assumed-role/" not in value:
+            return value
+        role = iam._roles.get_scoped(context.principal_account, None, evaluator._role_name_from_assumed_arn(value))
+        return role["Arn"] if role else value
+    evaluator._resolve_condition_key = resolved
+
     enforce = evaluator.enforce
 
     def enforced(key, action, service, region, resource_arn="*", service_context=None):
@@ -85,6 +98,7 @@ def correct(path):
         return with_path(iam, arn, query, account) if service == "iam" else arn
     iam_actions.extract_resource_arn = resource
 
+    remediate_center.serve(told["center"])
     for service, handler in list(app.SERVICE_HANDLERS.items()):
         app.SERVICE_HANDLERS[service] = stopped(service, handler, asked)
 

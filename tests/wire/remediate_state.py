@@ -7,8 +7,11 @@ import json
 import re
 from urllib.parse import unquote
 
+from remediate_center import INLINE, role_of
+
 # What the emulator counts or makes up by itself, or gives to what is new.
-OWN = {"AttachmentCount", "PermissionsBoundaryUsageCount", "UpdateDate", "CreateDate", "RoleId", "PolicyId"}
+OWN = {"AttachmentCount", "PermissionsBoundaryUsageCount", "UpdateDate", "CreateDate", "RoleId", "PolicyId",
+       "PermissionSetArn", "CreatedDate"}
 
 
 def zulu(time):
@@ -55,14 +58,15 @@ def said(plan):
     """What a plan says, without ids, hashes and the way its documents are written."""
     def form(value):
         if isinstance(value, dict):
-            return {key: form(item) for key, item in value.items() if key not in ("id", "ids", "state")}
+            return {key: ordered(form(item)) if key == "reasons" else form(item) for key, item in value.items()
+                    if key not in ("id", "ids", "state")}
         if isinstance(value, list):
             return [form(item) for item in value]
         if isinstance(value, str) and value.lstrip().startswith("{"):
             return json.loads(value)
         return nameless(value) if isinstance(value, str) else value
-    return {"grants": sorted(form(plan["grants"]), key=lambda one: (one["principal"], one["role"])),
-            "changes": form(plan["changes"]), "left": form(plan["left"])}
+    ordered = lambda ones: sorted(ones, key=lambda one: json.dumps(one, sort_keys=True))  # by what they say, not by ids
+    return {"grants": ordered(form(plan["grants"])), "changes": form(plan["changes"]), "left": form(plan["left"])}
 
 
 def plain_of_demo(one, ids):
@@ -76,6 +80,25 @@ def plain_of_demo(one, ids):
     if not (one.get("RoleLastUsed") or {}).get("LastUsedDate"):
         one.pop("RoleLastUsed", None)
     return sorted_lists(one)
+
+
+def sets_of_demo(center):
+    """The permission sets of the demo's identity-center.json as World.permission_sets reads them."""
+    out = {}
+    for one in center["PermissionSets"]:
+        arn = one["PermissionSetArn"]
+        assigned = [found for found in center["AccountAssignments"] if found["PermissionSetArn"] == arn]
+        out[one["Name"]] = {
+            **{key: one[key] for key in ("PermissionSetArn", "Name", "Description", "SessionDuration") if key in one},
+            "InlinePolicy": one.get("InlinePolicy") or "", "PermissionsBoundary": one.get("PermissionsBoundary"),
+            "ManagedPolicies": sorted(policy["Arn"] for policy in one.get("ManagedPolicies") or ()),
+            "CustomerPolicies": sorted(policy.get("Path", "/") + policy["Name"]
+                                       for policy in one.get("CustomerManagedPolicyReferences") or ()),
+            "Tags": {}, "Outdated": [], "Assignments": {
+                account: sorted(f"{found['PrincipalType']} {found['PrincipalId']}" for found in assigned
+                                if found["AccountId"] == account)
+                for account in sorted({found["AccountId"] for found in assigned})}}
+    return out
 
 
 def sorted_lists(value):
@@ -143,16 +166,82 @@ def step_on(account, effect):
             inline.append({"PolicyName": effect["policy"], "PolicyDocument": effect["document"]})
 
 
+def set_step_on(state, sets, effect):
+    """One call of a plan on a permission set, and on its roles once it is provisioned."""
+    call, name = effect["call"], effect["set"]
+    if call == "CreatePermissionSet":
+        assert name not in sets, name
+        described = {"Description": effect["description"]} if effect.get("description") else {}
+        sets[name] = {"PermissionSetArn": name, "Name": name, **described, "SessionDuration": effect["session"],
+                      "InlinePolicy": "", "PermissionsBoundary": None, "ManagedPolicies": [], "CustomerPolicies": [],
+                      "Tags": effect.get("tags") or {}, "Outdated": [], "Assignments": {}}
+        return
+    one = next(one for one in sets.values() if name in (one["PermissionSetArn"], one["Name"]))
+    if call == "DeletePermissionSet":
+        del sets[one["Name"]]
+    elif call == "ProvisionPermissionSet":
+        one["Outdated"] = []
+        for account in one["Assignments"]:
+            roles = state[account]["RoleDetailList"].values()
+            provision(next(role for role in roles if role_of(one["Name"], role["RoleName"])), one, account)
+    else:
+        policies = one["ManagedPolicies" if "AttachManaged" in call or "DetachManaged" in call else "CustomerPolicies"]
+        if call.startswith(("Attach", "Detach")):
+            policy = effect["policy"] if "policy" in effect else effect
+            policy = policy if isinstance(policy, str) else policy.get("path", "/") + policy["name"]
+            (policies.append if call.startswith("Attach") else policies.remove)(policy)
+            policies.sort()
+        elif "InlinePolicy" in call:
+            one["InlinePolicy"] = effect["document"] if call.startswith("Put") else ""
+        else:
+            one["PermissionsBoundary"] = boundary_of(effect["boundary"]) if call.startswith("Put") else None
+        one["Outdated"] = sorted(one["Assignments"])
+
+
+def boundary_of(told):
+    """A plan's boundary of a permission set as the API has it."""
+    if "managed" in told:
+        return {"ManagedPolicyArn": told["managed"]}
+    return {"CustomerManagedPolicyReference": {"Name": told["customer"]["name"], "Path": told["customer"]["path"]}}
+
+
+def provision(role, one, account):
+    """A role of Identity Center as it is once its permission set is provisioned."""
+    own = lambda policy: f"arn:aws:iam::{account}:policy{policy}"
+    inline = {"PolicyName": INLINE, "PolicyDocument": one["InlinePolicy"]}
+    role["RolePolicyList"] = [inline] if one["InlinePolicy"] else []
+    role["AttachedManagedPolicies"] = [{"PolicyName": arn.rsplit("/", 1)[-1], "PolicyArn": arn} for arn in (
+        *one["ManagedPolicies"], *map(own, one["CustomerPolicies"]))]
+    role.pop("PermissionsBoundary", None)
+    if one["PermissionsBoundary"]:
+        theirs = one["PermissionsBoundary"].get("CustomerManagedPolicyReference")
+        arn = own(theirs["Path"] + theirs["Name"]) if theirs else one["PermissionsBoundary"]["ManagedPolicyArn"]
+        role["PermissionsBoundary"] = {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": arn}
+
+
+def holders(state, part):
+    """The users and roles whose calls a part of a plan bears on, with their unique ids: of a permission set its roles.
+    A grant of one takes the place of what a change takes from it."""
+    if ":permissionSet/" not in part["principal"]:
+        return {part["principal"]: part["id"]}
+    return {arn: state[arn.split(":")[4]]["RoleDetailList"][arn]["RoleId"] for arn in part.get("roles", ())}
+
+
 def planned(state, plan):
-    """The state after a plan. AWS's policies that nobody has any more are not listed any more."""
+    """The state after a plan. Of AWS's policies an account lists those that somebody there has."""
     out = copy.deepcopy(state)
     for part in (*plan["grants"], *plan["changes"]):
         for step in part["steps"]:
-            step_on(out[part["account"]], step["do"])
+            if "set" in step["do"]:
+                set_step_on(out, out[part["account"]]["PermissionSets"], step["do"])
+            else:
+                step_on(out[part["account"]], step["do"])
+    theirs = {arn: one for account in state.values() for arn, one in account["Policies"].items()
+              if ":aws:policy/" in arn}
     for account in out.values():
         attached = {policy["PolicyArn"] for member in ("UserDetailList", "RoleDetailList", "GroupDetailList")
                     for one in account[member].values() for policy in one["AttachedManagedPolicies"]}
-        account["Policies"] = {arn: one for arn, one in account["Policies"].items()
+        account["Policies"] = {arn: one for arn, one in {**theirs, **account["Policies"]}.items()
                                if ":aws:policy/" not in arn or arn in attached}
     return {account: {member: {arn: sorted_lists(one) for arn, one in ones.items()} for member, ones in members.items()}
             for account, members in out.items()}

@@ -10,12 +10,14 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections import Counter
 from pathlib import Path
 from urllib.parse import unquote
 
+from remediate_center import INLINE, role_of
 from remediate_emulator import DRY, ROOT_SECRET, Emulator
-from remediate_state import differences, documents_read, plain, plain_of_demo, without, zulu
+from remediate_state import differences, documents_read, plain, plain_of_demo, sets_of_demo, without, zulu
 
 REGION = "us-east-1"
 AS_OF = "2026-11-01T00:00:00Z"
@@ -23,7 +25,8 @@ RUNNER, EXECUTOR, HELPER, NOBODY = "jitscan-runner", "jitscan-executor", "helper
 EXECUTES = ["iam:Get*", "iam:List*", "iam:PutRolePolicy", "iam:DeleteRolePolicy", "iam:PutUserPolicy",
             "iam:DeleteUserPolicy", "iam:AttachRolePolicy", "iam:DetachRolePolicy", "iam:AttachUserPolicy",
             "iam:DetachUserPolicy", "iam:AddUserToGroup", "iam:RemoveUserFromGroup", "iam:CreatePolicy",
-            "iam:DeletePolicy", "iam:CreateRole", "iam:DeleteRole", "iam:TagRole", "iam:TagPolicy"]
+            "iam:DeletePolicy", "iam:CreateRole", "iam:DeleteRole", "iam:TagRole", "iam:TagPolicy",
+            "sso:*PermissionSet*", "sso:List*"]
 # Without it the executor may not change a user or role: all have it but those that are nobody's to change.
 MANAGED = {"Key": "jitscan:managed", "Value": "true"}
 UNMANAGED = ("/aws-service-role/", "/aws-reserved/", "break-glass")
@@ -49,6 +52,11 @@ class World:
         self.accounts = sorted(self.wanted)
         organization = json.loads((self.input / "organization.json").read_text())
         self.management = organization["Organization"]["MasterAccountId"]
+        self.center = json.loads((self.input / "identity-center.json").read_text())
+        self.instance = self.center["Instances"][0]["InstanceArn"]
+        for one in self.center["PermissionSets"]:
+            if one.get("InlinePolicy"):
+                one["InlinePolicy"] = text_of(json.loads(one["InlinePolicy"]), one["Name"])
         self.server = Emulator(self.management, self.told(dates))
         self.sessions, self.clients, self.ids, self.documents = None, {}, {}, 0
 
@@ -68,7 +76,8 @@ class World:
                     if (one.get("RoleLastUsed") or {}).get("LastUsedDate"):
                         used = one["RoleLastUsed"]
                         last_used[one["Arn"]] = dict(used, LastUsedDate=zulu(used["LastUsedDate"]))
-        return {"managed": managed, "dates": dates, "last_used": last_used}
+        center = {**self.center, "Owner": self.management, "Accounts": [self.management, *self.accounts]}
+        return {"managed": managed, "dates": dates, "last_used": last_used, "center": center}
 
     def client(self, service, creds=None, account=None, region=REGION):
         """A boto3 client, without creds as root; policy documents stay the texts that IAM sends."""
@@ -98,8 +107,16 @@ class World:
     def root(self, account):
         return self.client("iam", account=account)
 
-    def build(self, allowed):
-        """Everything of the demo in ministack, and those who test; `allowed`: the executor's policy, or none."""
+    def sso(self):
+        return self.client("sso-admin", account=self.management)
+
+    def set_of(self, role):
+        """The permission set that a role of Identity Center's is, as the demo has it."""
+        return next(one for one in self.center["PermissionSets"] if role_of(one["Name"], role))
+
+    def build(self, allowed, starts=None):
+        """Everything of the demo in ministack, and those who test; `allowed`: the executor's policy, or none; `starts`:
+        that of who becomes the executor, and changes the management account, or none."""
         self.server.start()
         for account, details in self.wanted.items():
             iam = self.root(account)
@@ -120,7 +137,10 @@ class World:
                 self.role(iam, role)
             self.executor(iam, allowed)
         iam = self.root(self.management)
-        self.runner = self.tester(iam, RUNNER, [f"arn:aws:iam::{account}:role/{EXECUTOR}" for account in self.accounts])
+        roles = [f"arn:aws:iam::{account}:role/{EXECUTOR}" for account in self.accounts]
+        self.runner = self.tester(iam, RUNNER, [] if starts else roles)
+        starts = starts or json.dumps(policy_of({"Effect": "Allow", "Action": EXECUTES, "Resource": "*"}))
+        iam.put_user_policy(UserName=RUNNER, PolicyName="remediate", PolicyDocument=starts)
         self.helper, self.nobody = self.tester(iam, HELPER, ["*"]), self.tester(iam, NOBODY, [])
         return self
 
@@ -144,6 +164,9 @@ class World:
     def holds(self, iam, kind, name, inline, holder):
         for one in inline:
             text = self.document(one["PolicyDocument"], name + one["PolicyName"])
+            if one["PolicyName"] == INLINE:  # Identity Center's roles have the text of their permission set
+                text, document = self.set_of(name)["InlinePolicy"], one["PolicyDocument"]
+                assert json.loads(text) == document, name
             getattr(iam, f"put_{kind}_policy")(**{f"{kind.title()}Name": name}, PolicyName=one["PolicyName"],
                                                PolicyDocument=text)
         for one in holder["AttachedManagedPolicies"]:
@@ -179,12 +202,13 @@ class World:
 
     def strays(self):
         """Where the emulator's state is not the demo's, and how much there is."""
+        state = self.state()
         read = lambda document: json.loads(document) if isinstance(document, str) else document
         # What the demo's documents do not have, and ids that are nowhere else.
         passing = {"AttachmentCount", "PermissionsBoundaryUsageCount", "UpdateDate", "GroupId", "Roles"}
         problems, counted = [], Counter()
-        for account, found in self.state().items():
-            for member, ones in found.items():
+        for account in self.accounts:
+            for member, ones in state[account].items():
                 counted[member] += len(ones)
                 skipped = passing | ({"PolicyId"} if member == "Policies" else set())
                 wanted = {one["Arn"]: plain_of_demo(one, self.ids) for one in self.wanted[account][member]}
@@ -194,9 +218,13 @@ class World:
                     if MANAGED in one.get("Tags", ()):
                         one["Tags"].remove(MANAGED)
                 problems += differences(without(wanted, skipped), without(made, skipped), f"{account}/{member}")
+        sets, wanted = state[self.management]["PermissionSets"], sets_of_demo(self.center)
+        problems += differences(wanted, without(sets, {"CreatedDate"}), "permission sets")
+        assigned = [one for found in sets.values() for ones in found["Assignments"].values() for one in ones]
         return problems, (f"{len(self.accounts)} accounts, {counted['UserDetailList']} users, "
                           f"{counted['GroupDetailList']} groups, {counted['RoleDetailList']} roles, "
-                          f"{counted['Policies']} managed policies, {self.documents} documents written in three ways")
+                          f"{counted['Policies']} managed policies, {self.documents} documents written in three ways, "
+                          f"{len(sets)} permission sets in {len(assigned)} assignments")
 
     # -------------------------------------------------------- what there is
 
@@ -217,7 +245,59 @@ class World:
             for role in found["RoleDetailList"]:
                 role["MaxSessionDuration"] = longest[role["RoleName"]]
             out[account] = {member: {one["Arn"]: plain(one) for one in found[member]} for member in SERVED}
+        out[self.management] = {**{member: {} for member in SERVED}, "PermissionSets": self.permission_sets()}
         return out
+
+    def permission_sets(self):
+        """Every permission set by its name, who is assigned to it, and the accounts where its role is behind it."""
+        sso = self.sso()
+
+        def listed(operation, member, **given):
+            pages = sso.get_paginator(operation).paginate(InstanceArn=self.instance, **given)
+            return [one for page in pages for one in page[member]]
+
+        def boundary(given):
+            try:
+                return sso.get_permissions_boundary_for_permission_set(**given)["PermissionsBoundary"]
+            except sso.exceptions.ResourceNotFoundException:
+                return None
+        out = {}
+        for arn in listed("list_permission_sets", "PermissionSets"):
+            given, one = {"InstanceArn": self.instance, "PermissionSetArn": arn}, {"PermissionSetArn": arn}
+            one.update(plain(sso.describe_permission_set(**given)["PermissionSet"]))
+            one["InlinePolicy"] = sso.get_inline_policy_for_permission_set(**given)["InlinePolicy"]
+            one["PermissionsBoundary"] = boundary(given)
+            one["ManagedPolicies"] = sorted(policy["Arn"] for policy in listed(
+                "list_managed_policies_in_permission_set", "AttachedManagedPolicies", PermissionSetArn=arn))
+            one["CustomerPolicies"] = sorted(policy["Path"] + policy["Name"] for policy in listed(
+                "list_customer_managed_policy_references_in_permission_set", "CustomerManagedPolicyReferences",
+                PermissionSetArn=arn))
+            tags = listed("list_tags_for_resource", "Tags", ResourceArn=arn)
+            one["Tags"] = {tag["Key"]: tag["Value"] for tag in tags}
+            provisioned = ("list_accounts_for_provisioned_permission_set", "AccountIds")
+            one["Outdated"] = listed(*provisioned, PermissionSetArn=arn,
+                                     ProvisioningStatus="LATEST_PERMISSION_SET_NOT_PROVISIONED")
+            one["Assignments"] = {account: [] for account in listed(*provisioned, PermissionSetArn=arn)}
+            for account, ones in one["Assignments"].items():
+                told = listed("list_account_assignments", "AccountAssignments", AccountId=account, PermissionSetArn=arn)
+                ones += sorted(f"{found['PrincipalType']} {found['PrincipalId']}" for found in told)
+            out[one["Name"]] = one
+        return out
+
+    def settled(self, answer):
+        """The status of a request to Identity Center once it is not in progress any more."""
+        from botocore import xform_name
+        (kind, status), = [item for item in answer.items() if item[0].endswith("Status")]
+        name = kind.removesuffix("Status")
+        number = ("ProvisionPermissionSet" if name == "PermissionSetProvisioning" else name) + "RequestId"
+        ask = getattr(self.sso(), f"describe_{xform_name(kind)}")
+        deadline = time.monotonic() + 30
+        while status["Status"] == "IN_PROGRESS":
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"in progress for 30 s: {status}")
+            time.sleep(0.05)
+            status = ask(InstanceArn=self.instance, **{number: status["RequestId"]})[kind]
+        return status
 
 
 DRY_NOW = contextvars.ContextVar("dry", default=False)
@@ -303,10 +383,15 @@ def rewritten(world, target):
 
 
 def ingest(world, jitscan, files, form):
-    """As `jitscan demo` does it, the state of IAM being the emulator's."""
+    """As `jitscan demo` does it, the state of IAM and the documents of Identity Center being the emulator's."""
     for account in world.accounts:
         path = files / "iam" / account / "authorization-details.json"
         path.write_text(json.dumps(form(world.details(account)), default=lambda time: time.isoformat(), indent=4))
+    path, sets = files / "identity-center.json", world.permission_sets()
+    center = json.loads(path.read_text())
+    for one in center["PermissionSets"]:
+        one["InlinePolicy"] = sets[one["Name"]]["InlinePolicy"]
+    path.write_text(json.dumps(center))
     jitscan.run("ingest", "cloudtrail", files / "cloudtrail")
     for kind, paths in (("iam", sorted(files.glob("iam/*/authorization-details.json"))),
                         ("credential-report", sorted(files.glob("iam/*/credential-report.csv"))),

@@ -394,8 +394,19 @@ fn told(plan: &Plan) -> String {
 }
 
 fn told_steps(reasons: &[Reason], steps: &[Step], number: &mut usize, out: &mut String) {
-    for reason in because(reasons) {
-        out.push_str(&format!("  because of {reason}\n"));
+    // The same is said of many people and accounts.
+    let mut same: BTreeMap<(&str, &str), BTreeMap<String, BTreeSet<&str>>> = BTreeMap::new();
+    for one in reasons {
+        let whys = same.entry((&one.advice, &one.capability)).or_default();
+        whys.entry(one.why.join("; ")).or_default().insert(&one.person);
+    }
+    for ((advice, capability), whys) in same {
+        out.push_str(&format!("  because of {}: {capability}\n", advice.replace('_', " ")));
+        for (why, people) in whys {
+            let people: Vec<&str> = people.into_iter().filter(|person| !person.is_empty()).collect();
+            let of = if people.is_empty() { String::new() } else { format!("{}: ", people.join(", ")) };
+            out.push_str(&format!("    {of}{why}\n"));
+        }
     }
     for step in steps {
         *number += 1;
