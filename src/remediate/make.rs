@@ -15,6 +15,7 @@ use crate::recommend::{self, Advice, Recommendation, after};
 use super::aws_managed::AwsManaged;
 use super::effect::{DEFAULT_SESSION, Effect};
 use super::fit::{self, Ungranted};
+use super::lasting;
 use super::narrowing::Narrowing;
 use super::quota;
 use super::sets::{self, Planned, SetSubject};
@@ -85,6 +86,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         take(&mut made, planned.map_err(named), set, &chosen);
     }
     without_unusable(inputs, &by_principal, managed, &mut made);
+    lasting::keep_an_administrator(inputs, &mut made);
     made.left.sort();
     made.hash = made.hashed();
     made

@@ -8,6 +8,7 @@ pub mod export;
 mod fit;
 pub mod fresh;
 pub mod journal;
+mod lasting;
 mod make;
 mod merged;
 mod narrowing;

@@ -16,6 +16,7 @@ use crate::policy::{ActionMatch, ActionPattern, Effect as Says, Statement, Wild}
 use crate::recommend::escalation;
 
 use super::effect::Effect;
+use super::lasting;
 use super::make::{CLOSED, Found};
 use super::place::{Place, SetPart};
 use super::prove::opened;
@@ -373,22 +374,15 @@ fn too_much(inputs: &Inputs<'_>) -> Vec<String> {
 
 /// Every account that somebody administers has somebody who does so afterwards.
 fn no_administrator(inputs: &Inputs<'_>) -> Vec<String> {
-    let holders = inputs.plan.changes.iter().flat_map(Change::holders);
-    let accounts: BTreeSet<AccountId> =
-        holders.filter_map(|arn| Found::of(inputs.before, arn)).map(|found| found.iam.account).collect();
     let of = |snapshot: &Snapshot| escalation::administrators(snapshot, inputs.catalog, inputs.at);
     let (before, after) = (of(inputs.before), of(inputs.after));
-    let some = |all: &BTreeMap<AccountId, BTreeSet<String>>, account: &AccountId| {
-        // A role for what is asked for is closed: nobody has it yet.
-        let granted = |arn: &String| inputs.plan.grants.iter().any(|grant| grant.role == *arn);
-        all.get(account).is_some_and(|arns| arns.iter().any(|arn| !granted(arn)))
-    };
-    let lost = accounts.iter().filter(|account| some(&before, account) && !some(&after, account));
-    lost.map(|account| {
-        let who = before.get(account).into_iter().flatten().cloned().collect::<Vec<_>>().join(", ");
-        format!("account {account} would be left without an administrator: {who} is the last")
-    })
-    .collect()
+    let lost = lasting::lost(inputs.plan, inputs.before, &before, &after);
+    lost.into_iter()
+        .map(|account| {
+            let who = before.get(&account).into_iter().flatten().cloned().collect::<Vec<_>>().join(", ");
+            format!("account {account} would be left without an administrator: {who} is the last")
+        })
+        .collect()
 }
 
 fn set_resource(effect: &Effect) -> Option<String> {
