@@ -21,10 +21,15 @@ use crate::remediate::set_effect::{SetChange, SetEffect};
 
 use super::calls;
 
-/// Between two looks at what is under way.
-const LOOK: Duration = Duration::from_secs(1);
-/// How often it is looked at: roles of hundreds of accounts take minutes.
-const LOOKS: u32 = 1_800;
+/// First wait between two looks at what is under way; it doubles up to the longest.
+const FIRST_LOOK: Duration = Duration::from_millis(200);
+const LONGEST_LOOK: Duration = Duration::from_secs(5);
+/// How often it is looked at: roles of hundreds of accounts take minutes. Half an hour in all.
+const LOOKS: u32 = 360;
+
+fn wait(look: u32) -> Duration {
+    FIRST_LOOK.saturating_mul(1 << look.min(10)).min(LONGEST_LOOK)
+}
 
 /// A permission set: its instance, and its ARN or name.
 #[derive(Clone, Copy)]
@@ -57,12 +62,9 @@ pub(super) async fn arn_of(access: &Access, named: Named<'_>, known: &mut Known)
     if named.set.starts_with("arn:") {
         return Ok(Some(named.set.to_owned()));
     }
+    // Where somebody deleted it meanwhile, what is asked about it is not there.
     if let Some(arn) = known.get(named.set) {
-        // It may have been deleted since, and another one made.
-        let found = described(access, named.instance, arn).await?;
-        if found.is_some_and(|(name, ..)| name == named.set) {
-            return Ok(Some(arn.clone()));
-        }
+        return Ok(Some(arn.clone()));
     }
     let admin = access.sso_admin();
     let request = || admin.list_permission_sets().instance_arn(named.instance);
@@ -248,13 +250,21 @@ async fn create(
 /// Brings the roles of all accounts to what a set says, and waits until they are.
 async fn provision(access: &Access, instance: &str, arn: &str) -> Result<(), Failure> {
     let admin = access.sso_admin();
-    let begun = {
+    let mut looks = 0;
+    let begun = loop {
         let request = admin.provision_permission_set().instance_arn(instance).permission_set_arn(arn);
         let request = request.target_type(ProvisionTargetType::AllProvisionedAccounts);
-        access.call(&calls::PROVISION_PERMISSION_SET, || request.send()).await?
+        match access.call(&calls::PROVISION_PERMISSION_SET, || request.send()).await {
+            // Another one is under way: it ends.
+            Err(failure) if failure.code == "ConflictException" && looks < LOOKS => {
+                tokio::time::sleep(wait(looks)).await;
+                looks += 1;
+            }
+            begun => break begun?,
+        }
     };
     let mut status = begun.permission_set_provisioning_status().cloned();
-    for _ in 0..LOOKS {
+    for look in 0..LOOKS {
         let Some(one) = &status else {
             let message = "the answer says nothing of how far it is";
             return Err(Failure::new(&calls::PROVISION_PERMISSION_SET, FailureKind::Service, "", message));
@@ -268,7 +278,7 @@ async fn provision(access: &Access, instance: &str, arn: &str) -> Result<(), Fai
             _ => {}
         }
         let id = one.request_id().unwrap_or_default().to_owned();
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(wait(look)).await;
         let request = admin.describe_permission_set_provisioning_status().instance_arn(instance);
         let request = request.provision_permission_set_request_id(id);
         let answer = access.call(&calls::DESCRIBE_PROVISIONING_STATUS, || request.send()).await?;
