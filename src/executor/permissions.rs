@@ -124,9 +124,7 @@ impl Managed {
                 "Resource": format!("arn:*:iam::*:role/{}", self.role_name)
             }));
         }
-        if self.permission_sets {
-            statements.extend(permission_sets());
-        }
+        statements.extend(self.permission_sets.then(permission_sets).into_iter().flatten());
         statements.extend([
             json!({ "Sid": "NeverChangeItself", "Effect": "Deny", "Action": "iam:*", "Resource": itself }),
             json!({

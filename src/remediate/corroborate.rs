@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::model::snapshot::Snapshot;
 
 use super::effect::Effect;
-use super::make::Found;
+use super::found::Found;
 use super::merged::Merged;
 use super::prove::opened;
 use super::{Grant, Misfit, Plan};

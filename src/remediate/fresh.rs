@@ -3,7 +3,7 @@
 use crate::model::snapshot::{AccountIam, Snapshot};
 
 use super::aws_managed::is_of_aws;
-use super::make::Found;
+use super::found::Found;
 use super::{Plan, sets};
 
 /// Hash of what a user or role holds: its policies with their documents, those of its groups, its boundary, and the trust

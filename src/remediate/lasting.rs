@@ -6,7 +6,8 @@ use crate::model::arn::AccountId;
 use crate::model::snapshot::Snapshot;
 use crate::recommend::escalation;
 
-use super::make::{Found, Inputs};
+use super::found::Found;
+use super::make::Inputs;
 use super::{Change, Left, Plan};
 
 /// ARNs of those who are or can become administrator, by account.

@@ -6,6 +6,7 @@ pub mod drift;
 pub mod effect;
 pub mod export;
 mod fit;
+mod found;
 pub mod fresh;
 pub mod journal;
 mod lasting;

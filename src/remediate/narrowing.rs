@@ -9,7 +9,8 @@ use crate::policy::narrow::{Narrowed, narrow};
 use super::aws_managed::AwsManaged;
 use super::effect::Effect;
 use super::fit::Unfit;
-use super::make::{Found, Held, Stands, short};
+use super::found::{Found, Held, Stands};
+use super::make::short;
 use super::{PATH, Step, quota};
 
 /// Longest name of a managed policy. Source: "IAM and AWS STS quotas", IAM User Guide.

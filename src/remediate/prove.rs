@@ -25,7 +25,8 @@ use crate::usage::fold::{ShapeFact, ShapeKey};
 use crate::usage::identity::{Actor, Actors};
 use crate::usage::sessions::Sessions;
 
-use super::make::{CLOSED, Found};
+use super::found::Found;
+use super::make::CLOSED;
 use super::side::Side;
 use super::{Grant, Misfit, Plan, sets};
 

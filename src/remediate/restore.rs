@@ -11,7 +11,7 @@ use crate::model::time::Timestamp;
 use crate::policy::narrow::narrow;
 
 use super::effect::Effect;
-use super::make::Found;
+use super::found::Found;
 use super::watch::Denial;
 use super::{Change, FORM, Failing, Plan, Reason, Step, fresh, quota};
 

@@ -129,14 +129,9 @@ pub(super) fn plan(failing: Failing) -> Plan {
     let json = |text: &str| format!("{{\"{text}\":2}}");
     let own = str::to_owned;
     let (user, role, jit) = (own("u"), own("r"), arn("role/jitscan/jit-r"));
+    let tags = BTreeMap::from([(own("k"), own("v"))]);
     let of_grant = steps(vec![
-        Effect::CreateRole {
-            role: jit.clone(),
-            trust: json("trust"),
-            boundary: None,
-            max_session_seconds: 7200,
-            tags: BTreeMap::from([(own("k"), own("v"))]),
-        },
+        Effect::CreateRole { role: jit.clone(), trust: json("trust"), boundary: None, max_session_seconds: 7200, tags },
         Effect::PutRolePolicy { role: own("jit-r"), policy: own("access-1"), document: json("1") },
         Effect::PutRolePolicy { role: own("jit-r"), policy: own("access-2"), document: json("2") },
     ]);

@@ -16,8 +16,9 @@ use crate::policy::{ActionMatch, ActionPattern, Effect as Says, Statement, Wild}
 use crate::recommend::escalation;
 
 use super::effect::Effect;
+use super::found::Found;
 use super::lasting;
-use super::make::{CLOSED, Found};
+use super::make::CLOSED;
 use super::place::{Place, SetPart};
 use super::prove::opened;
 use super::set_effect::{SetChange, SetEffect};

@@ -18,7 +18,8 @@ use crate::recommend::{Advice, Recommendation, after};
 use super::aws_managed::AwsManaged;
 use super::effect::Effect;
 use super::fit::{self, Unfit, Ungranted};
-use super::make::{Found, Inputs, Subject, left, reason, short};
+use super::found::Found;
+use super::make::{Inputs, Subject, left, reason, short};
 use super::merged::{Long, Merged};
 use super::set_effect::{SetChange, SetEffect};
 use super::{Change, Grant, Left, Step, fresh};
@@ -188,7 +189,7 @@ impl<'a> SetSubject<'a> {
             return Err(format!("{arn} is break-glass: there to be when all else fails"));
         }
         let found = Found::of(inputs.recommend.snapshot, arn).ok_or_else(|| format!("{arn} is not in the snapshot"))?;
-        if let Some(code) = super::make::code_of(found.holder, inputs.code).filter(|_| !inputs.managed_by_code) {
+        if let Some(code) = super::found::code_of(found.holder, inputs.code).filter(|_| !inputs.managed_by_code) {
             return Err(super::make::changed_back(&code));
         }
         self.is_as_the_set_says(&found)?;

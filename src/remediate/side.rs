@@ -8,7 +8,7 @@ use crate::model::snapshot::Snapshot;
 use crate::policy::compile::compile;
 use crate::policy::{DocumentKind, Effect, PolicyDocument, Statement};
 
-use super::make::Found;
+use super::found::Found;
 
 /// Beginnings of condition keys, in lower case, that say something of the caller: the role of a grant is another caller.
 const OF_CALLER: [&str; 9] = [

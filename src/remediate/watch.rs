@@ -17,7 +17,7 @@ use crate::usage::fold::{SessionId, ShapeFact, ShapeKey};
 use crate::usage::identity::{Actor, Actors, Basis};
 use crate::usage::sessions::Sessions;
 
-use super::make::Found;
+use super::found::Found;
 use super::prove::opened;
 use super::side::Side;
 use super::{Change, Grant, Misfit, Plan};

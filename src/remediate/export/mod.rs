@@ -13,7 +13,7 @@ use crate::model::arn::AccountId;
 use crate::model::snapshot::{AccountIam, Holder, Snapshot};
 
 use super::effect::Effect;
-use super::make::Found;
+use super::found::Found;
 use super::{Change, Misfit, Plan};
 
 /// Form of an export.
@@ -150,7 +150,7 @@ pub fn export(plan: &Plan, before: &Snapshot, form: Form) -> Result<Vec<Exported
 #[must_use]
 pub fn in_code(plan: &Plan, snapshot: &Snapshot, code: &[Glob]) -> Vec<String> {
     let of = |arn: &str| {
-        let by = super::make::code_of(Found::of(snapshot, arn)?.holder, code)?;
+        let by = super::found::code_of(Found::of(snapshot, arn)?.holder, code)?;
         Some(format!("{arn} is managed by {by}"))
     };
     plan.changes.iter().flat_map(Change::holders).filter_map(of).collect()

@@ -60,7 +60,7 @@ pub(super) fn prove(context: &Context<'_>, args: &ProveArgs, plan: &Plan) -> Res
     let mut analyzed = Analyzed::default();
     if args.access_analyzer {
         analyzed = corroborated(&args.aws, plan, &world.snapshot)?;
-        table.rows.extend(analyzed.rows.drain(..));
+        table.rows.append(&mut analyzed.rows);
     }
     let blind = cannot_see(&reader, &world, plan);
     let meta = world.meta("remediate prove", [world.gaps.clone(), blind.clone(), analyzed.gaps.clone()].concat());
