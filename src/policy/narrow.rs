@@ -1,6 +1,8 @@
 //! Policies that allow less: the same statements with fewer actions. Conditions, resources and Deny statements stay as
 //! they are written, and wildcards are only ever narrowed: whatever the new document allows, the old one allowed.
 
+use std::ops::Range;
+
 use serde_json::{Map, Value};
 
 use crate::catalog::{ActionId, ActionSet, Catalog};
@@ -134,13 +136,36 @@ impl Bounds<'_> {
 fn short(kept: &ActionSet, bounds: &Bounds<'_>, catalog: &Catalog) -> Vec<String> {
     let mut out = Vec::new();
     for (prefix, range) in catalog.service_ranges() {
-        if kept.count_range(range.clone()) == 0 {
-            continue;
-        }
-        let names: Vec<(&str, bool)> =
-            range.map(ActionId).filter_map(|id| Some((catalog.action(id)?.name(), kept.contains(id)))).collect();
-        let service = Service { prefix, names: &names, bounds };
-        service.cover("", &names, &mut out);
+        of_service(prefix, range, kept, bounds, catalog, &mut out);
+    }
+    out
+}
+
+fn of_service(
+    prefix: &str,
+    range: Range<u32>,
+    kept: &ActionSet,
+    bounds: &Bounds<'_>,
+    catalog: &Catalog,
+    out: &mut Vec<String>,
+) {
+    if kept.count_range(range.clone()) == 0 {
+        return;
+    }
+    let names: Vec<(&str, bool)> =
+        range.map(ActionId).filter_map(|id| Some((catalog.action(id)?.name(), kept.contains(id)))).collect();
+    let service = Service { prefix, names: &names, bounds };
+    service.cover("", &names, out);
+}
+
+/// Patterns that name exactly what is kept of a service, where all of it was allowed.
+#[must_use]
+pub fn patterns_of(service: &str, kept: &ActionSet, catalog: &Catalog) -> Vec<String> {
+    let all = format!("{service}:*");
+    let bounds = Bounds { allowed: vec![all.as_str()], excluded: Vec::new() };
+    let mut out = Vec::new();
+    if let Some(range) = catalog.service(service) {
+        of_service(service, range, kept, &bounds, catalog, &mut out);
     }
     out
 }

@@ -40,7 +40,7 @@ pub fn drift(
             last.insert((item.account, item.step.effect.place()), at);
         }
     }
-    let mut by_principal: BTreeMap<&str, (Vec<String>, bool)> = BTreeMap::new();
+    let mut by_principal: BTreeMap<(&str, AccountId), (Vec<String>, bool)> = BTreeMap::new();
     for (_, at) in last.into_iter().filter(|(place, _)| !later.contains(place)) {
         let Some(item) = items.get(at) else { continue };
         let (place, left) = (item.step.effect.place(), item.step.effect.leaves());
@@ -58,13 +58,14 @@ pub fn drift(
         let Some(State::Done(before)) = progress.states.get(at) else { continue };
         let back = found == *before;
         let what = if back { "is as it was before" } else { "was changed again" };
-        let (notes, any) = by_principal.entry(item.principal).or_default();
+        let (notes, any) = by_principal.entry((item.principal, item.account)).or_default();
         notes.push(format!("{place} {what}: {} stands there, and the plan left {}", found.told(), left.told()));
         *any |= back;
     }
-    let finding = |(principal, (mut notes, back)): (&str, (Vec<String>, bool))| {
+    let finding = |((principal, account), (mut notes, back)): ((&str, AccountId), (Vec<String>, bool))| {
         notes.insert(0, format!("plan {}, applied {applied}", plan.hash));
-        let name = principal.rsplit('/').next().unwrap_or(principal);
+        let called = plan.called(principal);
+        let name = called.rsplit('/').next().unwrap_or(principal);
         let what = if back { "was undone" } else { "was changed again" };
         Finding {
             id: id(KIND, &[&plan.hash, principal]),
@@ -72,7 +73,7 @@ pub fn drift(
             severity: if back { Severity::High } else { Severity::Medium },
             principal: principal.to_owned(),
             person: String::new(),
-            account: principal.split(':').nth(4).unwrap_or_default().to_owned(),
+            account: account.to_string(),
             title: format!("what jitscan changed of {name} {what} outside of jitscan"),
             state: FindingState::New,
             confidence: Confidence::High,

@@ -39,6 +39,10 @@ pub(super) fn keep_an_administrator(inputs: &Inputs<'_>, made: &mut Plan) {
     }
     let of = |state: &Snapshot| escalation::administrators(state, catalog, inputs.recommend.assessment.as_of);
     let before = of(state);
+    let all: BTreeSet<&str> = before.values().flatten().map(String::as_str).collect();
+    if !made.changes.iter().flat_map(Change::holders).any(|holder| all.contains(holder)) {
+        return;
+    }
     loop {
         let Ok(after) = made.after(state) else { return };
         let lost = lost(made, state, &before, &of(&after));
