@@ -47,7 +47,10 @@ impl AwsManaged {
     /// Those of a state.
     pub(super) fn of(state: &Snapshot, catalog: &Catalog) -> Self {
         let mut all = BTreeMap::new();
-        for policy in state.accounts.values().flat_map(|iam| &iam.policies) {
+        // AWS changes them: the newest counts.
+        let mut accounts: Vec<_> = state.accounts.values().collect();
+        accounts.sort_by_key(|iam| std::cmp::Reverse(iam.captured_at));
+        for policy in accounts.into_iter().flat_map(|iam| &iam.policies) {
             // What is for service-linked roles cannot be attached to others.
             if !is_of_aws(&policy.arn) || policy.arn.contains("/aws-service-role/") || all.contains_key(&policy.arn) {
                 continue;
@@ -79,8 +82,16 @@ impl AwsManaged {
         let (patterns, others) = plain(&document);
         let wide = set_of(&patterns, catalog);
         let mut left = wide.clone();
+        // What the catalogue does not know may be needed.
+        if !compile(&ActionMatch::Action(patterns.clone()), catalog).unmatched.is_empty() {
+            return None;
+        }
         for statement in others {
-            let set = compile(&statement.actions, catalog).set;
+            let compiled = compile(&statement.actions, catalog);
+            if statement.effect == Effect::Allow && !compiled.unmatched.is_empty() {
+                return None;
+            }
+            let set = compiled.set;
             if statement.effect == Effect::Deny {
                 return None;
             }
@@ -170,6 +181,7 @@ mod tests {
         assert_eq!(ask(&bound, &keep, &[]), None);
         let denies = wide.replace("]}", r#",{"Effect":"Deny","Action":"iam:*","Resource":"*"}]}"#);
         assert_eq!(ask(&denies, &keep, &[]), None);
+        assert_eq!(ask(&allow(r#"["s3:*","ec2:*","nosuchservice:Do"]"#, everywhere), &keep, &[]), None);
         assert!(is_of_aws("arn:aws-cn:iam::aws:policy/x") && !is_of_aws("arn:aws:iam::111122223333:policy/x"));
     }
 }

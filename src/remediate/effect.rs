@@ -189,7 +189,9 @@ fn detach(holder: &mut Holder, policy: &str) -> Result<(), Conflict> {
 /// AWS's own policies are the same in every account: one that is attached is there.
 pub(super) fn known_everywhere(state: &mut Snapshot, account: AccountId, arn: &str) {
     let known = |iam: &AccountIam| iam.policies.iter().find(|policy| policy.arn == arn).cloned();
-    let Some(policy) = state.accounts.values().find_map(known).filter(|_| is_of_aws(arn)) else { return };
+    let newest = state.accounts.values().filter_map(|iam| Some((iam.captured_at, known(iam)?)));
+    let newest = newest.max_by_key(|(at, _)| *at).map(|(_, policy)| policy);
+    let Some(policy) = newest.filter(|_| is_of_aws(arn)) else { return };
     let Some(iam) = state.accounts.get_mut(&account) else { return };
     if !iam.policies.iter().any(|one| one.arn == arn) {
         iam.policies.push(policy);

@@ -50,7 +50,7 @@ pub(super) fn fitted(
     let mut back = catalog.no_actions();
     loop {
         match steps(&keep) {
-            Ok(steps) => return Ok(Fitted { keep, back, steps }),
+            Ok(made) => return Ok(without_needless(Fitted { keep, back, steps: made }, catalog, steps)),
             Err(Unfit::Other(why)) => return Err(why),
             Err(Unfit::Long { why, excess }) => {
                 let mut gone = granted.clone();
@@ -66,69 +66,84 @@ pub(super) fn fitted(
     }
 }
 
-/// What it is worth to take an action away, in proportions: whoever may change permissions may do everything.
-const fn weight(class: AccessClass) -> usize {
-    match class {
-        AccessClass::Read => 1,
-        AccessClass::Write => 8,
-        AccessClass::SensitiveRead => 16,
-        AccessClass::Permissions => 128,
-    }
-}
-
 /// Something that may be given back: classes of a service's actions.
 struct Offer {
     actions: ActionSet,
     saved: usize,
-    weight: usize,
 }
 
-/// Of `gone` what is given back so that the rest is shorter by `excess` characters or more, as far as that goes.
+/// The lightest first: whoever may change permissions may do everything.
+const LIGHTEST_FIRST: [AccessClass; 4] =
+    [AccessClass::Read, AccessClass::Write, AccessClass::SensitiveRead, AccessClass::Permissions];
+
+/// Of `gone` what is given back so that the rest is shorter by `excess` characters or more, as far as that goes: of all
+/// services what is of the lightest class, and of a heavier one only where that does not do.
 fn given_back(keep: &ActionSet, gone: &ActionSet, excess: usize, catalog: &Catalog) -> ActionSet {
     let classes = AccessClasses::get();
-    let mut offers: Vec<Offer> = Vec::new();
-    for (prefix, range) in catalog.service_ranges() {
-        if gone.count_range(range.clone()) == 0 {
-            continue;
-        }
-        let of = |set: &ActionSet| long(prefix, set, catalog);
-        let before = of(keep);
-        // Of one service the lighter classes first, and the heavier ones with them.
-        let (mut actions, mut weighs) = (catalog.no_actions(), 0);
-        for class in [AccessClass::Read, AccessClass::Write, AccessClass::SensitiveRead, AccessClass::Permissions] {
-            let is = |id: &ActionId| gone.contains(*id) && classes.of(catalog, *id) == class;
-            let more: Vec<ActionId> = range.clone().map(ActionId).filter(is).collect();
-            if more.is_empty() {
+    let (mut out, mut saved) = (catalog.no_actions(), 0);
+    for heaviest in LIGHTEST_FIRST {
+        let mut offers: Vec<Offer> = Vec::new();
+        for (prefix, range) in catalog.service_ranges() {
+            if gone.count_range(range.clone()) == 0 {
                 continue;
             }
-            weighs += weight(class) * more.len();
-            for id in more {
+            let is = |id: &ActionId| gone.contains(*id) && !out.contains(*id) && classes.of(catalog, *id) <= heaviest;
+            let mut actions = catalog.no_actions();
+            for id in range.map(ActionId).filter(is) {
                 actions.insert(id);
             }
-            let mut with = keep.clone();
-            with.union_with(&actions);
-            let saved = before.saturating_sub(of(&with));
-            if saved > 0 {
-                offers.push(Offer { actions: actions.clone(), saved, weight: weighs });
+            let mut now = keep.clone();
+            now.union_with(&out);
+            let before = long(prefix, &now, catalog);
+            now.union_with(&actions);
+            let less = before.saturating_sub(long(prefix, &now, catalog));
+            if less > 0 {
+                offers.push(Offer { actions, saved: less });
             }
         }
-    }
-    // The most room for the least risk.
-    offers.sort_by(|a, b| (b.saved * a.weight).cmp(&(a.saved * b.weight)));
-    let (mut out, mut saved) = (catalog.no_actions(), 0);
-    for offer in offers {
-        if saved >= excess {
-            break;
-        }
-        // Another offer of the same service has it, or a part of it.
-        let mut new = offer.actions.clone();
-        new.subtract(&out);
-        if new.len() == offer.actions.len() {
+        // The most room for the fewest actions.
+        offers.sort_by(|a, b| (b.saved * a.actions.len()).cmp(&(a.saved * b.actions.len())));
+        for offer in offers {
+            if saved >= excess {
+                return out;
+            }
             saved += offer.saved;
             out.union_with(&offer.actions);
         }
     }
     out
+}
+
+/// Most services of which it is tried whether they have to be given back after all.
+const TRIED: usize = 24;
+
+/// What was given back and is not needed for the rest to fit goes, the heaviest first.
+fn without_needless(
+    mut fit: Fitted,
+    catalog: &Catalog,
+    steps: impl Fn(&ActionSet) -> Result<Vec<Step>, Unfit>,
+) -> Fitted {
+    let classes = AccessClasses::get();
+    let mut parts: Vec<(AccessClass, ActionSet)> = Vec::new();
+    for (_, range) in catalog.service_ranges() {
+        let of: Vec<ActionId> = range.map(ActionId).filter(|id| fit.back.contains(*id)).collect();
+        let Some(heaviest) = of.iter().map(|id| classes.of(catalog, *id)).max() else { continue };
+        let mut actions = catalog.no_actions();
+        for id in of {
+            actions.insert(id);
+        }
+        parts.push((heaviest, actions));
+    }
+    parts.sort_by_key(|(class, _)| std::cmp::Reverse(*class));
+    for (_, actions) in parts.into_iter().take(TRIED) {
+        let mut less = fit.keep.clone();
+        less.subtract(&actions);
+        if let Ok(steps) = steps(&less) {
+            fit.back.subtract(&actions);
+            (fit.keep, fit.steps) = (less, steps);
+        }
+    }
+    fit
 }
 
 /// How long the names of a service's actions are in a list, where all of it was allowed.

@@ -1,6 +1,6 @@
 //! Whether a plan still fits: whether its principals hold what they held when it was made.
 
-use crate::model::snapshot::{AccountIam, Snapshot};
+use crate::model::snapshot::{AccountIam, IdentityCenter, Snapshot};
 
 use super::aws_managed::is_of_aws;
 use super::found::Found;
@@ -60,7 +60,16 @@ pub(super) fn canonical(json: &str) -> String {
 pub fn same(a: &Snapshot, b: &Snapshot) -> bool {
     a.accounts.len() == b.accounts.len()
         && a.accounts.iter().zip(&b.accounts).all(|((_, a), (_, b))| a == b || plain(a.clone()) == plain(b.clone()))
-        && a.identity_center == b.identity_center
+        && plain_center(a) == plain_center(b)
+}
+
+/// Identity Center with the documents of its permission sets in one form.
+fn plain_center(state: &Snapshot) -> Option<IdentityCenter> {
+    let mut center = state.identity_center.clone()?;
+    for policies in center.permission_sets.iter_mut().filter_map(|set| set.policies.as_mut()) {
+        policies.inline = policies.inline.as_deref().map(canonical);
+    }
+    Some(center)
 }
 
 fn plain(mut iam: AccountIam) -> AccountIam {

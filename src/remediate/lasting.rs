@@ -46,18 +46,35 @@ pub(super) fn keep_an_administrator(inputs: &Inputs<'_>, made: &mut Plan) {
     loop {
         let Ok(after) = made.after(state) else { return };
         let lost = lost(made, state, &before, &of(&after));
-        let keeps = |change: &Change| {
-            let administers = |account: &&AccountId| {
-                before.get(account).is_some_and(|arns| change.holders().any(|holder| arns.contains(holder)))
-            };
-            lost.iter().filter(administers).count()
+        if lost.is_empty() {
+            return;
+        }
+        let administers = |change: &Change, account: &AccountId| {
+            before.get(account).is_some_and(|arns| change.holders().any(|holder| arns.contains(holder)))
         };
-        let best = made.changes.iter().map(|change| (keeps(change), change.principal.clone()));
-        let Some((_, principal)) = best.filter(|(count, _)| *count > 0).max() else { return };
-        let accounts: Vec<String> = lost.iter().map(ToString::to_string).collect();
+        // For each account who administers most of those that are left without.
+        let best = |account: &AccountId| {
+            let theirs = made.changes.iter().filter(|change| administers(change, account));
+            let counted =
+                theirs.map(|change| (lost.iter().filter(|one| administers(change, one)).count(), &change.principal));
+            counted.max().map(|(_, principal)| principal.clone())
+        };
+        let picked: BTreeSet<String> = lost.iter().filter_map(best).collect();
+        if picked.is_empty() {
+            return;
+        }
+        leave(made, &picked, &lost);
+    }
+}
+
+/// Takes principals out of a plan.
+fn leave(made: &mut Plan, picked: &BTreeSet<String>, lost: &BTreeSet<AccountId>) {
+    let accounts: Vec<String> = lost.iter().map(ToString::to_string).collect();
+    for principal in picked {
+        let principal = principal.clone();
         let name = made.called(&principal).into_owned();
         let of_set = if name == principal { String::new() } else { format!("{name}: ") };
-        let Some(at) = made.changes.iter().position(|change| change.principal == principal) else { return };
+        let Some(at) = made.changes.iter().position(|change| change.principal == principal) else { continue };
         let change = made.changes.remove(at);
         made.grants.retain(|grant| grant.principal != principal);
         made.left.retain(|left| left.principal != principal && !change.roles.contains(&left.principal));

@@ -197,7 +197,7 @@ impl Subject<'_> {
             }
         };
         let fit::Fitted { mut keep, back, steps } = fit;
-        left.extend(self.for_room(granted, &own, &back, &keep));
+        left.extend(self.for_room(granted, &own, &back));
         preferred(&steps, managed).for_each(|set| keep.union_with(set));
         let mut gone = granted.granted.clone();
         gone.subtract(&keep);
@@ -282,24 +282,30 @@ impl Subject<'_> {
     }
 
     /// What was chosen and stays because the rest would not fit. `own`: what stays for its use.
-    pub(super) fn for_room(
-        &self,
-        granted: &PrincipalEntitlements,
-        own: &ActionSet,
-        back: &ActionSet,
-        keep: &ActionSet,
-    ) -> Option<Left> {
+    pub(super) fn for_room(&self, granted: &PrincipalEntitlements, own: &ActionSet, back: &ActionSet) -> Option<Left> {
+        let mut all = self.catalog().no_actions();
         let stays = |row: &&&Recommendation| {
-            let mut taken = after::actions_of(row, &granted.granted, self.catalog());
-            taken.subtract(own);
-            let mut for_room = taken.clone();
+            let mut for_room = after::actions_of(row, &granted.granted, self.catalog());
+            for_room.subtract(own);
             for_room.intersect_with(back);
-            taken.subtract(keep);
-            !for_room.is_empty() && taken.is_empty()
+            all.union_with(&for_room);
+            !for_room.is_empty()
         };
         let rows: Vec<&Recommendation> = self.chosen.iter().filter(stays).copied().collect();
-        let why = "without it the names of what is left would be longer than IAM takes: something heavier goes instead";
-        (!rows.is_empty()).then(|| left(self.arn, &rows, why.to_owned()))
+        let ranges = self.catalog().service_ranges().filter(|(_, range)| all.count_range(range.clone()) > 0);
+        let services: Vec<&str> = ranges.map(|(prefix, _)| prefix).collect();
+        let some: Vec<&str> = services.iter().copied().take(SERVICES_TOLD).collect();
+        let more = if services.len() > SERVICES_TOLD {
+            format!(" and {} more", services.len() - SERVICES_TOLD)
+        } else {
+            String::new()
+        };
+        let why = format!(
+            "{} of its actions stay, of {}{more}: without them the names of what is left would be longer than IAM takes",
+            all.len(),
+            some.join(", ")
+        );
+        (!rows.is_empty()).then(|| left(self.arn, &rows, why))
     }
 
     /// Roles for what is asked for from now on; or the first capability that cannot be.
@@ -479,6 +485,8 @@ const ENTERING: &str = "sts:AssumeRole";
 
 /// Longest name of a role. Source: "IAM and AWS STS quotas", IAM User Guide.
 const NAME: usize = 64;
+/// Services that are named of what stays for room.
+const SERVICES_TOLD: usize = 8;
 /// Longest value of a tag. Source: as above.
 const TAG_VALUE: usize = 256;
 

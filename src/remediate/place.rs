@@ -307,7 +307,7 @@ impl Place {
     #[must_use]
     pub fn found_in(&self, state: &Snapshot, account: AccountId, wanted: &Value) -> Option<Value> {
         if let Self::PermissionSet { set, part, .. } = self {
-            return state.identity_center.is_some().then(|| set_effect::found(state, set, part, wanted));
+            return set_effect::found(state, set, part, wanted).filter(|_| state.identity_center.is_some());
         }
         let seconds = if let Value::Role { max_session_seconds, .. } = wanted { *max_session_seconds } else { 0 };
         Some(self.found(state.accounts.get(&account)?, seconds))

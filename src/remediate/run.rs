@@ -354,7 +354,12 @@ impl<'a> Run<'a> {
     fn backward(&mut self, at: usize, item: &Item<'_>, before: &Value, sure: bool) -> Result<(), String> {
         let (place, after) = (item.step.effect.place(), item.step.effect.leaves());
         if place.follows() && !self.any_of_set(at..self.items.len(), &place, |state| *state == State::Undone) {
-            return Ok(());
+            // What others wrote into the set and did not bring into force would come into force with what is taken back.
+            let behind = sure && self.steady(item.account, &place, &after).map_err(|trouble| trouble.why)? != after;
+            return match behind {
+                true => Err(format!("{place}: somebody changed the set and did not provision it since")),
+                false => Ok(()),
+            };
         }
         let undo = place.putting(before).ok_or_else(|| format!("{place}: no call puts {} there", before.told()))?;
         if !sure && !place.follows() && self.read(item.account, &place).map_err(|trouble| trouble.why)? == *before {
@@ -398,7 +403,7 @@ impl<'a> Run<'a> {
                     // Made all the same: the answer was lost, or the call was repeated.
                     let steady =
                         |run: &mut Self| run.steady(account, &place, wanted).is_ok_and(|found| found == *wanted);
-                    if (behind || !place.follows()) && steady(self) {
+                    if (behind && trouble.again || !place.follows()) && steady(self) {
                         return Ok(());
                     }
                     why = trouble.why;

@@ -136,7 +136,10 @@ fn every_call_may_fail_in_every_way() {
             fake.faults.insert(at, fault);
             let ended = apply(&plan, &mut fake, &mut paper).unwrap();
             // What is refused is not made; all else is, once it is looked at.
-            let refused = fault == Fault::Refused;
+            // That roles were not brought to what their set says is never doubted, where AWS says so.
+            let items = plan.items();
+            let follows = at + 1 == items.len() - 1 && items[at + 1].step.effect.place().follows();
+            let refused = fault == Fault::Refused || fault == Fault::LostRefused && follows;
             assert_eq!(ended, if refused { Ended::RolledBack } else { Ended::Applied }, "{at} {fault:?}");
             assert_eq!(fake.state, if refused { start() } else { after(&plan) }, "{at} {fault:?}");
         }
@@ -145,7 +148,17 @@ fn every_call_may_fail_in_every_way() {
             let (mut fake, mut paper) = (Fake::new(), Paper::default());
             apply(&plan, &mut fake, &mut paper).unwrap();
             fake.faults.insert(fake.made + at, fault);
-            assert_eq!(roll_back(&plan, &mut fake, &mut paper).unwrap(), Ended::RolledBack, "{at} {fault:?}");
+            let ended = roll_back(&plan, &mut fake, &mut paper).unwrap();
+            // Bringing the roles of a permission set back is not made good by looking, where AWS says that it failed.
+            if ended == Ended::Stuck {
+                let items = plan.items();
+                let parts = |item: &&Item<'_>| item.principal == items[items.len() - 1].principal;
+                let own = items.iter().filter(parts).filter(|item| item.step.effect.place().set() != Some("jit-Ops"));
+                assert_eq!((at, fault), (own.count() - 2, Fault::LostRefused));
+                assert_eq!(roll_back(&plan, &mut fake, &mut paper).unwrap(), Ended::RolledBack, "{at} {fault:?}");
+            } else {
+                assert_eq!(ended, Ended::RolledBack, "{at} {fault:?}");
+            }
             assert_eq!(fake.state, start(), "{at} {fault:?}");
         }
     }
@@ -257,14 +270,17 @@ fn what_others_changed_is_never_written_over() {
                 | Place::UserPolicy { .. }
                 | Place::PermissionSet { part: SetPart::Inline | SetPart::Boundary, .. }
         );
-        assert_eq!(ended, if documents { Ended::Stuck } else { Ended::RolledBack }, "{at}");
+        // What somebody wrote into a permission set and did not provision is nothing to bring into force.
+        let of_set = place.set().is_some_and(|set| set.starts_with("arn:"));
+        assert_eq!(ended, if documents || of_set { Ended::Stuck } else { Ended::RolledBack }, "{at}");
         assert_eq!(fake.now(&place), theirs, "{at}");
         // The rest of it is as it was.
         let others = items.iter().enumerate().filter(|(_, one)| one.step.effect.place() != place);
         for (number, one) in others {
             let place = one.step.effect.place();
-            // Roles are brought back once their permission set is.
-            if place.follows() && documents && place.set() == item.step.effect.place().set() {
+            // Nothing of it is taken back, nor what was made because of it.
+            if of_set && one.principal == item.principal {
+                assert!(place.follows() || fake.now(&place) == one.step.effect.leaves(), "{at} {place}");
                 continue;
             }
             // What took its place stays with the same principal: nobody is left with neither.

@@ -52,6 +52,8 @@ pub struct Inputs<'a> {
     pub break_glass: &'a [Glob],
     /// The state before a plan that took too much: what stood there may be given back.
     pub may_return: Option<&'a Snapshot>,
+    /// Whether it was begun: what it makes may be there.
+    pub going_on: bool,
     /// How much it may change.
     pub limits: Limits,
     /// Now.
@@ -64,7 +66,7 @@ pub struct Inputs<'a> {
 #[must_use]
 pub fn objections_to_itself(inputs: &Inputs<'_>) -> Vec<String> {
     let mut out = Vec::new();
-    out.extend(reaches_too_far(inputs.plan, inputs.before));
+    out.extend(reaches_too_far(inputs.plan, inputs.before, inputs.going_on));
     out.extend(touches_the_untouchable(inputs));
     out.extend(too_much(inputs));
     out
@@ -99,7 +101,7 @@ pub fn holder_of(snapshot: &Snapshot, arn: &str) -> Option<String> {
 }
 
 /// A change touches its own principal and policies that jitscan made; a grant its own role. Nothing else is anybody's.
-fn reaches_too_far(plan: &Plan, before: &Snapshot) -> Vec<String> {
+fn reaches_too_far(plan: &Plan, before: &Snapshot, going_on: bool) -> Vec<String> {
     let mut out = Vec::new();
     let ours = |policy: &str| policy.split_once(":policy").is_some_and(|(_, rest)| rest.starts_with(PATH));
     for change in plan.changes.iter().filter(|change| change.roles.is_empty()) {
@@ -129,7 +131,10 @@ fn reaches_too_far(plan: &Plan, before: &Snapshot) -> Vec<String> {
         plan.changes.iter().filter(|change| !change.roles.is_empty()).flat_map(|change| set_too_far(change, before)),
     );
     out.extend(
-        plan.grants.iter().filter(|grant| !grant.reach.is_empty()).flat_map(|grant| new_set_too_far(grant, before)),
+        plan.grants
+            .iter()
+            .filter(|grant| !grant.reach.is_empty())
+            .flat_map(|grant| new_set_too_far(grant, before, going_on)),
     );
     for grant in plan.grants.iter().filter(|grant| grant.reach.is_empty()) {
         let name = grant.role.rsplit('/').next().unwrap_or_default();
@@ -180,8 +185,17 @@ fn set_too_far(change: &Change, before: &Snapshot) -> Vec<String> {
     if !is_of_owner(change.account, center, before) {
         out.push(format!("account {} does not own the Identity Center of {set}", change.account));
     }
-    let whole = |step: &Step| matches!(step.effect.place(), Place::PermissionSet { part: SetPart::Whole, .. });
-    for step in change.steps.iter().filter(|step| !is_of_set(step, set, center) || whole(step)) {
+    // Of every account that it reaches something has to be known: provisioning reaches them all.
+    let known: BTreeSet<AccountId> = of_set_arn(before, set).into_iter().map(|(account, _)| account).collect();
+    let unknown = center.assignments.iter().filter(|one| one.permission_set == *set && !known.contains(&one.account));
+    for account in unknown.map(|one| one.account).collect::<BTreeSet<_>>() {
+        out.push(format!("{set} is also used in account {account}, of which nothing is known"));
+    }
+    // Nor are its bounds anything that a plan changes.
+    let fixed = |step: &Step| {
+        matches!(step.effect.place(), Place::PermissionSet { part: SetPart::Whole | SetPart::Boundary, .. })
+    };
+    for step in change.steps.iter().filter(|step| !is_of_set(step, set, center) || fixed(step)) {
         out.push(format!("a step of {set} changes {}, which is not its own", step.effect.place()));
     }
     // The last call brings the roles to it; taken back, the first does.
@@ -193,12 +207,14 @@ fn set_too_far(change: &Change, before: &Snapshot) -> Vec<String> {
 }
 
 /// A permission set for a grant is made here, and is for accounts in which there is the one whose place it takes.
-fn new_set_too_far(grant: &Grant, before: &Snapshot) -> Vec<String> {
+fn new_set_too_far(grant: &Grant, before: &Snapshot, going_on: bool) -> Vec<String> {
     let mut out = Vec::new();
     let name = &grant.role;
     let Some(center) = &before.identity_center else { return vec![format!("{name} has no Identity Center to be in")] };
     let creates = |step: &Step| matches!(&step.effect, Effect::Set(effect) if matches!(effect.change, SetChange::CreatePermissionSet { .. }));
-    let made = grant.steps.first().is_some_and(creates) && !center.permission_sets.iter().any(|one| one.name == *name);
+    // Of a plan that was begun it may be there.
+    let there = !going_on && center.permission_sets.iter().any(|one| one.name == *name);
+    let made = grant.steps.first().is_some_and(creates) && !there;
     let accounts: BTreeSet<AccountId> =
         of_set_arn(before, &grant.principal).into_iter().map(|(account, _)| account).collect();
     if !made || name.starts_with("arn:") || !is_of_owner(grant.account, center, before) {
@@ -213,6 +229,10 @@ fn new_set_too_far(grant: &Grant, before: &Snapshot) -> Vec<String> {
     );
     for step in grant.steps.iter().filter(|step| !is_of_set(step, name, center)) {
         out.push(format!("a step of {name} changes {}, which is not its own", step.effect.place()));
+    }
+    let places: BTreeSet<Place> = grant.steps.iter().map(|step| step.effect.place()).collect();
+    if places.len() < grant.steps.len() {
+        out.push(format!("{name} is written twice"));
     }
     out
 }
@@ -286,25 +306,29 @@ fn gives_more(inputs: &Inputs<'_>) -> Vec<String> {
             }
         }
     }
-    for grant in inputs.plan.grants.iter().filter(|grant| !is_closed_to_others(grant, inputs.before)) {
+    let bounds =
+        |snapshot: &Snapshot, arn: &str| Found::of(snapshot, arn).and_then(|found| found.holder.boundary.clone());
+    let others = inputs.plan.changes.iter().flat_map(Change::holders);
+    for holder in others.filter(|holder| bounds(inputs.before, holder) != bounds(inputs.after, holder)) {
+        out.push(format!("{holder} would have another permissions boundary"));
+    }
+    for grant in inputs.plan.grants.iter().filter(|grant| !is_closed_to_others(grant, inputs.before, inputs.after)) {
         out.push(format!("{} would let in others than {}, or at another time", grant.role, grant.principal));
     }
     out
 }
 
 /// Whether the role of a grant lets in its principal alone, closed, with a source identity, and within the same boundary.
-fn is_closed_to_others(grant: &Grant, before: &Snapshot) -> bool {
+fn is_closed_to_others(grant: &Grant, before: &Snapshot, after: &Snapshot) -> bool {
     // To a permission set nobody is assigned when it is made; it stands within the same bounds.
     if !grant.reach.is_empty() {
-        let sets = before.identity_center.iter().flat_map(|center| &center.permission_sets);
-        let old = sets.into_iter().find(|set| set.arn == grant.principal).and_then(|set| set.policies.as_ref());
-        let new = grant.steps.iter().find_map(|step| match &step.effect {
-            Effect::Set(SetEffect {
-                change: SetChange::PutPermissionsBoundaryToPermissionSet { boundary }, ..
-            }) => Some(boundary),
-            _ => None,
-        });
-        return old.is_some_and(|old| old.boundary.as_ref() == new);
+        let bounds = |state: &Snapshot, set: &str| {
+            let sets = state.identity_center.iter().flat_map(|center| &center.permission_sets);
+            let found = sets.into_iter().find(|one| one.arn == set || one.name == set)?;
+            Some(found.policies.as_ref()?.boundary.clone())
+        };
+        let old = bounds(before, &grant.principal);
+        return old.is_some() && old == bounds(after, &grant.role);
     }
     let Some(Effect::CreateRole { trust, boundary, .. }) = grant.steps.first().map(|step| &step.effect) else {
         return false;
@@ -360,8 +384,13 @@ fn everybody(plan: &Plan) -> BTreeSet<&str> {
 fn too_much(inputs: &Inputs<'_>) -> Vec<String> {
     let mut out = Vec::new();
     // Of a permission set its roles count.
-    let sets = inputs.plan.changes.iter().filter(|change| !change.roles.is_empty()).count();
-    let changed = everybody(inputs.plan).len() - sets;
+    let named: Vec<&str> = inputs.plan.changes.iter().map(|change| change.principal.as_str()).collect();
+    let distinct: BTreeSet<&str> = named.iter().copied().collect();
+    if distinct.len() < named.len() {
+        out.push("it names a principal twice".to_owned());
+    }
+    let sets = inputs.plan.changes.iter().filter(|change| !change.roles.is_empty()).map(|change| &change.principal);
+    let changed = everybody(inputs.plan).len().saturating_sub(sets.collect::<BTreeSet<_>>().len());
     let all: usize = inputs.before.accounts.values().map(|iam| iam.users.len() + iam.roles.len()).sum();
     let Limits { principals, share } = inputs.limits;
     if changed > principals {

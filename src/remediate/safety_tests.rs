@@ -99,6 +99,7 @@ fn said_of(plan: &Plan, before: &Snapshot, executor: &str, caller: &str) -> Stri
         caller,
         break_glass: &[Glob::new("*:role/glass")],
         may_return: None,
+        going_on: false,
         limits: Limits { principals: 2, share: 50 },
         at: Timestamp::from_seconds(1_700_000_000),
         catalog: Catalog::get(),

@@ -389,13 +389,18 @@ pub(super) fn putting(instance: &str, set: &str, part: &SetPart, value: &Value) 
 
 /// What stands at a part of a permission set in a state. Its description and tags the state does not tell: those of the
 /// value that is looked for stand for them.
-pub(super) fn found(state: &Snapshot, set: &str, part: &SetPart, wanted: &Value) -> Value {
+///
+/// None where that was not collected.
+pub(super) fn found(state: &Snapshot, set: &str, part: &SetPart, wanted: &Value) -> Option<Value> {
     let center = state.identity_center.as_ref();
     let one = center.and_then(|center| center.permission_sets.iter().find(|one| one.arn == set || one.name == set));
-    let Some(one) = one else { return Value::Absent };
-    let held = one.policies.clone().unwrap_or_default();
+    let Some(one) = one else { return Some(Value::Absent) };
+    let held = match part {
+        SetPart::Whole | SetPart::Provisioned => one.policies.clone().unwrap_or_default(),
+        _ => one.policies.clone()?,
+    };
     let there = |yes: bool| if yes { Value::There } else { Value::Absent };
-    match part {
+    Some(match part {
         SetPart::Whole => {
             let (description, tags) = match wanted {
                 Value::PermissionSet { description, tags, .. } => (description.clone(), tags.clone()),
@@ -408,7 +413,7 @@ pub(super) fn found(state: &Snapshot, set: &str, part: &SetPart, wanted: &Value)
         SetPart::Customer(policy) => there(held.customer.contains(policy)),
         SetPart::Boundary => held.boundary.map_or(Value::Absent, Value::Boundary),
         SetPart::Provisioned => there(!center.is_some_and(|center| center.outdated.iter().any(|(_, one)| one == set))),
-    }
+    })
 }
 
 #[cfg(test)]

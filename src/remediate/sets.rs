@@ -160,6 +160,9 @@ impl<'a> SetSubject<'a> {
         if center.instance.is_empty() {
             return Err("the ARN of the instance of Identity Center was not collected".to_owned());
         }
+        if inputs.code.iter().any(|glob| glob.matches(set)) && !inputs.managed_by_code {
+            return Err(super::make::changed_back("code (by the configuration)"));
+        }
         if let Some((account, _)) = center.outdated.iter().find(|(_, one)| *one == set) {
             return Err(format!(
                 "the permission set was changed and not provisioned in {account} since: provision it or put it back first"
@@ -264,7 +267,7 @@ impl<'a> SetSubject<'a> {
         for role in &self.roles {
             let (arn, rows) = (role.found.holder.arn.as_str(), &[]);
             let subject = Subject { inputs: self.inputs, arn, rows, chosen: &role.chosen, managed: self.managed };
-            left.extend(subject.for_room(role.granted, &own, &back, &keep));
+            left.extend(subject.for_room(role.granted, &own, &back));
         }
         if steps.is_empty() {
             return Ok((None, Vec::new(), left));

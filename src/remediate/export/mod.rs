@@ -153,5 +153,8 @@ pub fn in_code(plan: &Plan, snapshot: &Snapshot, code: &[Glob]) -> Vec<String> {
         let by = super::found::code_of(Found::of(snapshot, arn)?.holder, code)?;
         Some(format!("{arn} is managed by {by}"))
     };
-    plan.changes.iter().flat_map(Change::holders).filter_map(of).collect()
+    let sets = plan.changes.iter().filter(|change| !change.roles.is_empty()).map(|change| change.principal.as_str());
+    let named = sets.filter(|arn| code.iter().any(|glob| glob.matches(arn)));
+    let named = named.map(|arn| format!("{arn} is managed by code (by the configuration)"));
+    plan.changes.iter().flat_map(Change::holders).filter_map(of).chain(named).collect()
 }

@@ -2,6 +2,7 @@
 
 use super::super::Step;
 use super::super::effect::Effect;
+use super::super::place::Place;
 use super::super::set_effect::SetChange;
 use super::Part;
 
@@ -35,14 +36,15 @@ fn call(effect: &Effect) -> String {
             _ => shell(&words),
         };
     }
-    let looked_up = format!("\"$(set_arn {} {set})\"", quoted(&effect.instance));
-    let after_flag = |at: usize| at > 0 && words.get(at - 1).is_some_and(|flag| flag == "--permission-set-arn");
-    let words: Vec<String> = words
-        .iter()
-        .enumerate()
-        .map(|(at, word)| if after_flag(at) { looked_up.clone() } else { quoted(word) })
-        .collect();
-    format!("aws {}", words.join(" "))
+    if matches!(effect.change, SetChange::CreatePermissionSet { .. }) {
+        return shell(&words);
+    }
+    // Looked up anew whenever it is tried.
+    let flag = words.iter().position(|word| word == "--permission-set-arn");
+    let is_set = |at: usize| flag.is_some_and(|flag| at == flag || at == flag + 1);
+    let others = words.iter().enumerate().filter(|(at, _)| !is_set(*at));
+    let words: Vec<String> = others.map(|(_, word)| quoted(word)).collect();
+    format!("of_set {} {set} {}", quoted(&effect.instance), words.join(" "))
 }
 
 /// What the calls about permission sets use.
@@ -58,6 +60,11 @@ set_arn() {
   done
   echo "no permission set is called $2" >&2
   return 1
+}
+of_set() {
+  arn=$(set_arn "$1" "$2") || return 1
+  shift 2
+  aws "$@" --permission-set-arn "$arn"
 }
 provision() {
   request=$(aws sso-admin provision-permission-set --instance-arn "$1" --permission-set-arn "$2" \
@@ -93,6 +100,15 @@ impl Part<'_> {
         )
     }
 
+    /// Whether a call would bring roles to a permission set before anything of it was changed, or taken back.
+    fn is_idle(&self, steps: &[(&str, &Step)], at: usize, back: bool) -> bool {
+        let place = |at: usize| steps.get(at).map(|(_, step)| step.effect.place());
+        let Some(own) = place(at).filter(Place::follows) else { return false };
+        let theirs = |at: usize| place(at).is_some_and(|other| other.set() == own.set() && !other.follows());
+        let mut earlier = if back { at + 1..steps.len() } else { 0..at };
+        !earlier.any(theirs)
+    }
+
     pub(super) fn scripts(&self) -> Vec<(&'static str, String)> {
         let steps = self.steps();
         let (mut there, mut back) = (self.head("The changes"), self.head("Taking back the changes"));
@@ -102,7 +118,10 @@ impl Part<'_> {
         }
         back.push_str("failed=0\n");
         let mut of_last = "";
-        for (of, step) in &steps {
+        for (at, (of, step)) in steps.iter().enumerate() {
+            if self.is_idle(&steps, at, false) {
+                continue;
+            }
             if *of != of_last {
                 there.push('\n');
                 there.push_str(&comment(of));
@@ -112,7 +131,10 @@ impl Part<'_> {
             there.push_str(&format!("make {} || exit 1\n", call(&step.effect)));
         }
         // What was never made cannot be taken back, and keeps nothing else.
-        for (of, step) in steps.iter().rev() {
+        for (at, (of, step)) in steps.iter().enumerate().rev() {
+            if self.is_idle(&steps, at, true) {
+                continue;
+            }
             back.push('\n');
             back.push_str(&comment(of));
             back.push_str(&format!("make {} || failed=$((failed + 1))\n", call(&step.undo)));

@@ -6,6 +6,7 @@ mod analyzed;
 mod executor;
 mod export;
 mod random;
+mod sets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -88,21 +88,23 @@ pub(super) fn connect(
         .map_err(|failure| failed(&failure))
 }
 
-/// The accounts that a plan is made in, and those whose roles it changes by a permission set.
+/// The accounts that a plan is made in, and those whose roles it changes by a permission set, which are looked at before it
+/// begins.
 fn accounts(plan: &Plan) -> BTreeSet<AccountId> {
     let of_roles =
         plan.changes.iter().flat_map(|change| &change.roles).filter_map(|arn| arn.split(':').nth(4)?.parse().ok());
     plan.steps().map(|(account, ..)| account).chain(of_roles).collect()
 }
 
-/// Enters every account of a plan.
-fn enter(context: &Context<'_>, args: &ExecutorArgs, plan: &Plan) -> Result<Executor, CommandError> {
+/// Enters the accounts of a plan: of one that was begun those in which calls are made.
+fn enter(context: &Context<'_>, args: &ExecutorArgs, plan: &Plan, begun: bool) -> Result<Executor, CommandError> {
     let mut center = String::new();
     if plan.steps().any(|(.., step)| matches!(step.effect, Effect::Set(_))) {
         let state = documents::load(&open(context)?, context.now)?.snapshot;
         center = state.identity_center.map(|center| center.region).unwrap_or_default();
     }
-    connect(args, &accounts(plan), &center)
+    let made_in = plan.steps().map(|(account, ..)| account).collect();
+    connect(args, &if begun { made_in } else { accounts(plan) }, &center)
 }
 
 /// A plan with its journal, which nobody else works on.
@@ -188,7 +190,8 @@ pub(super) fn apply(context: &Context<'_>, args: &ApplyArgs) -> Result<Status, C
     let mut work = begin(context, &args.plan)?;
     let items = work.plan.items().len();
     let progress = Progress::of(items, work.plan.failing, work.journal.lines());
-    let mut executor = enter(context, &args.executor, &work.plan)?;
+    let begun = !matches!(progress.phase, Phase::New | Phase::Scheduled(_) | Phase::RolledBack);
+    let mut executor = enter(context, &args.executor, &work.plan, begun)?;
     let checks = Checks {
         accepted: &args.accept_denial,
         principals: args.max_principals,
@@ -196,7 +199,7 @@ pub(super) fn apply(context: &Context<'_>, args: &ApplyArgs) -> Result<Status, C
         may_return: None,
         managed_by_code: args.managed_by_code,
     };
-    if !matches!(progress.phase, Phase::New | Phase::Scheduled(_) | Phase::RolledBack) {
+    if begun {
         context.note(&format!("plan {} is {} already", work.plan.hash, progress.phase.as_str().replace('_', " ")));
         if args.dry_run {
             return Ok(Status::Done);
@@ -242,6 +245,7 @@ fn still_safe(
         caller: executor.caller(),
         break_glass: &break_glass,
         may_return: None,
+        going_on: true,
         limits: Limits { principals: checks.principals, share: checks.share },
         at: context.now,
         catalog: Catalog::get(),
@@ -288,6 +292,7 @@ pub(super) fn checked(
         caller: executor.caller(),
         break_glass: &break_glass,
         may_return: checks.may_return,
+        going_on: false,
         limits: Limits { principals: checks.principals, share: checks.share },
         at: context.now,
         catalog: world.catalog,
@@ -434,7 +439,7 @@ pub(super) fn rollback(context: &Context<'_>, args: &RollbackArgs) -> Result<Sta
         }
     }
     not_under_others(context, &work, &wanted)?;
-    let mut executor = enter(context, &args.executor, &work.plan)?;
+    let mut executor = enter(context, &args.executor, &work.plan, true)?;
     let of = if args.principal.is_empty() { known.len() } else { args.principal.len() };
     confirmed(args.yes, &format!("Take back what was changed of {of} principals?"))?;
     let by = executor.caller().to_owned();

@@ -13,11 +13,11 @@ use crate::model::event::Outcome;
 use crate::model::snapshot::Snapshot;
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 use crate::model::time::{Timestamp, Window};
-use crate::remediate::Plan;
 use crate::remediate::prove::Verdict;
 use crate::remediate::restore::{self, GivenTo, given_back, restoring};
 use crate::remediate::run::State;
 use crate::remediate::watch::{self, Denial, Refusal, shadow as shadowed};
+use crate::remediate::{Change, Plan};
 
 use super::apply::{self, Checks};
 use super::past;
@@ -91,7 +91,10 @@ pub(super) fn watch(context: &Context<'_>, args: &WatchArgs) -> Result<Status, C
     // What was taken back explains nothing any more.
     let stands = plan.items().into_iter().zip(&progress.states);
     let stands = stands.filter(|(_, state)| matches!(state, State::Done(_)));
-    let principals: BTreeSet<&str> = stands.map(|(item, _)| item.principal).collect();
+    let stands: BTreeSet<&str> = stands.map(|(item, _)| item.principal).collect();
+    // Of a permission set its roles make the calls.
+    let changes = plan.changes.iter().filter(|change| stands.contains(change.principal.as_str()));
+    let principals: BTreeSet<&str> = changes.flat_map(Change::holders).collect();
     let theirs =
         |session| world.actors.get(&session).is_some_and(|actor| principals.contains(&actor.principal.as_str()));
     let shapes = reader.shapes_of_sessions(&theirs, Window { from: proved.from, to: until })?;

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use super::super::Place;
 use super::super::recommend::{AT, demo, records, text};
 
-const LATER: &str = "--config demo/jitscan.toml --store demo/store --as-of 2026-11-05";
+pub(super) const LATER: &str = "--config demo/jitscan.toml --store demo/store --as-of 2026-11-05";
 
 /// IAM and Identity Center in memory.
 struct Memory(Snapshot);
@@ -46,21 +46,21 @@ impl Target for Memory {
     fn pause(&mut self, _: Duration) {}
 }
 
-fn day(text: &str) -> Timestamp {
+pub(super) fn day(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-fn snapshot(place: &Place) -> Snapshot {
+pub(super) fn snapshot(place: &Place) -> Snapshot {
     let reader = jitscan::lake::Reader::open(&place.path("demo/store")).unwrap();
     jitscan::cli::documents::load(&reader, day("2026-11-01")).unwrap().snapshot
 }
 
-fn read(path: &Path) -> Plan {
+pub(super) fn read(path: &Path) -> Plan {
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
 /// A plan with its hash, as it is now.
-fn write(plan: &mut Plan, path: &Path) {
+pub(super) fn write(plan: &mut Plan, path: &Path) {
     for grant in &mut plan.grants {
         for step in &mut grant.steps {
             if let Effect::CreateRole { max_session_seconds, .. } = &mut step.effect {
@@ -73,7 +73,7 @@ fn write(plan: &mut Plan, path: &Path) {
 }
 
 /// Applies a plan on 1 November.
-fn applied(place: &Place, plan: &Plan) {
+pub(super) fn applied(place: &Place, plan: &Plan) {
     let ledger = Ledger::open(&place.path("demo/store/changes"), || "2026-11-01T00:00:00Z".parse().unwrap()).unwrap();
     let mut journal = ledger.journal(&plan.hash, &serde_json::to_string_pretty(plan).unwrap()).unwrap();
     let mut memory = Memory(snapshot(place));
@@ -89,7 +89,7 @@ fn applied(place: &Place, plan: &Plan) {
 }
 
 /// Ingests records that are like another one and were refused.
-fn denied(place: &Place, name: &str, like: &[(&Value, &str, &str)]) {
+pub(super) fn denied(place: &Place, name: &str, like: &[(&Value, &str, &str)]) {
     let mut all = Vec::new();
     for (at, (record, time, source)) in like.iter().enumerate() {
         let mut record = (*record).clone();
@@ -116,17 +116,17 @@ fn denied(place: &Place, name: &str, like: &[(&Value, &str, &str)]) {
     assert_eq!(run.code, Some(0), "{run:?}");
 }
 
-fn all_records(place: &Place) -> BTreeMap<String, Value> {
+pub(super) fn all_records(place: &Place) -> BTreeMap<String, Value> {
     let mut all = BTreeMap::new();
     records(&place.path("demo/input/cloudtrail"), &mut all);
     all
 }
 
-fn made_by<'r>(all: &'r BTreeMap<String, Value>, role: &str, name: &str) -> &'r Value {
+pub(super) fn made_by<'r>(all: &'r BTreeMap<String, Value>, role: &str, name: &str) -> &'r Value {
     let is = |record: &&Value| {
         text(record, "/eventName") == name
             && text(record, "/errorCode").is_empty()
-            && text(record, "/userIdentity/sessionContext/sessionIssuer/arn").ends_with(role)
+            && text(record, "/userIdentity/sessionContext/sessionIssuer/arn").contains(role)
     };
     all.values().find(is).unwrap_or_else(|| panic!("{name} by {role}"))
 }

@@ -378,6 +378,7 @@ fn not_refused(plan: &Plan, before: &Snapshot, after: &Snapshot, seed: u64) {
         caller: "",
         break_glass: &[],
         may_return: None,
+        going_on: false,
         limits: safety::Limits { principals: usize::MAX, share: 100 },
         at: "2026-11-01".parse().unwrap(),
         catalog: Catalog::get(),
