@@ -40,17 +40,27 @@ pub(super) struct Ungranted<'r> {
     pub(super) why: String,
 }
 
-/// The calls that leave a principal with `keep`, or with so much more of what it is granted that it fits.
+/// The calls that leave a principal with `keep`, or with so much more of what it is granted that it fits. `last`: what fitted
+/// before more had to stay.
 pub(super) fn fitted(
     mut keep: ActionSet,
+    last: Option<Fitted>,
     granted: &ActionSet,
     catalog: &Catalog,
     steps: impl Fn(&ActionSet) -> Result<Vec<Step>, Unfit>,
 ) -> Result<Fitted, String> {
+    let first = last.is_none();
     let mut back = catalog.no_actions();
+    if let Some(last) = last {
+        keep.union_with(&last.keep);
+        back = last.back;
+    }
     loop {
         match steps(&keep) {
-            Ok(made) => return Ok(without_needless(Fitted { keep, back, steps: made }, catalog, steps)),
+            Ok(made) => {
+                let fit = Fitted { keep, back, steps: made };
+                return Ok(if first && !fit.back.is_empty() { without_needless(fit, catalog, steps) } else { fit });
+            }
             Err(Unfit::Other(why)) => return Err(why),
             Err(Unfit::Long { why, excess }) => {
                 let mut gone = granted.clone();
@@ -88,8 +98,13 @@ fn given_back(keep: &ActionSet, gone: &ActionSet, excess: usize, catalog: &Catal
                 continue;
             }
             let is = |id: &ActionId| gone.contains(*id) && !out.contains(*id) && classes.of(catalog, *id) <= heaviest;
+            let some: Vec<ActionId> = range.map(ActionId).filter(is).collect();
+            // What is lighter was looked at before.
+            if !some.iter().any(|id| classes.of(catalog, *id) == heaviest) {
+                continue;
+            }
             let mut actions = catalog.no_actions();
-            for id in range.map(ActionId).filter(is) {
+            for id in some {
                 actions.insert(id);
             }
             let mut now = keep.clone();
@@ -115,7 +130,7 @@ fn given_back(keep: &ActionSet, gone: &ActionSet, excess: usize, catalog: &Catal
 }
 
 /// Most services of which it is tried whether they have to be given back after all.
-const TRIED: usize = 24;
+const TRIED: usize = 8;
 
 /// What was given back and is not needed for the rest to fit goes, the heaviest first.
 fn without_needless(
@@ -176,7 +191,7 @@ mod tests {
             let excess = long.saturating_sub(limit);
             if excess == 0 { Ok(Vec::new()) } else { Err(Unfit::Long { why: "long".into(), excess }) }
         };
-        let fit = fitted(keep.clone(), &all, catalog, steps).unwrap();
+        let fit = fitted(keep.clone(), None, &all, catalog, steps).unwrap();
         assert!(keep.is_subset(&fit.keep) && fit.keep.len() < all.len());
         let mut sum = keep.clone();
         sum.union_with(&fit.back);
@@ -191,6 +206,6 @@ mod tests {
         assert!(still(AccessClass::Write) > still(AccessClass::Read), "{:?}", AccessClass::ALL.map(still));
         // What cannot fit is told.
         let never = |_: &ActionSet| Err(Unfit::Long { why: "long".into(), excess: usize::MAX });
-        assert_eq!(fitted(keep, &all, catalog, never).err().as_deref(), Some("long"));
+        assert_eq!(fitted(keep, None, &all, catalog, never).err().as_deref(), Some("long"));
     }
 }

@@ -183,8 +183,9 @@ impl Subject<'_> {
             Narrowing { catalog, found: &found, keep, managed, never: &never }.steps(&policies)
         };
         let mut left = Vec::new();
+        let mut last = None;
         let (fit, grants) = loop {
-            let fit = fit::fitted(keep.clone(), &granted.granted, self.catalog(), narrowing)?;
+            let fit = fit::fitted(keep.clone(), last.take(), &granted.granted, self.catalog(), narrowing)?;
             match self.grants(&found, &policies, granted, &fit.keep) {
                 Ok((grants, stays)) => {
                     left.extend(stays);
@@ -193,6 +194,7 @@ impl Subject<'_> {
                 Err(Ungranted { rows, actions, why }) => {
                     left.push(self::left(self.arn, &rows, why));
                     keep.union_with(&actions);
+                    last = Some(fit);
                 }
             }
         };

@@ -250,8 +250,9 @@ impl<'a> SetSubject<'a> {
         }
         let mut left = self.kept_for_others(&keep);
         let own = keep.clone();
+        let mut last = None;
         let (fit, grants) = loop {
-            let fit = fit::fitted(keep.clone(), &granted, catalog, |keep| self.steps(keep))?;
+            let fit = fit::fitted(keep.clone(), last.take(), &granted, catalog, |keep| self.steps(keep))?;
             match self.grants(&fit.keep) {
                 Ok((grants, stays)) => {
                     left.extend(stays);
@@ -260,6 +261,7 @@ impl<'a> SetSubject<'a> {
                 Err(Ungranted { rows, actions, why }) => {
                     left.push(self::left(&self.set.arn, &rows, why));
                     keep.union_with(&actions);
+                    last = Some(fit);
                 }
             }
         };

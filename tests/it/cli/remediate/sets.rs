@@ -122,7 +122,7 @@ fn what_somebody_wrote_by_hand_widens_nothing() {
     let bounds = SetChange::PutPermissionsBoundaryToPermissionSet { boundary: everything };
     other.grants[0].steps.push(step(&plan.grants[0].steps[0], &created, bounds));
     refused(&other, &before, "would let in others");
-    let mut other = plan.clone();
+    let mut other = plan;
     for step in &mut other.grants[0].steps {
         let (Effect::Set(effect), Effect::Set(undo)) = (&mut step.effect, &mut step.undo) else { panic!() };
         (effect.set, undo.set) = ("SupportEngineer".into(), "SupportEngineer".into());
