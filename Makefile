@@ -50,8 +50,10 @@ collect: build
 	@python3 tests/wire/collect.py "$(TARGET)/debug/jitscan" "$(TARGET)/collect"
 
 # `jitscan remediate`: the demo's organisation made for real in an emulator that enforces IAM, a plan applied to it, every
-# recorded call made, kills, and everything taken back to the byte: tests/wire/remediate.py. Wants Python 3 with venv.
+# recorded call made, kills, and everything taken back to the byte: tests/wire/remediate.py; before it Identity Center in that
+# emulator, tried by itself: tests/wire/center_check.py. Wants Python 3 with venv.
 remediate: build
+	@python3 tests/wire/center_check.py "$(TARGET)/debug/jitscan" "$(TARGET)/center"
 	@python3 tests/wire/remediate.py "$(TARGET)/debug/jitscan" "$(TARGET)/remediate"
 
 # `logs verify` against AWS's own validator of CloudTrail digests, on signed chains that the tests make and tamper with.
