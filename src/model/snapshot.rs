@@ -230,6 +230,17 @@ pub struct SetPolicies {
     pub boundary: Option<SetBoundary>,
 }
 
+impl SetPolicies {
+    /// ARNs of the managed policies that its role has in an account, sorted.
+    #[must_use]
+    pub fn attached(&self, partition: &str, account: AccountId) -> Vec<String> {
+        let customer = self.customer.iter().map(|policy| policy.arn(partition, account));
+        let mut out: Vec<String> = self.managed.iter().cloned().chain(customer).collect();
+        out.sort();
+        out
+    }
+}
+
 /// A managed policy by its name: a permission set refers to the one of each account.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -256,6 +267,17 @@ pub enum SetBoundary {
     Managed(String),
     /// The policy of that name in each account.
     Customer(PolicyName),
+}
+
+impl SetBoundary {
+    /// Its ARN in an account.
+    #[must_use]
+    pub fn arn(&self, partition: &str, account: AccountId) -> String {
+        match self {
+            Self::Managed(arn) => arn.clone(),
+            Self::Customer(policy) => policy.arn(partition, account),
+        }
+    }
 }
 
 /// An account assignment: who may enter an account with a permission set.

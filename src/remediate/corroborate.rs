@@ -58,11 +58,8 @@ pub fn questions(plan: &Plan, before: &Snapshot) -> Result<Questions, Misfit> {
     for change in &plan.changes {
         for holder in change.holders() {
             pairs.insert((holder.to_owned(), holder.to_owned()));
-            let Some(found) = Found::of(before, holder) else { continue };
-            let (account, partition) = (found.iam.account, found.holder.arn.partition());
             let theirs = plan.grants.iter().filter(|grant| grant.principal == change.principal);
-            let theirs = theirs.filter(|grant| grant.reach.is_empty() || grant.reach.contains_key(&account));
-            pairs.extend(theirs.map(|grant| (holder.to_owned(), grant.role_in(account, partition))));
+            pairs.extend(theirs.filter_map(|grant| Some((holder.to_owned(), grant.role_for(holder)?))));
         }
     }
     let mut out = Questions::default();

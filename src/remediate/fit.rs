@@ -1,5 +1,5 @@
 //! What stays has to fit into what IAM takes. Where its names are too many, some of what would go stays: wildcards are
-//! shorter than lists, so what takes the most room for the least risk is given back first.
+//! shorter than lists, so the lightest is given back first, and of that what takes the most room.
 
 use crate::catalog::{ActionId, ActionSet, Catalog};
 use crate::entitlements::{AccessClass, AccessClasses};

@@ -212,6 +212,27 @@ impl Grant {
     }
 }
 
+impl Grant {
+    /// ARN of the role that it is for a user or role whose access it takes the place of; none in an account in which nobody
+    /// is eligible.
+    #[must_use]
+    pub fn role_for(&self, holder: &str) -> Option<String> {
+        let (partition, account) = (holder.split(':').nth(1)?, holder.split(':').nth(4)?.parse().ok()?);
+        let there = self.reach.is_empty() || self.reach.contains_key(&account);
+        there.then(|| self.role_in(account, partition))
+    }
+
+    /// Who is eligible in place of a user or role.
+    #[must_use]
+    pub fn people_for(&self, holder: &str) -> &[String] {
+        let account = holder.split(':').nth(4).and_then(|account| account.parse().ok());
+        match account.filter(|_| !self.reach.is_empty()) {
+            Some(account) => self.reach.get(&account).map_or(&[], Vec::as_slice),
+            None => &self.people,
+        }
+    }
+}
+
 impl Plan {
     /// The hash of the plan as it stands.
     #[must_use]

@@ -155,15 +155,8 @@ pub fn prove(inputs: &Inputs<'_>) -> Result<Proof, Misfit> {
                 grants: grants
                     .filter_map(|grant| {
                         let closed = closed(&inquiry, grant, inputs.window.to, inputs.catalog);
-                        let (account, partition) =
-                            found.as_ref().map(|one| (one.iam.account, one.holder.arn.partition()))?;
-                        let people = match grant.reach.is_empty() {
-                            true => Some(&grant.people),
-                            // Of a permission set those who are eligible in this account.
-                            false => grant.reach.get(&account),
-                        };
-                        let role = grant.role_in(account, partition);
-                        people.map(|people| Open { grant, people, side: side(&after, &role), role, closed })
+                        let role = grant.role_for(holder)?;
+                        Some(Open { grant, people: grant.people_for(holder), side: side(&after, &role), role, closed })
                     })
                     .collect(),
             };

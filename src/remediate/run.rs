@@ -355,7 +355,10 @@ impl<'a> Run<'a> {
         let (place, after) = (item.step.effect.place(), item.step.effect.leaves());
         if place.follows() && !self.any_of_set(at..self.items.len(), &place, |state| *state == State::Undone) {
             // What others wrote into the set and did not bring into force would come into force with what is taken back.
-            let behind = sure && self.steady(item.account, &place, &after).map_err(|trouble| trouble.why)? != after;
+            // Where nothing of ours stands there is nothing to take back, whatever others did.
+            let ours = self.any_of_set(0..at, &place, |state| matches!(state, State::Done(_) | State::Doing(_)));
+            let behind =
+                sure && ours && self.steady(item.account, &place, &after).map_err(|trouble| trouble.why)? != after;
             return match behind {
                 true => Err(format!("{place}: somebody changed the set and did not provision it since")),
                 false => Ok(()),

@@ -350,14 +350,10 @@ pub(super) fn provision(state: &mut Snapshot, set: &str) -> Result<(), Conflict>
             let partition = role.holder.arn.partition().to_owned();
             role.holder.inline =
                 held.inline.iter().map(|json| NamedDocument { name: INLINE.to_owned(), json: json.clone() }).collect();
-            let arns = held.managed.iter().cloned();
-            let arns = arns.chain(held.customer.iter().map(|policy| policy.arn(&partition, account)));
-            role.holder.attached = arns.map(|arn| Attachment { name: last_part(&arn).to_owned(), arn }).collect();
+            let attach = |arn: String| Attachment { name: last_part(&arn).to_owned(), arn };
+            role.holder.attached = held.attached(&partition, account).into_iter().map(attach).collect();
             role.holder.attached.sort();
-            role.holder.boundary = held.boundary.as_ref().map(|boundary| match boundary {
-                SetBoundary::Managed(arn) => arn.clone(),
-                SetBoundary::Customer(policy) => policy.arn(&partition, account),
-            });
+            role.holder.boundary = held.boundary.as_ref().map(|boundary| boundary.arn(&partition, account));
         }
     }
     Ok(())

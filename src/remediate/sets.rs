@@ -11,7 +11,7 @@ use crate::catalog::ActionSet;
 use crate::compare::holders::permission_set_of;
 use crate::entitlements::PrincipalEntitlements;
 use crate::model::arn::AccountId;
-use crate::model::snapshot::{PermissionSet, SetBoundary, SetPolicies, Snapshot};
+use crate::model::snapshot::{PermissionSet, SetPolicies, Snapshot};
 use crate::policy::narrow::narrow;
 use crate::recommend::{Advice, Recommendation, after};
 
@@ -225,15 +225,10 @@ impl<'a> SetSubject<'a> {
             _ => false,
         };
         let partition = holder.arn.partition();
-        let customer = self.held.customer.iter().map(|policy| policy.arn(partition, account));
-        let mut wanted: Vec<String> = self.held.managed.iter().cloned().chain(customer).collect();
-        wanted.sort();
+        let wanted = self.held.attached(partition, account);
         let mut attached: Vec<&str> = holder.attached.iter().map(|one| one.arn.as_str()).collect();
         attached.sort_unstable();
-        let boundary = self.held.boundary.as_ref().map(|boundary| match boundary {
-            SetBoundary::Managed(arn) => arn.clone(),
-            SetBoundary::Customer(policy) => policy.arn(partition, account),
-        });
+        let boundary = self.held.boundary.as_ref().map(|boundary| boundary.arn(partition, account));
         if same_inline && wanted.iter().eq(attached.iter().copied()) && boundary == holder.boundary {
             return Ok(());
         }
@@ -292,7 +287,7 @@ impl<'a> SetSubject<'a> {
         Ok((Some(change), grants, left))
     }
 
-    /// What was chosen in one account and stays, because of another account or another person.
+    /// What was chosen in one account and stays, because of another account.
     fn kept_for_others(&self, keep: &ActionSet) -> Vec<Left> {
         let catalog = self.inputs.recommend.catalog;
         let mut out = Vec::new();

@@ -39,16 +39,9 @@ impl<'p> Sides<'p> {
         let mut grants: BTreeMap<&str, Vec<(&Grant, Side)>> = BTreeMap::new();
         let opened = opened(after.clone(), plan);
         for change in &plan.changes {
-            for (grant, holder) in plan
-                .grants
-                .iter()
-                .filter(|grant| grant.principal == change.principal)
-                .flat_map(|grant| change.holders().map(move |holder| (grant, holder)))
-            {
-                let Some(found) = Found::of(before, holder) else { continue };
-                let account = found.iam.account;
-                if grant.reach.is_empty() || grant.reach.contains_key(&account) {
-                    let role = grant.role_in(account, found.holder.arn.partition());
+            let theirs = plan.grants.iter().filter(|grant| grant.principal == change.principal);
+            for (grant, holder) in theirs.flat_map(|grant| change.holders().map(move |holder| (grant, holder))) {
+                if let Some(role) = grant.role_for(holder) {
                     grants.entry(holder).or_default().push((grant, Side::of(&opened, &role, catalog)));
                 }
             }
@@ -69,14 +62,7 @@ impl<'p> Sides<'p> {
     /// The grant by which a person gets an action of a principal.
     fn grant(&self, principal: &str, person: &str, action: ActionId) -> Option<&'p Grant> {
         let all = self.grants.get(principal)?;
-        let account = principal.split(':').nth(4).unwrap_or_default();
-        let eligible = |grant: &Grant| match grant.reach.is_empty() {
-            true => grant.people.iter().any(|one| one == person),
-            false => grant
-                .reach
-                .iter()
-                .any(|(of, people)| of.to_string() == account && people.iter().any(|one| one == person)),
-        };
+        let eligible = |grant: &Grant| grant.people_for(principal).iter().any(|one| one == person);
         let fits = |(grant, side): &&(&'p Grant, Side)| eligible(grant) && side.allows(action);
         all.iter().find(fits).map(|(grant, _)| *grant)
     }

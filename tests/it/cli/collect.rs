@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{Place, Run};
 
-pub(super) const SECRET: &str = "a-secret-that-is-nowhere-said";
+const SECRET: &str = "a-secret-that-is-nowhere-said";
 const ACCOUNT: &str = "111122223333";
 
 /// An answer: status, content type, body. None: never.
@@ -42,7 +42,11 @@ impl Front {
     }
 
     fn collect(&self, place: &Place, line: &str) -> Run {
-        let line = format!("collect --endpoint-url {} {line}", self.url);
+        self.run(place, &format!("collect --endpoint-url {} {line}", self.url))
+    }
+
+    /// Runs a command with credentials, which it says nowhere.
+    pub(super) fn run(&self, place: &Place, line: &str) -> Run {
         let mut command = place.command(line.split_whitespace());
         command.env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE").env("AWS_SECRET_ACCESS_KEY", SECRET);
         let run: Run = command.env("AWS_EC2_METADATA_DISABLED", "true").output().unwrap().into();

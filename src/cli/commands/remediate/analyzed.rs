@@ -71,17 +71,19 @@ pub(super) fn corroborated(aws: &AwsArgs, plan: &Plan, before: &Snapshot) -> Res
             remedy: "ask about each of them with `jitscan policy validate`".to_owned(),
         });
     }
-    let (mut fine, mut grave) = (0, 0);
+    let (mut fine, mut grave, mut open) = (0, 0, asked.not.len());
     for (question, pair) in asked.all.iter().zip(told.chunks(2)) {
         let [old, new] = pair else { continue };
-        let worst = out.add(question, old, new);
-        *(if worst { &mut grave } else { &mut fine }) += 1;
+        match (out.add(question, old, new), old.failures.is_empty() && new.failures.is_empty()) {
+            (true, _) => grave += 1,
+            (false, true) => fine += 1,
+            (false, false) => open += 1,
+        }
     }
     out.contradicted = grave > 0;
     out.said = format!(
-        "Access Analyzer was asked about {} documents: {fine} are corroborated, {grave} contradicted, {} could not be asked in full",
-        asked.all.len(),
-        out.gaps.len()
+        "Access Analyzer was asked about {} documents: {fine} are corroborated, {grave} contradicted, {open} could not be asked in full",
+        asked.all.len() + asked.not.len(),
     );
     Ok(out)
 }
@@ -108,7 +110,9 @@ impl Analyzed {
             ]);
         };
         let mut contradicted = false;
-        for remark in &new.remarks {
+        // Where it could not be asked about what was before, all that it says may be no news.
+        let news = |remark: &&Remark| remark.check != VALIDATE || old.failures.is_empty();
+        for remark in new.remarks.iter().filter(news) {
             let times = known.entry((remark.result.as_str(), remark.code.as_str())).or_insert(0);
             if remark.check == VALIDATE && *times > 0 {
                 *times -= 1;
@@ -125,7 +129,7 @@ impl Analyzed {
             contradicted |= remark.is_grave();
             row(verdict, check, why.join(": "));
         }
-        self.gaps.extend(new.failures.iter().map(|failure| gap(&question.of, failure)));
+        self.gaps.extend(old.failures.iter().chain(&new.failures).map(|failure| gap(&question.of, failure)));
         contradicted
     }
 }

@@ -4,7 +4,7 @@ use jitscan::policy::{DocumentKind, PolicyDocument};
 use jitscan::remediate::Plan;
 use jitscan::remediate::corroborate::questions;
 
-use super::super::collect::{Answer, Front, SECRET};
+use super::super::collect::{Answer, Front};
 use super::super::recommend::{AT, demo, text};
 use super::super::{Place, Run};
 
@@ -14,11 +14,7 @@ const FINDING: &str = r#"{"findings":[{"findingDetails":"Too open","findingType"
 
 fn prove(place: &Place, front: &Front, form: &str) -> Run {
     let line = format!("{AT} {form} remediate prove plan.json --access-analyzer --endpoint-url {}", front.url);
-    let mut command = place.command(line.split_whitespace());
-    command.env("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE").env("AWS_SECRET_ACCESS_KEY", SECRET);
-    let run: Run = command.env("AWS_EC2_METADATA_DISABLED", "true").output().unwrap().into();
-    assert!(!run.stdout.contains(SECRET) && !run.stderr.contains(SECRET), "{run:?}");
-    run
+    front.run(place, &line)
 }
 
 fn answering(no_new_access: (u16, &'static str)) -> Front {
@@ -81,6 +77,7 @@ fn access_analyzer_corroborates_a_proof_or_contradicts_it() {
     let run = prove(&place, &front, "");
     assert_eq!(run.code, Some(4), "{run:?}");
     assert!(run.stderr.contains("it needs access-analyzer:CheckNoNewAccess"), "{run:?}");
+    assert!(run.stderr.contains("3 documents: 1 are corroborated, 0 contradicted, 2 could not be asked"), "{run:?}");
     // Where it is not asked for, nobody is asked.
     assert_eq!(place.line(&format!("{AT} remediate prove plan.json")).code, Some(0));
 }

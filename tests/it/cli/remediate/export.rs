@@ -367,6 +367,39 @@ fn sets_in(template: &Value, plan: &Plan, state: &Snapshot) -> usize {
     count
 }
 
+/// The calls of steps as a script makes them, or takes them back.
+fn as_a_script_calls(plan: &Plan, steps: &[&jitscan::remediate::Step], back: bool) -> Vec<Vec<String>> {
+    let provisions = |step: &&jitscan::remediate::Step| step.effect.arguments()[1] == "provision-permission-set";
+    // Roles are brought to what was changed, and not before.
+    let idle = |step: &jitscan::remediate::Step| {
+        plan.changes.iter().any(|change| {
+            let mut own = change.steps.iter();
+            let one = if back { own.rfind(provisions) } else { own.find(provisions) };
+            one.is_some_and(|one| std::ptr::eq(one, step))
+        })
+    };
+    let words = |step: &&jitscan::remediate::Step| {
+        let mut words = if back { step.undo.arguments() } else { step.effect.arguments() };
+        // It asks for the number of the request, to wait for its end.
+        if words[1] == "provision-permission-set" {
+            let more = ["--query", "PermissionSetProvisioningStatus.RequestId", "--output", "text"];
+            words.extend(more.map(str::to_owned));
+        }
+        // Of a set that the plan makes the ARN is looked up, and stands last.
+        let flag = words.iter().position(|word| word == "--permission-set-arn");
+        if let Some(flag) = flag.filter(|flag| !words[flag + 1].starts_with("arn:")) {
+            let moved: Vec<String> = words.drain(flag..flag + 2).collect();
+            words.extend(moved);
+        }
+        words
+    };
+    let mut out: Vec<Vec<String>> = steps.iter().copied().filter(|step| !idle(step)).map(|step| words(&step)).collect();
+    if back {
+        out.reverse();
+    }
+    out
+}
+
 #[test]
 fn scripts_make_the_calls_of_the_plan_and_take_them_back() {
     let place = demo();
@@ -410,37 +443,8 @@ fn scripts_make_the_calls_of_the_plan_and_take_them_back() {
     for account in plan.steps().map(|(account, ..)| account).collect::<BTreeSet<_>>() {
         let steps: Vec<_> = plan.steps().filter(|(of, ..)| *of == account).map(|(_, _, step)| step).collect();
         let name = account.to_string();
-        // A script asks for the number of the request, to wait for its end.
-        let asked = |mut words: Vec<String>| {
-            if words[1] == "provision-permission-set" {
-                words.extend(
-                    ["--query", "PermissionSetProvisioningStatus.RequestId", "--output", "text"].map(str::to_owned),
-                );
-            }
-            words
-        };
-        // Of a set that the plan makes the ARN is looked up, and stands last.
-        let last = |mut words: Vec<String>| {
-            let flag = words.iter().position(|word| word == "--permission-set-arn");
-            if let Some(flag) = flag.filter(|flag| !words[flag + 1].starts_with("arn:")) {
-                let moved: Vec<String> = words.drain(flag..flag + 2).collect();
-                words.extend(moved);
-            }
-            words
-        };
-        // Roles are brought to what was changed, and not before.
-        let provisions = |step: &&&jitscan::remediate::Step| step.effect.arguments()[1] == "provision-permission-set";
-        let idle = |step: &jitscan::remediate::Step, back: bool| {
-            plan.changes.iter().any(|change| {
-                let own: Vec<_> = change.steps.iter().collect();
-                let one = if back { own.iter().rev().find(provisions) } else { own.iter().find(provisions) };
-                one.is_some_and(|one| std::ptr::eq(*one, step))
-            })
-        };
-        let there = steps.iter().filter(|step| !idle(step, false));
-        let there: Vec<_> = there.map(|step| last(asked(step.effect.arguments()))).collect();
-        let back = steps.iter().rev().filter(|step| !idle(step, true));
-        let back: Vec<_> = back.map(|step| last(asked(step.undo.arguments()))).collect();
+        let there = as_a_script_calls(&plan, &steps, false);
+        let back = as_a_script_calls(&plan, &steps, true);
         assert_eq!(run("apply.sh", &name, &name), (true, there));
         assert_eq!(run("rollback.sh", &name, &name), (true, back));
         // With credentials of another account nothing is called.
