@@ -294,6 +294,22 @@ fn what_others_changed_is_never_written_over() {
 }
 
 #[test]
+fn a_set_that_others_changed_before_anything_was_written_is_theirs() {
+    let plan = plan(Failing::Unwind);
+    let items = plan.items();
+    // It dies when the roles of the set were looked at; then somebody writes into the set.
+    let looked = items.iter().position(|item| item.step.effect.place().follows()).unwrap();
+    let (mut fake, mut paper) = (Fake::new(), Paper { dies: Some((2 * looked + 2, true)), ..Paper::default() });
+    assert!(apply(&plan, &mut fake, &mut paper).is_err());
+    let place = items[looked + 1].step.effect.place();
+    meddle(&mut fake, &place);
+    let theirs = fake.now(&place);
+    assert_eq!(apply(&plan, &mut fake, &mut paper).unwrap(), Ended::RolledBack);
+    // Nor is it brought into force.
+    assert_eq!((fake.now(&place), fake.now(&items[looked].step.effect.place())), (theirs, Value::Absent));
+}
+
+#[test]
 fn what_others_put_there_may_be_accepted_and_the_rest_is_taken_back() {
     let plan = plan(Failing::Unwind);
     let (mut fake, mut paper) = (Fake::new(), Paper::default());
