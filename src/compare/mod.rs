@@ -5,6 +5,7 @@ pub mod accessed;
 pub mod analyzed;
 pub mod assessment;
 mod coverage;
+mod entering;
 mod external;
 pub mod holders;
 pub mod logged;
@@ -36,6 +37,7 @@ use logged::Recording;
 use observe::{Classes, Eyes};
 use used::OwnActivity;
 
+pub use entering::entries_unseen;
 pub use rows::EntitlementRow;
 
 /// What only the user can know.

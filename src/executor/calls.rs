@@ -55,6 +55,7 @@ calls! {
     REMOVE_USER_FROM_GROUP: "IAM" "iam:" "RemoveUserFromGroup";
     CREATE_POLICY: "IAM" "iam:" "CreatePolicy";
     DELETE_POLICY: "IAM" "iam:" "DeletePolicy";
+    UPDATE_ASSUME_ROLE_POLICY: "IAM" "iam:" "UpdateAssumeRolePolicy";
     CREATE_ROLE: "IAM" "iam:" "CreateRole";
     DELETE_ROLE: "IAM" "iam:" "DeleteRole";
     CREATE_PERMISSION_SET: "SSO Admin" "sso:" "CreatePermissionSet";

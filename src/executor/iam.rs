@@ -78,6 +78,12 @@ async fn found(access: &Access, place: &Place) -> Result<Value, Failure> {
         }
         Place::Policy { policy } => managed(access, policy).await?,
         Place::Role { role } => whole_role(access, role).await?,
+        Place::RoleTrust { role } => {
+            let call = &calls::GET_ROLE;
+            let answer = access.call(call, || client.get_role().role_name(role).send()).await?;
+            let trust = answer.role().and_then(|role| role.assume_role_policy_document()).unwrap_or_default();
+            Value::Document(document(call, trust)?)
+        }
         // No part of IAM.
         Place::PermissionSet { .. } => Value::Absent,
     })
@@ -185,6 +191,10 @@ pub(super) async fn make(access: &Access, effect: &Effect) -> Result<(), Failure
             client.create_policy().policy_name(last_part(policy)).path(path(policy)).policy_document(document)
         ),
         Effect::DeletePolicy { policy } => sent!(DELETE_POLICY, client.delete_policy().policy_arn(policy)),
+        Effect::UpdateAssumeRolePolicy { role, document } => sent!(
+            UPDATE_ASSUME_ROLE_POLICY,
+            client.update_assume_role_policy().role_name(role).policy_document(document)
+        ),
         Effect::CreateRole { role, trust, boundary, max_session_seconds, tags } => {
             let tag = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build();
             let tags: Result<Vec<Tag>, _> = tags.iter().map(tag).collect();

@@ -20,6 +20,9 @@ pub struct Managed {
     pub paths: Vec<String>,
     /// Groups of which memberships may change: groups have no tags.
     pub groups: Vec<String>,
+    /// Names of roles of which it may say anew whom they let in: no condition tells what a trust policy says, so that whoever
+    /// may write one may let in anybody.
+    pub trusts: Vec<String>,
     /// Whether permission sets of Identity Center may change: any of them, for no condition tells them apart that holds of
     /// the instance, which the same calls are about.
     pub permission_sets: bool,
@@ -53,6 +56,11 @@ fn permission_sets() -> [Value; 3] {
     ]
 }
 
+/// A role by its name, whatever its path.
+fn named(name: &str) -> [String; 2] {
+    [format!("arn:*:iam::*:role/{name}"), format!("arn:*:iam::*:role/*/{name}")]
+}
+
 fn is_reading(operation: &str) -> bool {
     reads(operation) || operation.starts_with("Describe")
 }
@@ -77,10 +85,7 @@ impl Managed {
                 self.paths.iter().map(|path| format!("arn:*:iam::*:{kind}{path}*")).collect()
             }
         };
-        let itself: Vec<String> = [CENTRAL, &self.role_name]
-            .into_iter()
-            .flat_map(|name| [format!("arn:*:iam::*:role/{name}"), format!("arn:*:iam::*:role/*/{name}")])
-            .collect();
+        let itself: Vec<String> = [CENTRAL, &self.role_name].into_iter().flat_map(named).collect();
         let managed = |sid: &str, actions: &[&str], resources: Vec<String>| {
             let mut one = json!({ "Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources });
             if let (Some((key, value)), Some(fields)) = (&self.tag, one.as_object_mut()) {
@@ -116,6 +121,13 @@ impl Managed {
             statements.push(json!({
                 "Sid": "ChangeMemberships", "Effect": "Allow",
                 "Action": ["iam:AddUserToGroup", "iam:RemoveUserFromGroup"], "Resource": groups
+            }));
+        }
+        if !self.trusts.is_empty() {
+            let roles = self.trusts.iter().flat_map(|name| named(name));
+            statements.push(json!({
+                "Sid": "ChangeTrust", "Effect": "Allow", "Action": "iam:UpdateAssumeRolePolicy",
+                "Resource": roles.collect::<Vec<_>>()
             }));
         }
         if self.starts {
@@ -160,6 +172,7 @@ mod tests {
             tag: None,
             paths: Vec::new(),
             groups: vec!["developers".to_owned()],
+            trusts: vec!["pipeline".to_owned()],
             permission_sets: true,
         };
         let text = managed.policy().to_string();

@@ -77,6 +77,13 @@ pub fn questions(plan: &Plan, before: &Snapshot) -> Result<Questions, Misfit> {
             (Err(why), _) | (_, Err(why)) => out.not.push((to, why)),
         }
     }
+    for change in &plan.changes {
+        let trusts = change.steps.iter().filter_map(|step| match &step.effect {
+            Effect::UpdateAssumeRolePolicy { document, .. } => Some(document.clone()),
+            _ => None,
+        });
+        out.all.extend(trusts.map(|policy| Question { of: change.principal.clone(), policy, existing: None }));
+    }
     for grant in &plan.grants {
         let trust = trust_of(grant).map(str::to_owned);
         out.all.extend(trust.map(|policy| Question { of: grant.role.clone(), policy, existing: None }));

@@ -115,6 +115,13 @@ pub enum Effect {
         /// Tags.
         tags: BTreeMap<String, String>,
     },
+    /// Says anew whom a role lets in.
+    UpdateAssumeRolePolicy {
+        /// Name of the role.
+        role: String,
+        /// The trust policy.
+        document: String,
+    },
     /// Deletes a role without policies.
     DeleteRole {
         /// Its ARN.
@@ -300,6 +307,12 @@ impl Effect {
                 let at = at.ok_or_else(|| Conflict::Missing(policy.clone()))?;
                 Self::CreatePolicy { policy: own(policy), document: iam.policies.remove(at).json }
             }
+            Self::UpdateAssumeRolePolicy { role: name, document } => {
+                let found = iam.roles.iter_mut().find(|role| role.holder.name == *name);
+                let found = found.ok_or_else(|| Conflict::Missing(format!("role {name}")))?;
+                let document = std::mem::replace(&mut found.trust, document.clone());
+                Self::UpdateAssumeRolePolicy { role: own(name), document }
+            }
             Self::CreateRole { role, trust, boundary, tags, .. } => {
                 create_role(iam, role, trust, boundary.as_deref(), tags)?;
                 Self::DeleteRole { role: own(role) }
@@ -330,6 +343,7 @@ impl Effect {
             Self::RemoveUserFromGroup { .. } => ("iam:RemoveUserFromGroup", None),
             Self::CreatePolicy { .. } => ("iam:CreatePolicy", None),
             Self::DeletePolicy { .. } => ("iam:DeletePolicy", None),
+            Self::UpdateAssumeRolePolicy { .. } => ("iam:UpdateAssumeRolePolicy", None),
             Self::CreateRole { .. } => ("iam:CreateRole", None),
             Self::DeleteRole { .. } => ("iam:DeleteRole", None),
             Self::Set(effect) => (effect.action(), None),
@@ -385,6 +399,9 @@ impl Effect {
                 );
             }
             Self::DeletePolicy { policy } => say("delete-policy", &[("policy-arn", policy)]),
+            Self::UpdateAssumeRolePolicy { role, document } => {
+                say("update-assume-role-policy", &[("role-name", role), ("policy-document", document)]);
+            }
             Self::CreateRole { role, trust, boundary, max_session_seconds, tags } => {
                 let path = role.parse::<Arn>().map_or_else(|_| "/".to_owned(), |arn| path_of(&arn));
                 let longest = max_session_seconds.to_string();

@@ -12,6 +12,7 @@ use crate::policy::narrow::narrow;
 use crate::recommend::{self, Advice, Recommendation, after};
 
 use super::aws_managed::AwsManaged;
+use super::bind::{self, Pipelines};
 use super::effect::{DEFAULT_SESSION, Effect};
 use super::fit::{self, Ungranted};
 use super::found::{Found, Held, code_of};
@@ -34,6 +35,8 @@ pub struct Inputs<'a> {
     pub verdicts: &'a [ActionVerdicts],
     /// Source identities that people's sessions carried, by principal and person.
     pub source_identities: &'a BTreeMap<(String, String), BTreeSet<String>>,
+    /// Roles that are to be bound to the pipelines that enter them.
+    pub pipelines: &'a Pipelines<'a>,
     /// Also change what CloudFormation or Terraform manage, which would change it back.
     pub managed_by_code: bool,
     /// ARNs of what code manages although no tag says so.
@@ -87,6 +90,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
     }
     without_unusable(inputs, &by_principal, managed, &mut made);
     lasting::keep_an_administrator(inputs, &mut made);
+    bind::bind(inputs, &mut made);
     made.left.sort();
     made.hash = made.hashed();
     made
@@ -169,7 +173,7 @@ impl Subject<'_> {
         let facts = self.inputs.recommend.assessment.principals.iter().find(|one| one.arn == self.arn);
         let facts = facts.ok_or("it is not in the snapshot")?;
         let found = Found::of(self.inputs.recommend.snapshot, self.arn).ok_or("it is not in the snapshot")?;
-        self.may_change(facts, &found)?;
+        may_change(self.inputs, facts, &found)?;
         let granted = self.inputs.recommend.entitlements.of(self.arn).find(|one| one.id == facts.id);
         let granted = granted.ok_or("what it is granted is not known")?;
         let verdicts = self.inputs.verdicts.iter().find(|one| one.arn == self.arn && one.id == facts.id);
@@ -219,29 +223,6 @@ impl Subject<'_> {
             steps,
         };
         Ok((Some(change), grants, left))
-    }
-
-    fn may_change(&self, facts: &PrincipalFacts, found: &Found<'_>) -> Result<(), String> {
-        if facts.break_glass {
-            return Err("break-glass: there to be when all else fails".to_owned());
-        }
-        match facts.kind {
-            PrincipalKind::ServiceLinkedRole => return Err("a service made it for itself".to_owned()),
-            PrincipalKind::IdentityCenterRole => {
-                return Err(
-                    "Identity Center makes it from a permission set, which is what has to change, and was not collected".to_owned()
-                );
-            }
-            PrincipalKind::Root => return Err("no policy of the account binds root".to_owned()),
-            PrincipalKind::User | PrincipalKind::Role => {}
-        }
-        if found.holder.path.starts_with("/aws-reserved/") {
-            return Err("an AWS service manages it".to_owned());
-        }
-        if let Some(code) = code_of(found.holder, self.inputs.code).filter(|_| !self.inputs.managed_by_code) {
-            return Err(changed_back(&code));
-        }
-        Ok(())
     }
 
     /// The actions that stay: of every holder what is not taken, and what nobody could tell.
@@ -470,6 +451,31 @@ pub(super) fn preferred<'m>(steps: &[Step], managed: &'m AwsManaged) -> impl Ite
         _ => None,
     });
     arns.filter_map(|arn| managed.actions(arn)).collect::<Vec<_>>().into_iter()
+}
+
+/// Whether a plan may change a user or role, or why it may not.
+pub(super) fn may_change(inputs: &Inputs<'_>, facts: &PrincipalFacts, found: &Found<'_>) -> Result<(), String> {
+    if facts.break_glass {
+        return Err("break-glass: there to be when all else fails".to_owned());
+    }
+    match facts.kind {
+        PrincipalKind::ServiceLinkedRole => return Err("a service made it for itself".to_owned()),
+        PrincipalKind::IdentityCenterRole => {
+            return Err(
+                "Identity Center makes it from a permission set, which is what has to change, and was not collected"
+                    .to_owned(),
+            );
+        }
+        PrincipalKind::Root => return Err("no policy of the account binds root".to_owned()),
+        PrincipalKind::User | PrincipalKind::Role => {}
+    }
+    if found.holder.path.starts_with("/aws-reserved/") {
+        return Err("an AWS service manages it".to_owned());
+    }
+    if let Some(code) = code_of(found.holder, inputs.code).filter(|_| !inputs.managed_by_code) {
+        return Err(changed_back(&code));
+    }
+    Ok(())
 }
 
 /// Why what code manages is left as it is.

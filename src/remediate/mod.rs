@@ -1,9 +1,11 @@
 //! From advice to changed access: a plan that can be read, and a proof on what was recorded that it breaks nobody's work.
 
 mod aws_managed;
+pub mod bind;
 pub mod corroborate;
 pub mod drift;
 pub mod effect;
+pub mod entering;
 pub mod export;
 mod fit;
 mod found;
@@ -23,6 +25,8 @@ pub mod safety;
 pub mod set_effect;
 mod sets;
 mod side;
+mod subjects;
+pub mod trust;
 pub mod watch;
 
 use std::collections::BTreeMap;

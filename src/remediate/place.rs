@@ -52,6 +52,11 @@ pub enum Place {
         /// Name of the group.
         group: String,
     },
+    /// The trust policy of a role.
+    RoleTrust {
+        /// Name of the role.
+        role: String,
+    },
     /// A managed policy.
     Policy {
         /// Its ARN.
@@ -191,6 +196,7 @@ impl std::fmt::Display for Place {
             Self::RoleAttachment { role, policy } => write!(f, "{policy} at role {role}"),
             Self::UserAttachment { user, policy } => write!(f, "{policy} at user {user}"),
             Self::Membership { user, group } => write!(f, "user {user} in group {group}"),
+            Self::RoleTrust { role } => write!(f, "trust policy of role {role}"),
             Self::Policy { policy } => write!(f, "policy {policy}"),
             Self::Role { role } => write!(f, "role {role}"),
             Self::PermissionSet { set, part, .. } => match part {
@@ -225,6 +231,7 @@ impl Effect {
             Self::AddUserToGroup { user, group } | Self::RemoveUserFromGroup { user, group } => {
                 Place::Membership { user, group }
             }
+            Self::UpdateAssumeRolePolicy { role, .. } => Place::RoleTrust { role },
             Self::CreatePolicy { policy, .. } | Self::DeletePolicy { policy } => Place::Policy { policy },
             Self::CreateRole { role, .. } | Self::DeleteRole { role } => Place::Role { role },
             Self::Set(effect) => effect.place(),
@@ -237,6 +244,7 @@ impl Effect {
         match self {
             Self::PutRolePolicy { document, .. }
             | Self::PutUserPolicy { document, .. }
+            | Self::UpdateAssumeRolePolicy { document, .. }
             | Self::CreatePolicy { document, .. } => Value::Document(document.clone()),
             Self::AttachRolePolicy { .. } | Self::AttachUserPolicy { .. } | Self::AddUserToGroup { .. } => Value::There,
             Self::CreateRole { trust, boundary, max_session_seconds, tags, .. } => Value::Role {
@@ -276,6 +284,7 @@ impl Place {
             (Self::UserAttachment { user, policy }, Value::Absent) => Effect::DetachUserPolicy { user, policy },
             (Self::Membership { user, group }, Value::There) => Effect::AddUserToGroup { user, group },
             (Self::Membership { user, group }, Value::Absent) => Effect::RemoveUserFromGroup { user, group },
+            (Self::RoleTrust { role }, Value::Document(document)) => Effect::UpdateAssumeRolePolicy { role, document },
             (Self::Policy { policy }, Value::Document(document)) => Effect::CreatePolicy { policy, document },
             (Self::Policy { policy }, Value::Absent) => Effect::DeletePolicy { policy },
             (Self::Role { role }, Value::Role { trust, boundary, max_session_seconds, tags }) => {
@@ -333,6 +342,10 @@ impl Place {
             Self::RoleAttachment { role: name, policy } => attached(role(name), policy),
             Self::UserAttachment { user: name, policy } => attached(user(name).map(|one| &one.holder), policy),
             Self::Membership { user: name, group } => there(user(name).is_some_and(|one| one.groups.contains(group))),
+            Self::RoleTrust { role } => {
+                let found = iam.roles.iter().find(|one| one.holder.name == *role);
+                found.map_or(Value::Absent, |one| Value::Document(one.trust.clone()))
+            }
             Self::Policy { policy } => {
                 let found = iam.policies.iter().find(|one| one.arn == *policy);
                 found.map_or(Value::Absent, |one| Value::Document(one.json.clone()))

@@ -25,6 +25,7 @@ use crate::usage::fold::{ShapeFact, ShapeKey};
 use crate::usage::identity::{Actor, Actors};
 use crate::usage::sessions::Sessions;
 
+use super::entering::{self, Entered};
 use super::found::Found;
 use super::make::CLOSED;
 use super::side::Side;
@@ -70,7 +71,7 @@ impl Verdict {
 pub struct Row {
     /// ARN of the principal.
     pub principal: String,
-    /// Who made them; empty where nobody is known.
+    /// Who made them; the subject of the token of one who came by that; empty where nobody is known.
     pub person: String,
     /// What becomes of them.
     pub verdict: Verdict,
@@ -184,8 +185,41 @@ pub fn prove(inputs: &Inputs<'_>) -> Result<Proof, Misfit> {
             call.add(told, &mut rows);
         }
     }
+    for one in entering::entered(inputs, &after, (&before, &inquiry)) {
+        enter(one, &mut rows);
+    }
     let (plan, generation, window) = (inputs.plan.hash.clone(), inputs.generation, inputs.window);
     Ok(Proof { plan, generation, window, rows: rows.into_values().collect() })
+}
+
+/// Adds an entry with a token to the row of which the same is said: it is the role that is looked at.
+fn enter(one: Entered<'_>, rows: &mut Rows) {
+    let (role, action) = (one.role.to_owned(), entering::ACTION.to_owned());
+    let at = (one.verdict, role.clone(), one.subject.clone(), action.clone(), String::new(), one.why.clone());
+    let row = rows.entry(at).or_insert_with(|| Row::of(one.fact, (role, one.subject), one.verdict, action, one.why));
+    row.count(one.fact);
+}
+
+impl Row {
+    fn of(
+        fact: &ShapeFact,
+        (principal, person): (String, String),
+        verdict: Verdict,
+        action: String,
+        why: String,
+    ) -> Self {
+        let (through, examples) = (String::new(), Vec::new());
+        Self { principal, person, verdict, action, through, why, calls: 0, shapes: 0, last: fact.last, examples }
+    }
+
+    fn count(&mut self, fact: &ShapeFact) {
+        self.calls += fact.count;
+        self.shapes += 1;
+        self.last = self.last.max(fact.last);
+        if self.examples.len() < EXAMPLES && !fact.example.is_empty() {
+            self.examples.push(fact.example.clone());
+        }
+    }
 }
 
 /// What bears on the calls of a principal.
@@ -306,7 +340,7 @@ struct Call<'a> {
 }
 
 /// Why nothing is said of a call that would be refused already.
-const BEFORE_TOO: &str = "the policies before would not have allowed it either: what did is not known";
+pub(super) const BEFORE_TOO: &str = "the policies before would not have allowed it either: what did is not known";
 
 /// Name of a session of a grant's role, where policies ask for it.
 const SESSION: &str = "jitscan";
@@ -319,24 +353,11 @@ impl Call<'_> {
         let Told { verdict, action, through, why } = told;
         let at =
             (verdict, actor.principal.to_string(), person.to_owned(), action.clone(), through.clone(), why.clone());
-        let row = rows.entry(at).or_insert_with(|| Row {
-            principal: actor.principal.to_string(),
-            person: person.to_owned(),
-            verdict,
-            action,
-            through,
-            why,
-            calls: 0,
-            shapes: 0,
-            last: fact.last,
-            examples: Vec::new(),
+        let row = rows.entry(at).or_insert_with(|| {
+            let whose = (actor.principal.to_string(), person.to_owned());
+            Row { through, ..Row::of(fact, whose, verdict, action, why) }
         });
-        row.calls += fact.count;
-        row.shapes += 1;
-        row.last = row.last.max(fact.last);
-        if row.examples.len() < EXAMPLES && !fact.example.is_empty() {
-            row.examples.push(fact.example.clone());
-        }
+        row.count(fact);
     }
 
     fn told(&self) -> Told {

@@ -139,7 +139,8 @@ pub(super) fn plan(failing: Failing) -> Plan {
         Effect::PutRolePolicy { role: role.clone(), policy: own("new"), document: json("new") },
         Effect::PutRolePolicy { role: role.clone(), policy: own("a"), document: json("narrowed") },
         Effect::DetachRolePolicy { role: role.clone(), policy: arn("policy/old") },
-        Effect::DeleteRolePolicy { role, policy: own("b") },
+        Effect::DeleteRolePolicy { role: role.clone(), policy: own("b") },
+        Effect::UpdateAssumeRolePolicy { role, document: json("bound") },
     ]);
     let of_user = steps(vec![
         Effect::CreatePolicy { policy: arn("policy/jitscan/u"), document: json("moved") },

@@ -228,7 +228,9 @@ impl Target for Breaking<'_> {
 /// Somebody else changes a place.
 fn meddle(fake: &mut Fake, place: &Place) {
     let other = match place {
-        Place::RolePolicy { .. } | Place::UserPolicy { .. } => Value::Document("{\"theirs\":3}".into()),
+        Place::RolePolicy { .. } | Place::UserPolicy { .. } | Place::RoleTrust { .. } => {
+            Value::Document("{\"theirs\":3}".into())
+        }
         Place::PermissionSet { part: SetPart::Inline, .. } => Value::Document("{\"theirs\":3}".into()),
         Place::PermissionSet { part: SetPart::Boundary, .. } => Value::Boundary(SetBoundary::Managed("theirs".into())),
         _ if fake.now(place) == Value::There => Value::Absent,
@@ -268,6 +270,7 @@ fn what_others_changed_is_never_written_over() {
             place,
             Place::RolePolicy { .. }
                 | Place::UserPolicy { .. }
+                | Place::RoleTrust { .. }
                 | Place::PermissionSet { part: SetPart::Inline | SetPart::Boundary, .. }
         );
         // What somebody wrote into a permission set and did not provision is nothing to bring into force.

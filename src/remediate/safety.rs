@@ -24,6 +24,7 @@ use super::prove::opened;
 use super::set_effect::{SetChange, SetEffect};
 use super::sets::roles_of as of_set_arn;
 use super::side::Side;
+use super::trust::is_within;
 use super::{Change, Grant, PATH, Plan, Step};
 
 /// How much a run may change.
@@ -78,6 +79,7 @@ pub fn objections(inputs: &Inputs<'_>) -> Vec<String> {
     let mut out = objections_to_itself(inputs);
     if out.is_empty() {
         out.extend(gives_more(inputs));
+        out.extend(lets_in_more(inputs));
     }
     // What is wrong so far makes the rest moot.
     if out.is_empty() {
@@ -112,7 +114,9 @@ fn reaches_too_far(plan: &Plan, before: &Snapshot, going_on: bool) -> Vec<String
         for step in &change.steps {
             let place = step.effect.place();
             let own = match &place {
-                Place::RolePolicy { role, .. } | Place::RoleAttachment { role, .. } => !is_user && role == name,
+                Place::RolePolicy { role, .. } | Place::RoleAttachment { role, .. } | Place::RoleTrust { role } => {
+                    !is_user && role == name
+                }
                 Place::UserPolicy { user, .. }
                 | Place::UserAttachment { user, .. }
                 | Place::Membership { user, .. } => is_user && user == name,
@@ -316,6 +320,20 @@ fn gives_more(inputs: &Inputs<'_>) -> Vec<String> {
         out.push(format!("{} would let in others than {}, or at another time", grant.role, grant.principal));
     }
     out
+}
+
+/// Nobody may come in who could not before.
+fn lets_in_more(inputs: &Inputs<'_>) -> Vec<String> {
+    let trust = |snapshot: &Snapshot, arn: &str| {
+        let mut roles = snapshot.accounts.values().flat_map(|iam| &iam.roles);
+        roles.find(|role| role.holder.arn.as_str() == arn).map(|role| role.trust.clone())
+    };
+    let more = |holder: &&str| {
+        let (new, old) = (trust(inputs.after, holder), trust(inputs.before, holder));
+        new != old && !new.zip(old).is_some_and(|(new, old)| is_within(&new, &old))
+    };
+    let holders = inputs.plan.changes.iter().flat_map(Change::holders).filter(more);
+    holders.map(|holder| format!("{holder} would let in others than before")).collect()
 }
 
 /// Whether the role of a grant lets in its principal alone, closed, with a source identity, and within the same boundary.

@@ -17,13 +17,14 @@ use crate::usage::fold::{SessionId, ShapeFact, ShapeKey};
 use crate::usage::identity::{Actor, Actors, Basis};
 use crate::usage::sessions::Sessions;
 
+use super::entering;
 use super::found::Found;
 use super::prove::opened;
 use super::side::Side;
 use super::{Change, Grant, Misfit, Plan};
 
 /// Most example events of a row.
-const EXAMPLES: usize = 3;
+pub(super) const EXAMPLES: usize = 3;
 
 /// What bears on actions before and after a plan, by principal, and in its grants.
 struct Sides<'p> {
@@ -243,6 +244,7 @@ pub fn denials(inputs: &Inputs<'_>) -> Result<Vec<Denial>, Misfit> {
         }
     }
     rows.append(&mut kept);
+    let entries = entering::refused(inputs)?;
     let of_set = |arn: &String| inputs.plan.changes.iter().any(|change| change.roles.contains(arn));
     for ((arn, person, source, action, sure), row) in &mut rows {
         let known = used.contains(&(arn.clone(), person.clone(), *action));
@@ -261,7 +263,7 @@ pub fn denials(inputs: &Inputs<'_>) -> Result<Vec<Denial>, Misfit> {
         }
         .to_owned();
     }
-    Ok(rows.into_values().collect())
+    Ok(rows.into_values().chain(entries).collect())
 }
 
 /// What somebody would have had to ask for, had a plan been applied.

@@ -13,6 +13,8 @@ const ATTACH: [&str; 3] = ["AttachRolePolicy", "AttachUserPolicy", "AttachGroupP
 const PUT_INLINE: [&str; 2] = ["PutRolePolicy", "PutUserPolicy"];
 /// Operations that give a user what a group has.
 const JOIN: [&str; 1] = ["AddUserToGroup"];
+/// Operations that say anew whom a role lets in.
+const TRUST: [&str; 1] = ["UpdateAssumeRolePolicy"];
 
 /// Operations that take a policy, or a group's policies, away from a user or role, as IAM actions.
 const TAKE_AWAY: [(&str, &str); 5] = [
@@ -35,6 +37,8 @@ pub struct PolicyChanges {
     joined: BTreeMap<String, Timestamp>,
     /// Holder ARN → last time that something was taken away from it, and by which action.
     taken: BTreeMap<String, (Timestamp, &'static str)>,
+    /// Role ARN → last time that its trust policy was written.
+    trusted: BTreeMap<String, Timestamp>,
 }
 
 impl PolicyChanges {
@@ -57,6 +61,10 @@ impl PolicyChanges {
             } else if PUT_INLINE.contains(&name) {
                 for holder in holders() {
                     latest(changes.inline.entry(pathless(holder)).or_default(), fact.last);
+                }
+            } else if TRUST.contains(&name) {
+                for role in holders() {
+                    latest(changes.trusted.entry(pathless(role)).or_default(), fact.last);
                 }
             } else if JOIN.contains(&name) {
                 for user in holders().filter(|arn| arn.contains(":user/")) {
@@ -88,6 +96,12 @@ impl PolicyChanges {
     #[must_use]
     pub fn joined(&self, user: &str) -> Option<Timestamp> {
         self.joined.get(&pathless(user)).copied()
+    }
+
+    /// When the trust policy of the role was last written.
+    #[must_use]
+    pub fn trusted(&self, role: &str) -> Option<Timestamp> {
+        self.trusted.get(&pathless(role)).copied()
     }
 
     /// When a policy or a group was last taken away from the holder, and by which action.
@@ -148,6 +162,7 @@ mod tests {
             shape("AddUserToGroup", &["arn:aws:iam::1:group/g", user], Outcome::Authorised, "2026-01-04"),
             shape("DeleteRolePolicy", &[role], Outcome::Authorised, "2026-01-05"),
             shape("DetachRolePolicy", &[policy, role], Outcome::Denied, "2026-01-06"),
+            shape("UpdateAssumeRolePolicy", &[role], Outcome::Authorised, "2026-01-07"),
         ];
         let changes = PolicyChanges::of(shapes.iter().map(|(k, f)| (k, f)));
         assert_eq!(changes.attached(role, policy), Some("2026-01-02".parse().unwrap()));
@@ -156,6 +171,7 @@ mod tests {
         assert_eq!(changes.inline(role), None);
         assert_eq!(changes.taken(role), Some(("2026-01-05".parse().unwrap(), "iam:DeleteRolePolicy")));
         assert_eq!(changes.taken(user), None);
+        assert_eq!(changes.trusted("arn:aws:iam::1:role/team/r"), Some("2026-01-07".parse().unwrap()));
         // The record has the bare name, the snapshot the path.
         let with_path = "arn:aws:iam::1:user/team/u";
         assert_eq!(changes.inline(with_path), changes.inline(user));

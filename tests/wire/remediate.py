@@ -64,7 +64,8 @@ class Test:
         demo = self.args.out / "demo"
         self.program("demo", "--output-dir", demo)
         self.world = World(demo, DATES)
-        ask = ("permissions", "--for", "remediate", "--role-name", EXECUTOR, "--group", "extra-team", "--role")
+        ask = ("permissions", "--for", "remediate", "--role-name", EXECUTOR, "--group", "extra-team", "--trust", "gha-pipeline",
+               "--role")
         code, policy = self.program(*ask, "member")
         self.printed = policy if code == 0 else None
         for more in (["--permission-sets"], []):  # who starts it changes those, where the program knows of them

@@ -30,6 +30,7 @@ CALLS = [
     ("DeletePolicy", {"PolicyArn": WEB_APP}, False),
     ("CreatePolicyVersion", {"PolicyArn": WEB_APP, "PolicyDocument": DOCUMENT}, False),
     ("UpdateAssumeRolePolicy", {"RoleName": "web-app-ec2", "PolicyDocument": DOCUMENT}, False),
+    ("UpdateAssumeRolePolicy", {"RoleName": "gha-pipeline", "PolicyDocument": DOCUMENT}, True),
     ("DeleteRolePermissionsBoundary", {"RoleName": "data-export-batch"}, False),
     ("CreateUser", {"UserName": "new"}, False),
     ("CreateAccessKey", {"UserName": "legacy-backup"}, False),

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from remediate_calls import (Assigned, Sessions, Trust, Wire, actions, distinct, documents, on, roles_of, source_of,
                              taken)
 from remediate_state import comparable, differences, holders, nameless, planned, said
+from remediate_tokens import ACTION, Tokens
 from remediate_world import AS_OF, EXECUTOR, REGION, Jitscan, as_the_cli, ingest, rewritten
 
 SHOWN = 25           # differences printed of one part
@@ -121,7 +122,9 @@ class Round:
         problems, self.decided, self.stale, apart, no_api, undecided = [], [], [], Counter(), Counter(), 0
         counted, proved = Counter(), Counter()
         for row in self.proof:
-            proved[row["principal"]] += row["calls"]
+            proved[row["principal"]] += row["calls"] if row["action"] != ACTION else 0
+        self.tokens = Tokens(self.world, self.plan, self.files / "cloudtrail")
+        problems += self.tokens.at_first(self.proof)
         for call in calls:
             counted[call.principal] += call.count
             action = action_of.get((call.service, call.name), f"{call.service}:{call.name}")
@@ -164,7 +167,8 @@ class Round:
     def losses(self, problems):
         """What goes without ever having been used, to be tried again after the plan; of whom nothing can be tried."""
         self.taken, after, untried = defaultdict(list), planned(self.before, self.plan), []
-        for arn in (arn for change in self.plan["changes"] for arn in holders(self.before, change)):
+        narrowed = [one for one in self.plan["changes"] if one["removed"]]  # others lose nothing of what they may do
+        for arn in (arn for change in narrowed for arn in holders(self.before, change)):
             found, decided = taken(self.world, documents(self.before, arn), documents(after, arn)), 0
             self.random.shuffle(found)
             for action, request in found:
@@ -236,6 +240,7 @@ class Round:
         for grant in self.plan["grants"]:
             attempt = self.try_set if ":permissionSet/" in grant["principal"] else self.try_grant
             problems += attempt(grant, through.pop(grant["role"], []), counted)
+        problems += self.tokens.afterwards(self.proof, counted)
         problems += [f"{what} ({count} records)" for what, count in untrue.items()]
         problems += [f"the proof names the grant {role}, the plan does not" for role in through]
         problems += differences(self.applied, self.world.state())

@@ -151,7 +151,9 @@ def step_on(account, effect):
         return
     holders = account["UserDetailList" if kind == "user" else "RoleDetailList"].values()
     holder = next(one for one in holders if one[f"{kind.title()}Name"] == effect[kind])
-    if "Group" in call:
+    if call == "UpdateAssumeRolePolicy":
+        holder["AssumeRolePolicyDocument"] = effect["document"]
+    elif "Group" in call:
         groups = holder["GroupList"]
         (groups.append if call.startswith("Add") else groups.remove)(effect["group"])
         groups.sort()

@@ -98,6 +98,10 @@ pub struct PermissionsArgs {
     /// For `remediate`: users may be taken out of this group; repeat for more
     #[arg(long, value_name = "NAME")]
     pub group: Vec<String>,
+    /// For `remediate`: whom the role of this name lets in may be narrowed, for which it has to be allowed to write its whole
+    /// trust policy; repeat for more
+    #[arg(long, value_name = "ROLE", value_parser = span::role_name)]
+    pub trust: Vec<String>,
     /// For `remediate`: permission sets may be changed, too; it takes the account that owns Identity Center
     #[arg(long)]
     pub permission_sets: bool,

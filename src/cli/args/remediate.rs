@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::span;
+use crate::recommend::Advice;
 
-use super::{AdviceArg, AwsArgs};
+use super::AwsArgs;
 
 /// `jitscan remediate …`.
 #[derive(Debug, Subcommand)]
@@ -81,7 +82,7 @@ pub struct PlanArgs {
     pub account: Option<String>,
     /// Only this advice; repeat for more
     #[arg(long, value_name = "ADVICE", value_enum)]
-    pub advice: Vec<AdviceArg>,
+    pub advice: Vec<PlanAdvice>,
     /// As for `recommend`: requests that one person is willing to make, such as 2/week
     #[arg(long, value_name = "N/SPAN", value_parser = span::budget)]
     pub friction_budget: Option<u64>,
@@ -91,6 +92,32 @@ pub struct PlanArgs {
     /// When a step fails, take back what concerns its principal and go on with the others, in place of taking back all
     #[arg(long)]
     pub go_on: bool,
+}
+
+/// What a plan can carry out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PlanAdvice {
+    /// Take it away
+    Remove,
+    /// Make it just-in-time
+    ConvertToJit,
+    /// Keep what is used of it
+    Shrink,
+    /// Narrow whom a role lets in by the token of an OIDC provider to the pipelines that came
+    BindToPipeline,
+}
+
+impl PlanAdvice {
+    /// The advice about what is held; none where it is about who comes in.
+    #[must_use]
+    pub const fn advice(self) -> Option<Advice> {
+        match self {
+            Self::Remove => Some(Advice::Remove),
+            Self::ConvertToJit => Some(Advice::ConvertToJit),
+            Self::Shrink => Some(Advice::Shrink),
+            Self::BindToPipeline => None,
+        }
+    }
 }
 
 /// As whom access is changed.

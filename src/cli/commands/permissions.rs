@@ -53,6 +53,7 @@ fn executor(args: &PermissionsArgs) -> Result<RoleText, CommandError> {
         tag: Some((tag.0.to_owned(), tag.1.to_owned())).filter(|_| args.path.is_empty()),
         paths: args.path.clone(),
         groups: args.group.clone(),
+        trusts: args.trust.clone(),
         permission_sets: args.permission_sets,
     };
     Ok(managed.role())

@@ -4,6 +4,7 @@ mod analyzed;
 mod apply;
 mod export;
 mod past;
+mod pipelines;
 mod prove;
 mod watch;
 
@@ -30,6 +31,7 @@ use crate::report::{Folder, Sink};
 pub use apply::run_columns;
 pub use export::export_columns;
 pub use past::{drifted, list_columns};
+use pipelines::Gathered;
 pub use prove::prove_columns;
 pub use watch::{shadow_columns, watch_columns};
 
@@ -150,11 +152,12 @@ fn plan(context: &Context<'_>, args: &PlanArgs) -> Result<Status, CommandError> 
                 && args.account.as_ref().is_none_or(|account| row.account == *account)
                 && args.principal.as_ref().is_none_or(|text| row.principal.contains(text.as_str()))
                 && person.as_ref().is_none_or(|person| row.person == *person)
-                && (args.advice.is_empty() || args.advice.iter().any(|one| one.advice() == row.advice))
+                && (args.advice.is_empty() || args.advice.iter().any(|one| one.advice() == Some(row.advice)))
         };
         let rows = &told.all.rows;
+        let pipelines = Gathered::of(&reader, told.world, args)?;
         for id in &args.id {
-            if !rows.iter().any(|row| row.id.starts_with(id.as_str())) {
+            if !rows.iter().any(|row| row.id.starts_with(id.as_str())) && !pipelines.has(id) {
                 return Err(CommandError::Usage(format!("there is no recommendation `{id}`: see `jitscan recommend`")));
             }
         }
@@ -169,6 +172,7 @@ fn plan(context: &Context<'_>, args: &PlanArgs) -> Result<Status, CommandError> 
             all: rows,
             chosen: &chosen.iter().map(|row| row.id.as_str()).collect(),
             verdicts: &verdicts,
+            pipelines: &pipelines.told(),
             managed_by_code: args.managed_by_code,
             code: &code(context),
             failing: if args.go_on { Failing::GoOn } else { Failing::Unwind },

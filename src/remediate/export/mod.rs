@@ -60,6 +60,8 @@ struct Touched<'p> {
     attachments: bool,
     /// Whether memberships change.
     groups: bool,
+    /// Its trust policy as it becomes, where that changes.
+    trust: Option<&'p str>,
     /// Managed policies that are made for it: ARN and document.
     made: Vec<(&'p str, &'p str)>,
 }
@@ -82,6 +84,7 @@ impl<'p> Touched<'p> {
                 | Effect::DetachUserPolicy { .. } => out.attachments = true,
                 Effect::AddUserToGroup { .. } | Effect::RemoveUserFromGroup { .. } => out.groups = true,
                 Effect::CreatePolicy { policy, document } => out.made.push((policy, document)),
+                Effect::UpdateAssumeRolePolicy { document, .. } => out.trust = Some(document),
                 Effect::DeletePolicy { .. }
                 | Effect::CreateRole { .. }
                 | Effect::DeleteRole { .. }

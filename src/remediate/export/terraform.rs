@@ -107,6 +107,9 @@ impl Part<'_> {
         // What is new is there before what is old goes.
         let after = list(added(out, &touched, kind, old, new));
         let own = label(name, arn);
+        if let Some(trust) = touched.trust {
+            trusting(out, new, trust);
+        }
         if touched.inline_goes {
             let names = list(new.inline.iter().map(|one| quoted(&one.name)));
             let resource = format!("aws_iam_{kind}_policies_exclusive");
@@ -137,6 +140,20 @@ impl Part<'_> {
             import(out, &format!("aws_iam_user_group_membership.{own}"), &format!("{name}/{}", old.join("/")));
         }
     }
+}
+
+/// A role that stands, of which nothing is managed but whom it lets in: there is no resource for that alone.
+fn trusting(out: &mut String, role: &Holder, trust: &str) {
+    let own = label(&role.name, role.arn.as_str());
+    let _ = writeln!(
+        out,
+        "resource \"aws_iam_role\" \"{own}\" {{\n  name               = {}\n  path               = {}\n  assume_role_policy = {}\n  \
+         lifecycle {{\n    ignore_changes = [description, max_session_duration, permissions_boundary, tags, tags_all]\n  }}\n}}",
+        quoted(&role.name),
+        quoted(&role.path),
+        document(trust),
+    );
+    import(out, &format!("aws_iam_role.{own}"), &role.name);
 }
 
 /// What a change makes of one principal; the addresses of it all.

@@ -12,9 +12,11 @@ use crate::lake::Reader;
 use crate::model::snapshot::Snapshot;
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 use crate::model::time::{MICROS_PER_HOUR, Window};
+use crate::remediate::entering::concerns;
 use crate::remediate::prove::{self, Proof, Verdict};
 use crate::remediate::{Change, Plan};
 use crate::usage::coverage::show_days;
+use crate::usage::identity::Actor;
 
 use super::analyzed::{Analyzed, CORROBORATED, corroborated};
 use super::for_people;
@@ -118,7 +120,8 @@ pub(super) fn proved_within(
     window: Window,
 ) -> Result<Proof, CommandError> {
     let changed: BTreeSet<&str> = plan.changes.iter().flat_map(Change::holders).collect();
-    let theirs = |session| world.actors.get(&session).is_some_and(|actor| changed.contains(actor.principal.as_str()));
+    let own = |actor: &Actor| changed.contains(actor.principal.as_str()) || concerns(plan, actor);
+    let theirs = |session| world.actors.get(&session).is_some_and(|actor| own(actor));
     let proof = prove::prove(&prove::Inputs {
         plan,
         before,

@@ -13,6 +13,7 @@ use crate::model::event::Outcome;
 use crate::model::snapshot::Snapshot;
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 use crate::model::time::{Timestamp, Window};
+use crate::remediate::entering::concerns;
 use crate::remediate::prove::Verdict;
 use crate::remediate::restore::{self, GivenTo, given_back, restoring};
 use crate::remediate::run::State;
@@ -97,7 +98,9 @@ pub(super) fn watch(context: &Context<'_>, args: &WatchArgs) -> Result<Status, C
     let principals: BTreeSet<&str> = changes.flat_map(Change::holders).collect();
     let theirs =
         |session| world.actors.get(&session).is_some_and(|actor| principals.contains(&actor.principal.as_str()));
-    let shapes = reader.shapes_of_sessions(&theirs, Window { from: proved.from, to: until })?;
+    let by_token = |session| world.actors.get(&session).is_some_and(|actor| concerns(&plan, actor));
+    let shapes = reader
+        .shapes_of_sessions(&|session| theirs(session) || by_token(session), Window { from: proved.from, to: until })?;
     let mut refused = Vec::new();
     reader.events_within(Window { from: applied, to: until.max(applied) }, |row| {
         if row.event.outcome == Outcome::Denied && theirs(row.session) {
@@ -125,6 +128,7 @@ pub(super) fn watch(context: &Context<'_>, args: &WatchArgs) -> Result<Status, C
     });
     let mut denials =
         found.map_err(|misfit| CommandError::Failed(format!("the plan does not fit the state: {misfit}")))?;
+    denials.retain(|denial| principals.contains(denial.principal.as_str()));
     let plans = begun.iter().filter_map(|(plan, progress, _)| Some((plan, progress.applied?)));
     cap(&mut denials, &given_back(plans, &plan.hash), args.max_restored);
     let mut status = if denials.is_empty() { Status::Done } else { Status::Findings };

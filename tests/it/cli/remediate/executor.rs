@@ -12,6 +12,7 @@ fn managed() -> Managed {
         tag: Some(("jitscan:managed".to_owned(), "true".to_owned())),
         paths: Vec::new(),
         groups: vec!["developers".to_owned()],
+        trusts: vec!["pipeline".to_owned()],
         permission_sets: true,
     }
 }
@@ -56,6 +57,9 @@ fn it_changes_what_it_was_told_to_manage_and_never_itself() {
         (&tagged, "iam:PutRolePolicy", "role/app", Some("true"), yes),
         (&tagged, "iam:PutRolePolicy", "role/app", Some("false"), no),
         (&tagged, "iam:PutRolePolicy", "role/app", None, no),
+        (&tagged, "iam:UpdateAssumeRolePolicy", "role/app", Some("true"), no),
+        (&tagged, "iam:UpdateAssumeRolePolicy", "role/ci/pipeline", None, yes),
+        (&tagged, "iam:UpdateAssumeRolePolicy", "role/jitscan-remediate", None, never),
         (&tagged, "iam:AttachUserPolicy", "user/x/ann", Some("true"), yes),
         (&tagged, "iam:CreateAccessKey", "user/x/ann", Some("true"), no),
         (&tagged, "iam:UpdateAssumeRolePolicy", "role/app", Some("true"), no),

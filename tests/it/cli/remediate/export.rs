@@ -19,6 +19,8 @@ pub(super) struct Held {
     pub(super) inline: BTreeMap<String, Value>,
     pub(super) attached: BTreeSet<String>,
     pub(super) groups: BTreeSet<String>,
+    /// Whom a role lets in.
+    pub(super) trust: Option<Value>,
 }
 
 pub(super) type State = BTreeMap<(String, String), Held>;
@@ -29,13 +31,18 @@ fn json(text: &str) -> Value {
 
 /// Users and roles by kind and name, and policies by ARN.
 pub(super) fn state(iam: &AccountIam) -> (State, BTreeMap<String, Value>) {
-    let held = |holder: &Holder, groups: &[String]| Held {
+    let held = |holder: &Holder, groups: &[String], trust: Option<&String>| Held {
+        trust: trust.map(|text| json(text)),
         inline: holder.inline.iter().map(|one| (one.name.clone(), json(&one.json))).collect(),
         attached: holder.attached.iter().map(|one| one.arn.clone()).collect(),
         groups: groups.iter().cloned().collect(),
     };
-    let users = iam.users.iter().map(|one| (("user".into(), one.holder.name.clone()), held(&one.holder, &one.groups)));
-    let roles = iam.roles.iter().map(|one| (("role".into(), one.holder.name.clone()), held(&one.holder, &[])));
+    let users =
+        iam.users.iter().map(|one| (("user".into(), one.holder.name.clone()), held(&one.holder, &one.groups, None)));
+    let roles = iam
+        .roles
+        .iter()
+        .map(|one| (("role".into(), one.holder.name.clone()), held(&one.holder, &[], Some(&one.trust))));
     let policies = iam.policies.iter().map(|one| (one.arn.clone(), json(&one.json))).collect();
     // Roles of permission sets follow these, and are written nowhere.
     let own = |((_, name), _): &((String, String), Held)| !name.starts_with("AWSReservedSSO_");
@@ -100,8 +107,12 @@ pub(super) fn applied(text: &str, account: &str, mut state: State, policies: &mu
             "aws_iam_role" => {
                 let name = string(&of(block, "name"));
                 roles.insert(format!("aws_iam_role.{own}.name"), name.clone());
-                json(&string(&of(block, "assume_role_policy")));
-                assert!(state.insert(("role".into(), name), Held::default()).is_none());
+                let trust = Some(json(&string(&of(block, "assume_role_policy"))));
+                let at = ("role".to_owned(), name.clone());
+                // What stands already has to be imported, and is managed for this alone.
+                let imported = text.contains(&format!("to = aws_iam_role.{own}\n  id = \"{name}\""));
+                assert_eq!(imported, state.contains_key(&at), "{name}");
+                state.entry(at).or_default().trust = trust;
             }
             "aws_iam_policy" => {
                 let arn = format!(
@@ -308,6 +319,7 @@ fn templates_describe_the_states_before_and_after() {
                     inline: all("Policies").map(inline).collect(),
                     attached: all("ManagedPolicyArns").map(&arn).collect(),
                     groups: all("Groups").map(|group| group.as_str().unwrap().to_owned()).collect(),
+                    trust: properties.get("AssumeRolePolicyDocument").cloned(),
                 };
                 out.insert((kind.to_lowercase(), name), held);
             }

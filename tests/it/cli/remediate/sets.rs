@@ -19,7 +19,7 @@ fn planned(place: &Place) -> (Plan, Snapshot) {
     (read(&place.path("plan.json")), snapshot(place))
 }
 
-fn objections(plan: &Plan, before: &Snapshot) -> Vec<String> {
+pub(super) fn objections(plan: &Plan, before: &Snapshot) -> Vec<String> {
     let Ok(after) = plan.after(before) else { return vec!["it does not fit".to_owned()] };
     safety::objections(&safety::Inputs {
         plan,
