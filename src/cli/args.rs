@@ -16,8 +16,8 @@ pub use aws::{
     AwsArgs, CollectArgs, DraftKind, PermissionsArgs, PermissionsFor, PermissionsForm, PermissionsRole, ValidateArgs,
 };
 pub use remediate::{
-    ApplyArgs, ExecutorArgs, ExportArgs, ExportForm, PlanArgs, ProveArgs, RemediateAction, RollbackArgs, ShadowArgs,
-    WatchArgs,
+    ApplyArgs, ExecutorArgs, ExportArgs, ExportForm, PlanArgs, ProveArgs, RemediateAction, ResourcesOf, RollbackArgs,
+    ShadowArgs, WatchArgs,
 };
 
 /// Audit and entitlement engine for AWS: granted against used, standing access against just-in-time.

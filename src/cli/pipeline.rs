@@ -12,6 +12,7 @@ use crate::model::time::{MICROS_PER_HOUR, Timestamp, Window};
 use crate::usage::activity::{Activity, Join};
 use crate::usage::chain::{Logs, hidden};
 use crate::usage::changes::PolicyChanges;
+use crate::usage::code::{self, WrittenByCode};
 use crate::usage::coverage::{AROUND_DAYS, Coverage, SETTLING_HOURS};
 use crate::usage::fold::{FactSource, IssuedCredential, ShapeFact, ShapeKey};
 use crate::usage::identity::{Actors, Resolver};
@@ -63,6 +64,8 @@ pub struct World {
     pub trails: Trails,
     /// Changes of policies that the logs show.
     pub changes: PolicyChanges,
+    /// What code wrote, as far as the logs show.
+    pub written: WrittenByCode,
     /// Regions that recorded calls enabled, by account.
     pub enabled: BTreeMap<String, BTreeSet<String>>,
     /// Evidence.
@@ -131,15 +134,18 @@ impl World {
         let trails = trails.judged(&context.config.trails_in_hand, &coverage);
         let Acts { actors, sessions, activity, gap } =
             Acts::load(reader, (depth, times), (window, &collected), &snapshot, &people, catalog)?;
-        let (mut changes, mut found, mut entitlements) = Default::default();
+        let (mut changes, mut found, mut entitlements, mut written) = Default::default();
         if depth >= Depth::Granted {
             // Of millions of distinct calls these are all that is asked for.
             let privileged = entitlements::privileged_actions(catalog);
             let shapes = reader.shapes_of(&|source, name, variant| {
                 let told = || catalog.event(source, name, variant);
-                source.starts_with("iam.") || told().certain().any(|action| privileged.contains(action.id))
+                source.starts_with("iam.")
+                    || code::is_write(source, name)
+                    || told().certain().any(|action| privileged.contains(action.id))
             })?;
             changes = PolicyChanges::of(&shapes);
+            written = WrittenByCode::of(&shapes, &actors);
             found = examples(&shapes, window, &actors, catalog);
             entitlements = entitlements::entitlements(&snapshot, catalog);
         }
@@ -160,6 +166,7 @@ impl World {
             coverage,
             trails,
             changes,
+            written,
             enabled: regions::enabled(&trail_calls),
             examples: found,
             settings,

@@ -5,6 +5,7 @@ pub mod accessed;
 pub mod analyzed;
 pub mod assessment;
 mod coverage;
+pub mod elsewhere;
 mod entering;
 mod external;
 pub mod holders;
@@ -37,6 +38,7 @@ use logged::Recording;
 use observe::{Classes, Eyes};
 use used::OwnActivity;
 
+pub use elsewhere::{Confined, confined};
 pub use entering::entries_unseen;
 pub use rows::EntitlementRow;
 

@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use crate::catalog::{AccessLevel, ActionSet, Catalog};
+use crate::catalog::{AccessLevel, Action, ActionSet, Catalog};
 use crate::policy::{ArnPattern, ResourceMatch};
 
 /// Actions that AWS documents to be granted on `*` only, where they have no resource types. Source: Amazon EC2 User
@@ -111,6 +111,14 @@ impl<'c> Reach<'c> {
             }
         }
         out
+    }
+
+    /// Whether an action may work on a resource, by its ARN or name.
+    #[must_use]
+    pub fn works(&self, action: Action<'_>, resource: &str) -> bool {
+        let mut one = self.catalog.no_actions();
+        one.insert(action.id());
+        self.unreachable(&one, &ResourceMatch::Resource(vec![ArnPattern::parse(resource, false)])).is_empty()
     }
 
     fn meaning<'s>(&self, service: &'s Service, patterns: &[ArnPattern]) -> Meaning<'s> {

@@ -9,7 +9,7 @@ use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
@@ -34,6 +34,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How sessions in member accounts are called where nothing is changed: what CloudTrail shows of us.
 const SESSION_NAME: &str = "jitscan-collect";
+
+/// Our name in user agents: what is changed by us is changed by nobody's code.
+const APPLICATION: &str = "jitscan";
 
 /// Where and as whom to begin.
 #[derive(Clone, Debug)]
@@ -97,6 +100,9 @@ impl Access {
             .retry_config(retries)
             .timeout_config(timeouts)
             .stalled_stream_protection(StalledStreamProtectionConfig::enabled().build());
+        if let Ok(name) = AppName::new(APPLICATION) {
+            loader = loader.app_name(name);
+        }
         if let Some(profile) = &start.profile {
             loader = loader.profile_name(profile);
         }

@@ -7,6 +7,7 @@
 
 pub mod compile;
 mod condition;
+pub mod confine;
 mod document;
 mod json;
 pub mod narrow;

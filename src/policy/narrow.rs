@@ -91,13 +91,13 @@ pub fn narrow(text: &str, keep: &ActionSet, catalog: &Catalog) -> Result<Narrowe
 }
 
 /// An element of a document, whose names may have any case.
-fn element<'v>(value: &'v mut Value, name: &str) -> Option<&'v mut Value> {
+pub(super) fn element<'v>(value: &'v mut Value, name: &str) -> Option<&'v mut Value> {
     let fields = value.as_object_mut()?;
     fields.iter_mut().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
 /// Puts the names where the statement's `Action` or `NotAction` stands.
-fn set_actions(fields: &mut Map<String, Value>, names: Vec<String>) {
+pub(super) fn set_actions(fields: &mut Map<String, Value>, names: Vec<String>) {
     let is_action = |key: &str| key.eq_ignore_ascii_case("Action") || key.eq_ignore_ascii_case("NotAction");
     let names = match <[String; 1]>::try_from(names) {
         Ok([one]) => Value::String(one),
@@ -114,11 +114,11 @@ fn set_actions(fields: &mut Map<String, Value>, names: Vec<String>) {
 }
 
 /// What a new pattern must stay within.
-struct Bounds<'a> {
+pub(super) struct Bounds<'a> {
     /// Some of these has to cover it.
-    allowed: Vec<&'a str>,
+    pub(super) allowed: Vec<&'a str>,
     /// None of these may overlap with it.
-    excluded: Vec<&'a str>,
+    pub(super) excluded: Vec<&'a str>,
 }
 
 impl Bounds<'_> {
@@ -133,7 +133,7 @@ impl Bounds<'_> {
 
 /// Patterns that name exactly the actions: a wildcard stands for all actions of a service, or for all whose names begin
 /// with the same words, where every one of them is meant.
-fn short(kept: &ActionSet, bounds: &Bounds<'_>, catalog: &Catalog) -> Vec<String> {
+pub(super) fn short(kept: &ActionSet, bounds: &Bounds<'_>, catalog: &Catalog) -> Vec<String> {
     let mut out = Vec::new();
     for (prefix, range) in catalog.service_ranges() {
         of_service(prefix, range, kept, bounds, catalog, &mut out);

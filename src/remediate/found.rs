@@ -2,6 +2,7 @@
 
 use crate::catalog::Glob;
 use crate::model::snapshot::{AccountIam, Holder, Snapshot};
+use crate::usage::code::WrittenByCode;
 
 /// Where a policy of a principal stands.
 pub(super) enum Stands<'s> {
@@ -75,10 +76,28 @@ impl<'s> Found<'s> {
     }
 }
 
-/// Who manages a principal in code, as its tags say it, or patterns over ARNs.
-pub(super) fn code_of(holder: &Holder, code: &[Glob]) -> Option<String> {
-    let named =
-        code.iter().any(|glob| glob.matches(holder.arn.as_str())).then(|| "code (by the configuration)".to_owned());
+/// What is known of what is managed as code, beside tags.
+#[derive(Clone, Copy, Debug)]
+pub struct Code<'a> {
+    /// Patterns over ARNs.
+    pub patterns: &'a [Glob],
+    /// What the logs show of it.
+    pub written: &'a WrittenByCode,
+}
+
+impl Code<'_> {
+    /// Who manages a user, a role or a permission set in code, by its ARN.
+    pub(super) fn of(&self, arn: &str) -> Option<String> {
+        if self.patterns.iter().any(|glob| glob.matches(arn)) {
+            return Some("code (by the configuration)".to_owned());
+        }
+        let written = self.written.of_holder(arn)?;
+        Some(format!("{}, which called {} on it on {},", written.by, written.call, written.at.day()))
+    }
+}
+
+/// Who manages a principal in code, as its tags say it, the configuration, or the logs.
+pub(super) fn code_of(holder: &Holder, code: &Code<'_>) -> Option<String> {
     let tagged = holder.tags.iter().find_map(|(key, value)| {
         let lower = key.to_ascii_lowercase();
         let terraform = lower.contains("terraform") || value.eq_ignore_ascii_case("terraform");
@@ -88,7 +107,7 @@ pub(super) fn code_of(holder: &Holder, code: &[Glob]) -> Option<String> {
             _ => None,
         }
     });
-    tagged.or(named)
+    tagged.or_else(|| code.of(holder.arn.as_str()))
 }
 
 #[cfg(test)]
@@ -109,7 +128,7 @@ mod tests {
                 boundary: None,
                 tags: [(key.to_owned(), value.to_owned())].into(),
             };
-            code_of(&holder, &[])
+            code_of(&holder, &Code { patterns: &[], written: &WrittenByCode::default() })
         };
         assert_eq!(told("aws:cloudformation:stack-name", "app").as_deref(), Some("CloudFormation (stack app)"));
         assert_eq!(told("ManagedBy", "terraform").as_deref(), Some("Terraform (tag ManagedBy)"));

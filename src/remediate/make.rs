@@ -4,22 +4,25 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use crate::catalog::{ActionSet, Catalog, Glob};
-use crate::compare::ActionVerdicts;
-use crate::compare::assessment::{PrincipalFacts, PrincipalKind};
+use crate::catalog::{ActionSet, Catalog};
+use crate::compare::assessment::{Nature, PrincipalFacts, PrincipalKind};
+use crate::compare::{ActionVerdicts, Confined};
 use crate::entitlements::{AccessClass, AccessClasses, PrincipalEntitlements};
+use crate::policy::confine::Confinement;
 use crate::policy::narrow::narrow;
 use crate::recommend::{self, Advice, Recommendation, after};
 
 use super::aws_managed::AwsManaged;
 use super::bind::{self, Pipelines};
-use super::effect::{DEFAULT_SESSION, Effect};
+use super::effect::Effect;
 use super::fit::{self, Ungranted};
-use super::found::{Found, Held, code_of};
+use super::found::{Code, Found, Held, code_of};
 use super::lasting;
 use super::narrowing::Narrowing;
 use super::quota;
+use super::resources::{self, Confining};
 use super::sets::{self, Planned, SetSubject};
+use super::texts::{compact, denies, is_source_identity, seconds, short, tag};
 use super::{Change, FORM, Failing, Grant, Left, PATH, Plan, Reason, Step, fresh, prove};
 
 /// All that a plan is made from.
@@ -35,12 +38,16 @@ pub struct Inputs<'a> {
     pub verdicts: &'a [ActionVerdicts],
     /// Source identities that people's sessions carried, by principal and person.
     pub source_identities: &'a BTreeMap<(String, String), BTreeSet<String>>,
+    /// What principals used on some resources alone.
+    pub confined: &'a [Confined],
+    /// Whose resources are narrowed to these.
+    pub resources: Whose,
     /// Roles that are to be bound to the pipelines that enter them.
     pub pipelines: &'a Pipelines<'a>,
     /// Also change what CloudFormation or Terraform manage, which would change it back.
     pub managed_by_code: bool,
-    /// ARNs of what code manages although no tag says so.
-    pub code: &'a [Glob],
+    /// What code manages although no tag says so.
+    pub code: Code<'a>,
     /// What becomes of the plan when a step fails.
     pub failing: Failing,
 }
@@ -154,6 +161,32 @@ pub(super) fn reason(row: &Recommendation) -> Reason {
     }
 }
 
+/// Whose resources a plan narrows to those that were used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Nobody's.
+    Nobody,
+    /// Those of programs, pipelines and services: their work is the same every day.
+    Machines,
+    /// Also those of people.
+    Everybody,
+}
+
+/// A principal as it stands.
+#[derive(Clone, Copy)]
+struct Standing<'a> {
+    found: &'a Found<'a>,
+    policies: &'a [Held<'a>],
+    granted: &'a PrincipalEntitlements,
+}
+
+/// What becomes of it.
+struct Made {
+    fit: fit::Fitted,
+    grants: Vec<Grant>,
+    left: Vec<Left>,
+}
+
 /// A principal of which something was chosen.
 pub(super) struct Subject<'a> {
     pub(super) inputs: &'a Inputs<'a>,
@@ -178,22 +211,81 @@ impl Subject<'_> {
         let granted = granted.ok_or("what it is granted is not known")?;
         let verdicts = self.inputs.verdicts.iter().find(|one| one.arn == self.arn && one.id == facts.id);
         let verdicts = verdicts.ok_or("what it used is not known")?;
-        let mut keep = self.keep(granted, verdicts);
-        let own = keep.clone();
+        let keep = self.keep(granted, verdicts);
         let policies = found.policies()?;
+        let confining = self.confining(facts, &keep);
+        let held = Standing { found: &found, policies: &policies, granted };
+        let mut confined = confining.is_some();
+        let first = confining.as_ref().map(|to| self.fitted(&held, keep.clone(), &to.to));
+        let made = match first {
+            // What has to be given back for their names is worse than resources that stay as they are.
+            Some(Ok(made)) if made.fit.back.is_empty() => made,
+            _ => {
+                confined = false;
+                self.fitted(&held, keep.clone(), &[])?
+            }
+        };
+        let Made { fit, grants, mut left } = made;
+        let fit::Fitted { keep: mut stays, back, steps } = fit;
+        left.extend(self.for_room(granted, &keep, &back));
+        preferred(&steps, self.managed).for_each(|set| stays.union_with(set));
+        let mut gone = granted.granted.clone();
+        gone.subtract(&stays);
+        if steps.is_empty() {
+            left.push(self::left(self.arn, self.chosen, "others hold the same through it, and keep it".to_owned()));
+            return Ok((None, Vec::new(), left));
+        }
+        let mut reasons: Vec<Reason> = self.chosen.iter().map(|row| reason(row)).collect();
+        reasons.extend(confining.filter(|_| confined).map(|to| Reason {
+            id: blake3::hash(format!("confine\n{}", self.arn).as_bytes()).to_hex().chars().take(16).collect(),
+            advice: "confine".to_owned(),
+            capability: "to the resources that were used".to_owned(),
+            person: String::new(),
+            why: to.why,
+        }));
+        let change = Change {
+            principal: self.arn.to_owned(),
+            id: facts.id.clone(),
+            account: facts.account,
+            state: fresh::state_of(&found)?,
+            roles: Vec::new(),
+            reasons,
+            granted: granted.granted.len() as u64,
+            removed: gone.len() as u64,
+            steps,
+        };
+        Ok((Some(change), grants, left))
+    }
+
+    /// To which resources what stays is confined, where the principal is one whose resources are narrowed.
+    fn confining(&self, facts: &PrincipalFacts, keep: &ActionSet) -> Option<Confining> {
+        let whose = match self.inputs.resources {
+            Whose::Nobody => false,
+            Whose::Machines => facts.nature == Nature::Machine,
+            Whose::Everybody => true,
+        };
+        let confined = self.inputs.confined.iter().find(|one| one.arn == self.arn && one.id == facts.id);
+        let window = self.inputs.recommend.assessment.window;
+        let to = confined.filter(|_| whose).map(|one| resources::confining(one, keep, window, self.catalog()));
+        to.filter(|to| !to.to.is_empty())
+    }
+
+    /// What is left of its policies, and roles for what is asked for; what cannot be asked for stays.
+    fn fitted(&self, held: &Standing<'_>, mut keep: ActionSet, to: &[Confinement]) -> Result<Made, String> {
         let (catalog, managed) = (self.catalog(), self.managed);
+        let Standing { found, policies, granted } = *held;
         let narrowing = |keep: &ActionSet| {
             let never = self.never(&granted.granted, keep);
-            Narrowing { catalog, found: &found, keep, managed, never: &never }.steps(&policies)
+            Narrowing { catalog, found, keep, managed, never: &never, to }.steps(policies)
         };
         let mut left = Vec::new();
         let mut last = None;
-        let (fit, grants) = loop {
+        loop {
             let fit = fit::fitted(keep.clone(), last.take(), &granted.granted, self.catalog(), narrowing)?;
-            match self.grants(&found, &policies, granted, &fit.keep) {
+            match self.grants(found, policies, granted, &fit.keep) {
                 Ok((grants, stays)) => {
                     left.extend(stays);
-                    break (fit, grants);
+                    return Ok(Made { fit, grants, left });
                 }
                 Err(Ungranted { rows, actions, why }) => {
                     left.push(self::left(self.arn, &rows, why));
@@ -201,28 +293,7 @@ impl Subject<'_> {
                     last = Some(fit);
                 }
             }
-        };
-        let fit::Fitted { mut keep, back, steps } = fit;
-        left.extend(self.for_room(granted, &own, &back));
-        preferred(&steps, managed).for_each(|set| keep.union_with(set));
-        let mut gone = granted.granted.clone();
-        gone.subtract(&keep);
-        if steps.is_empty() {
-            left.push(self::left(self.arn, self.chosen, "others hold the same through it, and keep it".to_owned()));
-            return Ok((None, Vec::new(), left));
         }
-        let change = Change {
-            principal: self.arn.to_owned(),
-            id: facts.id.clone(),
-            account: facts.account,
-            state: fresh::state_of(&found)?,
-            roles: Vec::new(),
-            reasons: self.chosen.iter().map(|row| reason(row)).collect(),
-            granted: granted.granted.len() as u64,
-            removed: gone.len() as u64,
-            steps,
-        };
-        Ok((Some(change), grants, left))
     }
 
     /// The actions that stay: of every holder what is not taken, and what nobody could tell.
@@ -472,7 +543,7 @@ pub(super) fn may_change(inputs: &Inputs<'_>, facts: &PrincipalFacts, found: &Fo
     if found.holder.path.starts_with("/aws-reserved/") {
         return Err("an AWS service manages it".to_owned());
     }
-    if let Some(code) = code_of(found.holder, inputs.code).filter(|_| !inputs.managed_by_code) {
+    if let Some(code) = code_of(found.holder, &inputs.code).filter(|_| !inputs.managed_by_code) {
         return Err(changed_back(&code));
     }
     Ok(())
@@ -495,66 +566,3 @@ const ENTERING: &str = "sts:AssumeRole";
 const NAME: usize = 64;
 /// Services that are named of what stays for room.
 const SERVICES_TOLD: usize = 8;
-/// Longest value of a tag. Source: as above.
-const TAG_VALUE: usize = 256;
-
-/// Whether a text can be a source identity. Source: "AssumeRole", AWS STS API Reference (SourceIdentity).
-fn is_source_identity(text: &str) -> bool {
-    let fits = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b);
-    (2..=64).contains(&text.len()) && text.bytes().all(fits)
-}
-
-/// A text as the value of a tag: letters, digits, spaces and `_.:/=+-@`.
-pub(super) fn tag(text: &str) -> String {
-    let fits = |c: char| c.is_alphanumeric() || " _.:/=+-@".contains(c);
-    text.chars().map(|c| if fits(c) { c } else { '_' }).take(TAG_VALUE).collect()
-}
-
-pub(super) fn short(name: &str, most: usize) -> String {
-    name.chars().take(most).collect()
-}
-
-/// Longest session of a role for grants of so many minutes: an hour at least, twelve at most.
-pub(super) fn seconds(minutes: i64) -> u32 {
-    let hours = u32::try_from(minutes.clamp(0, 12 * 60)).unwrap_or(0).div_ceil(60).max(1);
-    hours * DEFAULT_SESSION
-}
-
-/// A document without white space between its elements.
-fn compact(json: &str) -> String {
-    serde_json::from_str::<serde_json::Value>(json).map_or_else(|_| json.to_owned(), |value| value.to_string())
-}
-
-/// Whether a document denies anything.
-pub(super) fn denies(json: &str) -> bool {
-    use crate::policy::{DocumentKind, Effect, PolicyDocument};
-    let document = PolicyDocument::parse(json, DocumentKind::Identity);
-    document.is_ok_and(|document| document.statements.iter().any(|one| one.effect == Effect::Deny))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn source_identities_are_what_sts_takes() {
-        for (text, fits) in [
-            ("ann@example.com", true),
-            ("x", false),
-            ("o'brien@example.com", false),
-            ("arn:aws:iam::111122223333:user/dan", false),
-            ("ü@example.com", false),
-        ] {
-            assert_eq!(is_source_identity(text), fits, "{text}");
-        }
-        assert!(is_source_identity(&"x".repeat(64)) && !is_source_identity(&"x".repeat(65)));
-    }
-
-    #[test]
-    fn sessions_are_whole_hours_within_what_a_role_takes() {
-        for (minutes, want) in [(0, 3600), (60, 3600), (61, 7200), (720, 43_200), (100_000, 43_200), (-5, 3600)] {
-            assert_eq!(seconds(minutes), want, "{minutes}");
-        }
-        assert_eq!(tag("write rds in \u{e9}t\u{e9} (shop)"), "write rds in \u{e9}t\u{e9} _shop_");
-    }
-}

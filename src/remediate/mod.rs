@@ -19,6 +19,7 @@ pub mod place;
 mod progress;
 pub mod prove;
 pub mod quota;
+mod resources;
 pub mod restore;
 pub mod run;
 pub mod safety;
@@ -26,6 +27,7 @@ pub mod set_effect;
 mod sets;
 mod side;
 mod subjects;
+mod texts;
 pub mod trust;
 pub mod watch;
 
@@ -42,7 +44,8 @@ use effect::{Conflict, Effect};
 
 pub use sets::of_set;
 
-pub use make::{Inputs, plan};
+pub use found::Code;
+pub use make::{Inputs, Whose, plan};
 
 /// Version of the plan's form.
 pub const FORM: u32 = 2;

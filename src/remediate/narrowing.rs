@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use crate::catalog::{ActionSet, Catalog};
 use crate::model::arn::AccountId;
+use crate::policy::confine::{Confinement, confine};
 use crate::policy::narrow::{Narrowed, narrow};
 
 use super::aws_managed::AwsManaged;
 use super::effect::Effect;
 use super::fit::Unfit;
 use super::found::{Found, Held, Stands};
-use super::make::short;
+use super::texts::short;
 use super::{PATH, Step, quota};
 
 /// Longest name of a managed policy. Source: "IAM and AWS STS quotas", IAM User Guide.
@@ -24,6 +25,8 @@ pub(super) struct Narrowing<'a> {
     /// AWS's own policies, which may take the place of wider ones where they allow nothing of `never`.
     pub(super) managed: &'a AwsManaged,
     pub(super) never: &'a ActionSet,
+    /// The resources to which some actions are confined.
+    pub(super) to: &'a [Confinement],
 }
 
 /// What a principal's policies come to.
@@ -43,11 +46,25 @@ struct Sorted<'s> {
 
 impl Narrowing<'_> {
     fn narrowed(&self, json: &str) -> Result<Narrowed, String> {
-        narrow(json, self.keep, self.catalog).map_err(|error| format!("a policy cannot be read: {error}"))
+        let unreadable = |error| format!("a policy cannot be read: {error}");
+        let mut out = narrow(json, self.keep, self.catalog).map_err(unreadable)?;
+        if let Some(confined) = self.confined(out.json.as_deref())? {
+            (out.json, out.changed) = (Some(confined), true);
+        }
+        Ok(out)
     }
 
-    /// One of AWS's own that does in place of a document.
+    /// A document that allows some actions on fewer resources; none where that changes nothing.
+    fn confined(&self, json: Option<&str>) -> Result<Option<String>, String> {
+        let Some(json) = json.filter(|_| !self.to.is_empty()) else { return Ok(None) };
+        confine(json, self.to, self.catalog).map_err(|error| format!("a policy cannot be read: {error}"))
+    }
+
+    /// One of AWS's own that does in place of a document; not of what is confined to some resources.
     fn preferred(&self, json: &str) -> Option<&str> {
+        if !matches!(self.confined(Some(json)), Ok(None)) {
+            return None;
+        }
         self.managed.instead_of(json, self.keep, self.never, self.catalog)
     }
 
@@ -368,7 +385,7 @@ mod tests {
             let held = found.policies().unwrap();
             let catalog = Catalog::get();
             let (managed, never) = (AwsManaged::default(), catalog.no_actions());
-            let narrowing = Narrowing { catalog, found: &found, keep: &keep, managed: &managed, never: &never };
+            let narrowing = Narrowing { catalog, found: &found, keep: &keep, managed: &managed, never: &never, to: &[] };
             let Ok(steps) = narrowing.steps(&held) else { return Ok(()) };
             let mut undone = Vec::new();
             for step in &steps {
@@ -417,7 +434,7 @@ mod tests {
         let keep = Catalog::get().actions_matching("s3:GetObject");
         let (managed, never) = (AwsManaged::default(), Catalog::get().no_actions());
         let catalog = Catalog::get();
-        let narrowing = Narrowing { catalog, found: &found, keep: &keep, managed: &managed, never: &never };
+        let narrowing = Narrowing { catalog, found: &found, keep: &keep, managed: &managed, never: &never, to: &[] };
         let Err(Unfit::Other(why)) = narrowing.steps(&found.policies().unwrap()) else { panic!() };
         assert!(why.contains("20 managed policies") && why.contains("10 are allowed"), "{why}");
     }

@@ -1,9 +1,9 @@
 //! Every distinct recorded call of a plan's principals, decided again in the state after the plan.
 //!
-//! A plan narrows statements to fewer actions and leaves the rest of them as it is. So for most calls nothing has to be
-//! decided: where the same statements bear on an action before and after, the answer is the same, whatever the request
-//! carried; what was authorised still is. Only where they differ the engine is asked, and where it cannot tell, the proof
-//! says so.
+//! A plan narrows statements to fewer actions and resources, and leaves the rest of them as it is. So for most calls nothing
+//! has to be decided: where the same statements bear on an action before and after, on all resources or on those that the
+//! record names, the answer is the same, whatever the request carried; what was authorised still is. Only where they differ
+//! the engine is asked, and where it cannot tell, the proof says so.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,10 +12,11 @@ use hashbrown::HashMap;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::catalog::{Catalog, Mapped, MappedAction, Need};
+use crate::catalog::{ActionId, Catalog, Mapped, MappedAction, Need};
 use crate::decide::compile::Compiler;
 use crate::decide::context::{Context, Slot};
 use crate::decide::inquiry::{Inquiry, Question, set_time};
+use crate::decide::reach::Reach;
 use crate::decide::request::ResourceRule;
 use crate::decide::{Answer, Roster, exempt};
 use crate::model::arn::Arn;
@@ -165,6 +166,7 @@ pub fn prove(inputs: &Inputs<'_>) -> Result<Proof, Misfit> {
         })
         .collect();
     let mut rows = Rows::new();
+    let reach = Reach::new(inputs.catalog);
     let mine: Vec<Call<'_>> = inputs
         .shapes
         .iter()
@@ -175,7 +177,7 @@ pub fn prove(inputs: &Inputs<'_>) -> Result<Proof, Misfit> {
             // The same name with another unique id was another principal.
             let other = !world.id.is_empty() && !actor.principal_id.is_empty() && actor.principal_id != world.id;
             let counts = within && !other && key.outcome.supports_use();
-            counts.then_some(Call { inputs, inquiry: &inquiry, old: &before, world, key, fact, actor })
+            counts.then_some(Call { inputs, inquiry: &inquiry, old: &before, world, reach: &reach, key, fact, actor })
         })
         .collect();
     // Some at a time: what is told of each is text.
@@ -334,6 +336,7 @@ struct Call<'a> {
     /// The state before.
     old: &'a Inquiry<'a, 'a>,
     world: &'a World<'a>,
+    reach: &'a Reach<'a>,
     key: &'a ShapeKey,
     fact: &'a ShapeFact,
     actor: &'a Actor,
@@ -397,7 +400,7 @@ impl Call<'_> {
             return (Verdict::Undecidable, nothing(), "a policy cannot be read".to_owned());
         }
         let before = world.before.on(action);
-        if before == world.after.on(action) {
+        if before == world.after.on(action) || self.is_same_there(action) {
             // What was authorised is authorised again, unless something else of the state changed since: then it would be
             // refused now as it would be afterwards, and the plan has no part in it.
             let refused = asked.need != Need::Sometimes
@@ -434,6 +437,32 @@ impl Call<'_> {
                 (Verdict::WouldBeDenied, nothing(), said(surely))
             }
             Err(why) => (Verdict::Undecidable, nothing(), why),
+        }
+    }
+
+    /// Whether the same statements bear on an action on the very resources that the record names, whatever became of others.
+    fn is_same_there(&self, action: ActionId) -> bool {
+        let named = !self.key.inexact && self.key.resources.iter().all(|one| one.starts_with("arn:"));
+        if !named || self.key.resources.is_empty() {
+            return false;
+        }
+        let on = |side: &Side| side.on_each(action, &self.key.resources);
+        on(&self.world.before).zip(on(&self.world.after)).is_some_and(|(before, after)| before == after)
+    }
+
+    /// The resources of the call on which an action can work, of which it is asked: a function, and the role that it gets, are
+    /// asked about by different ones.
+    fn targets(&self, name: &str) -> Result<Vec<&str>, String> {
+        let all: Vec<&str> = self.key.resources.iter().map(String::as_str).collect();
+        let action = self.inputs.catalog.find(name).and_then(|id| self.inputs.catalog.action(id));
+        let Some(action) = action.filter(|_| !all.is_empty()) else {
+            return Ok(if all.is_empty() { vec!["*"] } else { all });
+        };
+        let some: Vec<&str> = all.into_iter().filter(|target| self.reach.works(action, target)).collect();
+        match (some.is_empty(), action.resource_types().next().is_none()) {
+            (false, _) => Ok(some),
+            (true, true) => Ok(vec!["*"]),
+            (true, false) => Err(format!("the record does not name on what it needed {name}")),
         }
     }
 
@@ -515,10 +544,7 @@ impl Call<'_> {
         let session = session.filter(|arn| arn.service() == "sts");
         let caller = inquiry.caller(standing, session.as_ref()).ok_or("the caller's ARN cannot be read")?;
         let caller = Arc::new(caller);
-        let targets: Vec<&str> = match self.key.resources.as_slice() {
-            [] => vec!["*"],
-            named => named.iter().map(String::as_str).collect(),
-        };
+        let targets = self.targets(action)?;
         let mut answers = BTreeSet::new();
         let mut missing = BTreeSet::new();
         for target in targets {

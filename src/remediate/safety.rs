@@ -262,7 +262,7 @@ fn within(new: &(Statement, Arc<ActionSet>), old: &(Statement, Arc<ActionSet>)) 
 fn allowed_before(new: &(Statement, Arc<ActionSet>), before: &[(Statement, Arc<ActionSet>)]) -> bool {
     before.iter().any(|old| {
         old.0.effect == Says::Allow
-            && old.0.resources == new.0.resources
+            && (old.0.resources == new.0.resources || old.0.resources.covers(&new.0.resources))
             && old.0.conditions.iter().all(|condition| new.0.conditions.contains(condition))
             && within(new, old)
     })

@@ -19,9 +19,10 @@ use super::aws_managed::AwsManaged;
 use super::effect::Effect;
 use super::fit::{self, Unfit, Ungranted};
 use super::found::Found;
-use super::make::{Inputs, Subject, left, reason, short};
+use super::make::{Inputs, Subject, left, reason};
 use super::merged::{Long, Merged};
 use super::set_effect::{SetChange, SetEffect};
+use super::texts::short;
 use super::{Change, Grant, Left, Step, fresh};
 
 /// Path of the roles of permission sets; a region may follow.
@@ -160,8 +161,8 @@ impl<'a> SetSubject<'a> {
         if center.instance.is_empty() {
             return Err("the ARN of the instance of Identity Center was not collected".to_owned());
         }
-        if inputs.code.iter().any(|glob| glob.matches(set)) && !inputs.managed_by_code {
-            return Err(super::make::changed_back("code (by the configuration)"));
+        if let Some(code) = inputs.code.of(set).filter(|_| !inputs.managed_by_code) {
+            return Err(super::make::changed_back(&code));
         }
         if let Some((account, _)) = center.outdated.iter().find(|(_, one)| *one == set) {
             return Err(format!(
@@ -192,7 +193,7 @@ impl<'a> SetSubject<'a> {
             return Err(format!("{arn} is break-glass: there to be when all else fails"));
         }
         let found = Found::of(inputs.recommend.snapshot, arn).ok_or_else(|| format!("{arn} is not in the snapshot"))?;
-        if let Some(code) = super::found::code_of(found.holder, inputs.code).filter(|_| !inputs.managed_by_code) {
+        if let Some(code) = super::found::code_of(found.holder, &inputs.code).filter(|_| !inputs.managed_by_code) {
             return Err(super::make::changed_back(&code));
         }
         self.is_as_the_set_says(&found)?;
@@ -493,10 +494,10 @@ impl<'a> SetSubject<'a> {
         let minutes = rows.iter().map(|(_, row)| row.friction.grant_minutes).max().unwrap_or(0);
         let create = SetChange::CreatePermissionSet {
             description: description(&first.capability, &self.set.name),
-            session: format!("PT{}H", super::make::seconds(minutes) / 3600),
+            session: format!("PT{}H", super::texts::seconds(minutes) / 3600),
             tags: BTreeMap::from([
-                ("jitscan:capability".to_owned(), super::make::tag(&first.capability)),
-                ("jitscan:principal".to_owned(), super::make::tag(&self.set.arn)),
+                ("jitscan:capability".to_owned(), super::texts::tag(&first.capability)),
+                ("jitscan:principal".to_owned(), super::texts::tag(&self.set.arn)),
             ]),
         };
         let step = |about: &str, change: SetChange, undo: SetChange| Step {
@@ -548,7 +549,7 @@ impl<'a> SetSubject<'a> {
         }
         for json in documents {
             let narrowed = narrow(json, actions, self.inputs.recommend.catalog).map_err(|error| error.to_string())?;
-            let wanted = narrowed.json.filter(|json| narrowed.after > 0 || super::make::denies(json));
+            let wanted = narrowed.json.filter(|json| narrowed.after > 0 || super::texts::denies(json));
             merged.add(wanted.as_deref())?;
         }
         merged.document().map_err(|Long { why, .. }| why)

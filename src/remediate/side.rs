@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::catalog::{ActionId, ActionSet, Catalog};
 use crate::model::snapshot::Snapshot;
 use crate::policy::compile::compile;
-use crate::policy::{DocumentKind, Effect, PolicyDocument, Statement};
+use crate::policy::{ArnPattern, DocumentKind, Effect, PolicyDocument, ResourceMatch, Statement, Variable};
 
 use super::found::Found;
 
@@ -68,6 +68,33 @@ impl Side {
 }
 
 impl Side {
+    /// What bears on an action on some resources: for each the statements that surely mean it, without their ids, actions and
+    /// resources. None where that depends on a variable.
+    pub(super) fn on_each(&self, action: ActionId, resources: &[String]) -> Option<BTreeSet<String>> {
+        let mut out = BTreeSet::new();
+        for resource in resources {
+            let parts: Vec<&str> = resource.splitn(6, ':').skip(1).collect();
+            let parts: [&str; 5] = parts.try_into().ok()?;
+            for (one, _) in self.statements.iter().filter(|(_, set)| set.contains(action)) {
+                let any = |patterns: &[ArnPattern]| {
+                    let told =
+                        |pattern: &ArnPattern| pattern.matches_with(resource, Some(&parts), &|_| Variable::Unknown);
+                    let all: Vec<Option<bool>> = patterns.iter().map(told).collect();
+                    if all.contains(&Some(true)) { Some(true) } else { (!all.contains(&None)).then_some(false) }
+                };
+                let meant = match &one.resources {
+                    ResourceMatch::Resource(patterns) => any(patterns)?,
+                    ResourceMatch::NotResource(patterns) => !any(patterns)?,
+                    ResourceMatch::Implied => true,
+                };
+                if meant {
+                    out.insert(format!("{resource} {:?} {:?}", one.effect, one.conditions));
+                }
+            }
+        }
+        Some(out)
+    }
+
     /// Whether a statement allows an action on something.
     pub(super) fn allows(&self, action: ActionId) -> bool {
         self.statements.iter().any(|(one, set)| one.effect == Effect::Allow && set.contains(action))

@@ -54,10 +54,15 @@ impl<'p> Sides<'p> {
         })
     }
 
-    /// Whether a plan takes something of an action from a principal.
-    fn takes(&self, principal: &str, action: ActionId) -> bool {
+    /// Whether a plan takes something of an action from a principal: where resources are named, on one of these.
+    fn takes(&self, principal: &str, action: ActionId, resources: &[String]) -> bool {
         let sides = self.before.get(principal).zip(self.after.get(principal));
-        sides.is_some_and(|(before, after)| before.on(action) != after.on(action))
+        let Some((before, after)) = sides.filter(|(before, after)| before.on(action) != after.on(action)) else {
+            return false;
+        };
+        let named = !resources.is_empty() && resources.iter().all(|one| one.starts_with("arn:"));
+        let on = |side: &Side| side.on_each(action, resources);
+        !named || on(before).zip(on(after)).is_none_or(|(before, after)| before != after)
     }
 
     /// The grant by which a person gets an action of a principal.
@@ -137,6 +142,8 @@ pub struct Refusal {
     pub time: Timestamp,
     /// Its id; empty where it has none.
     pub id: String,
+    /// ARNs of the resources that it names, or their bare names.
+    pub resources: Vec<String>,
 }
 
 /// What tells whose a denial is.
@@ -157,7 +164,13 @@ impl Reading<'_> {
     }
 
     /// Whose a refusal is that the plan explains, for each action that may have been refused.
-    fn whose(&self, session: SessionId, source: &str, name: &str, variant: &CallVariant) -> Vec<Whose> {
+    fn whose(
+        &self,
+        session: SessionId,
+        (source, name): (&str, &str),
+        variant: &CallVariant,
+        on: &[String],
+    ) -> Vec<Whose> {
         let Some(actor) = self.actor(session) else { return Vec::new() };
         let (catalog, arn) = (self.inputs.catalog, actor.principal.as_str());
         let actions: Vec<ActionId> = match catalog.find(&variant.refused) {
@@ -170,7 +183,7 @@ impl Reading<'_> {
         // Who says themselves who they are is not known for it.
         let sure = matches!(actor.basis, Basis::CredentialChain | Basis::IdentityCenter | Basis::IamUser);
         let sure = sure && actor.sure_person().is_some();
-        let taken = actions.into_iter().filter(|action| self.sides.takes(arn, *action));
+        let taken = actions.into_iter().filter(|action| self.sides.takes(arn, *action, on));
         taken.map(|action| (arn.to_owned(), person.to_owned(), source.clone(), action, sure)).collect()
     }
 
@@ -208,7 +221,7 @@ pub fn denials(inputs: &Inputs<'_>) -> Result<Vec<Denial>, Misfit> {
     let reading = Reading { inputs, sides: Sides::of(inputs.plan, inputs.before, inputs.catalog)?, ids };
     let mut rows: BTreeMap<Whose, Denial> = BTreeMap::new();
     for one in inputs.refused.iter().filter(|one| one.time >= inputs.applied && one.time < inputs.until) {
-        for whose in reading.whose(one.session, &one.source, &one.name, &one.variant) {
+        for whose in reading.whose(one.session, (&one.source, &one.name), &one.variant, &one.resources) {
             let row = rows.entry(whose).or_insert_with_key(|whose| reading.row(whose, one.time));
             row.calls += 1;
             (row.first, row.last) = (row.first.min(one.time), row.last.max(one.time));
@@ -231,8 +244,9 @@ pub fn denials(inputs: &Inputs<'_>) -> Result<Vec<Denial>, Misfit> {
             continue;
         }
         // Of a lake without events: the last one is known for sure.
+        let resources = if key.inexact { &[] } else { key.resources.as_slice() };
         if key.outcome == Outcome::Denied && fact.last >= inputs.applied && fact.last < inputs.until {
-            for whose in reading.whose(key.session, &key.source, &key.name, &key.variant) {
+            for whose in reading.whose(key.session, (&key.source, &key.name), &key.variant, resources) {
                 if rows.contains_key(&whose) {
                     continue;
                 }
@@ -312,7 +326,7 @@ pub fn shadow(
     let mut used: BTreeMap<(String, &str, &str), Used<'_>> = BTreeMap::new();
     for (key, times) in &activity.times {
         let arn: &str = &key.principal.arn;
-        if !sides.takes(arn, key.action) {
+        if !sides.takes(arn, key.action, &[]) {
             continue;
         }
         let Some(grant) = sides.grant(arn, &key.person, key.action) else { continue };

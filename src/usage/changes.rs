@@ -112,7 +112,7 @@ impl PolicyChanges {
 }
 
 /// `arn:aws:iam::1:role/path/name` as `arn:aws:iam::1:role/name`.
-fn pathless(arn: &str) -> String {
+pub(super) fn pathless(arn: &str) -> String {
     match (arn.split_once('/'), arn.rsplit_once('/')) {
         (Some((kind, _)), Some((_, name))) => format!("{kind}/{name}"),
         _ => arn.to_owned(),

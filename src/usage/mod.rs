@@ -5,6 +5,7 @@ pub mod block;
 pub mod category;
 pub mod chain;
 pub mod changes;
+pub mod code;
 pub mod coverage;
 mod digests;
 pub mod fold;

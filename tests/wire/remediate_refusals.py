@@ -68,8 +68,8 @@ class Refusals(Round):
         return check(self.unchanged(problems), "11 ways, and nothing changed")
 
     def put_step(self):
-        """A step that writes over an inline policy of a role, with its account and its principal."""
-        for change in self.plan["changes"]:
+        """A step that writes over an inline policy of a role, and is all that changes of it; with its account and principal."""
+        for change in (one for one in self.plan["changes"] if len(one["steps"]) == 1):
             for step in change["steps"]:
                 if step["do"]["call"] == "PutRolePolicy" and step["undo"]["call"] == "PutRolePolicy":
                     return change["account"], step, change["principal"]

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from remediate_calls import (Assigned, Sessions, Trust, Wire, actions, distinct, documents, on, roles_of, source_of,
                              taken)
+from remediate_elsewhere import elsewhere
 from remediate_state import comparable, differences, holders, nameless, planned, said
 from remediate_tokens import ACTION, Tokens
 from remediate_world import AS_OF, EXECUTOR, REGION, Jitscan, as_the_cli, ingest, rewritten
@@ -58,7 +59,7 @@ class Round:
         return ["--role-name", EXECUTOR, "--endpoint-url", self.world.server.url, "--region", REGION]
 
     def applying(self):
-        return ["remediate", "apply", self.plan_path, "--yes", "--max-principals", "1000", "--max-share", "100",
+        return ["remediate", "apply", self.plan_path, "--yes", "--managed-by-code", "--max-principals", "1000", "--max-share", "100",
                 *self.aws(), "--window", "3650d"]
 
     def rolling_back(self):
@@ -75,7 +76,8 @@ class Round:
     def plan_and_proof(self, jitscan, path, *more):
         """A plan with the rows of its proof."""
         at = ["--as-of", AS_OF]
-        jitscan.run(*at, "remediate", "plan", "--out", path, *more)
+        # Also what a pipeline of the demo changed.
+        jitscan.run(*at, "remediate", "plan", "--managed-by-code", "--out", path, *more)
         proved = json.loads(jitscan.run(*at, "--format", "json", "remediate", "prove", path)[0])
         return json.loads(path.read_text()), proved["rows"]
 
@@ -149,6 +151,9 @@ class Round:
                      for arn in sorted(self.principals) if counted[arn] != proved[arn]]
         problems += [f"requestParameters that no parameter takes: {name}" for name in sorted(self.wire.unknown)]
         untried = self.losses(problems)
+        # What is confined goes through elsewhere, too, as far as anything allowed it there.
+        self.elsewhere = [one for one in elsewhere(self.plan, self.decided)
+                          if self.wire.make(self.sessions.of(one[0]), *one[2])[0]]
         problems += differences(self.before, self.world.state())
         self.report("before.json", {
             "decided": [f"{call} x{call.count}" for call, *_ in self.decided], "not decided": apart, "no API": no_api,
@@ -237,6 +242,10 @@ class Round:
                 counted[f"taken away: {'allowed' if allowed else 'denied'}"] += 1
                 if allowed:
                     problems.append(f"{short(arn)}: {action} is still allowed")
+        for arn, action, request in self.elsewhere:
+            counted["on other resources: denied"] += 1
+            if self.wire.make(self.sessions.of(arn), *request)[0]:
+                problems.append(f"{short(arn)}: {action} is still allowed on other resources: {request[3]}")
         for grant in self.plan["grants"]:
             attempt = self.try_set if ":permissionSet/" in grant["principal"] else self.try_grant
             problems += attempt(grant, through.pop(grant["role"], []), counted)

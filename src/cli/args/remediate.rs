@@ -6,6 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::span;
 use crate::recommend::Advice;
+use crate::remediate::Whose;
 
 use super::AwsArgs;
 
@@ -86,12 +87,36 @@ pub struct PlanArgs {
     /// As for `recommend`: requests that one person is willing to make, such as 2/week
     #[arg(long, value_name = "N/SPAN", value_parser = span::budget)]
     pub friction_budget: Option<u64>,
+    /// Whose policies are confined to the resources that were used, where the logs show all of them
+    #[arg(long, value_name = "WHOSE", value_enum, default_value_t = ResourcesOf::Machines)]
+    pub resources: ResourcesOf,
     /// Also change principals that CloudFormation or Terraform manage, by their tags
     #[arg(long)]
     pub managed_by_code: bool,
     /// When a step fails, take back what concerns its principal and go on with the others, in place of taking back all
     #[arg(long)]
     pub go_on: bool,
+}
+
+/// Whose resources a plan narrows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ResourcesOf {
+    /// Nobody's: statements keep the resources that are written
+    Nobody,
+    /// Those of programs, pipelines and services
+    Machines,
+    /// Also those of people and of whom nobody knows what they are
+    Everybody,
+}
+
+impl From<ResourcesOf> for Whose {
+    fn from(of: ResourcesOf) -> Self {
+        match of {
+            ResourcesOf::Nobody => Self::Nobody,
+            ResourcesOf::Machines => Self::Machines,
+            ResourcesOf::Everybody => Self::Everybody,
+        }
+    }
 }
 
 /// What a plan can carry out.

@@ -14,7 +14,7 @@ use std::path::Path;
 use similar::TextDiff;
 
 use crate::catalog::Glob;
-use crate::cli::args::{PlanArgs, RecommendArgs, RemediateAction};
+use crate::cli::args::{PlanArgs, RecommendArgs, RemediateAction, ResourcesOf};
 use crate::cli::commands::{open, recommend as recommending};
 use crate::cli::context::{CommandError, Context};
 use crate::cli::escape::terminal_lines;
@@ -25,7 +25,7 @@ use crate::compare;
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 use crate::remediate::effect::Effect;
 use crate::remediate::set_effect::{SetChange, SetEffect};
-use crate::remediate::{self, FORM, Failing, Plan, Reason, Step};
+use crate::remediate::{self, Code, FORM, Failing, Plan, Reason, Step};
 
 use crate::report::{Folder, Sink};
 pub use apply::run_columns;
@@ -38,7 +38,8 @@ pub use watch::{shadow_columns, watch_columns};
 /// What `remediate --help` says at its end.
 pub const HELP: &str = "\
 A plan is a file that names the state it was made from and every call to IAM and Identity Center, each with the one that takes it back. It \
-only ever narrows: statements lose actions, and conditions, resources and Deny stay as they are written. Access that is \
+only ever narrows: statements lose actions, and those of programs the resources that were not used; conditions and Deny stay as \
+they are written. A role that pipelines enter lets in those that did. Access that is \
 to be asked for moves to a role of its own, closed until a grant opens it. A permission set changes as a whole, with its \
 roles in all accounts; what is asked for moves to another one, which nobody has until it is granted.
 
@@ -166,15 +167,21 @@ fn plan(context: &Context<'_>, args: &PlanArgs) -> Result<Status, CommandError> 
         let principals: BTreeSet<String> =
             chosen.iter().flat_map(|row| remediate::of_set(told.inputs.snapshot, &row.principal)).collect();
         let verdicts = compare::action_verdicts(&told.world.inputs(), |arn| principals.contains(arn));
+        let confined = match args.resources {
+            ResourcesOf::Nobody => Vec::new(),
+            _ => compare::confined(&told.world.inputs(), |arn| principals.contains(arn)),
+        };
         let plan = remediate::plan(&remediate::Inputs {
             source_identities: &source_identities(told.world),
             recommend: told.inputs,
             all: rows,
             chosen: &chosen.iter().map(|row| row.id.as_str()).collect(),
             verdicts: &verdicts,
+            confined: &confined,
+            resources: args.resources.into(),
             pipelines: &pipelines.told(),
             managed_by_code: args.managed_by_code,
-            code: &code(context),
+            code: Code { patterns: &patterns(context), written: &told.world.written },
             failing: if args.go_on { Failing::GoOn } else { Failing::Unwind },
         });
         Ok((plan, told.meta("remediate plan")))
@@ -194,7 +201,7 @@ fn plan(context: &Context<'_>, args: &PlanArgs) -> Result<Status, CommandError> 
 }
 
 /// Patterns over what code manages.
-fn code(context: &Context<'_>) -> Vec<Glob> {
+fn patterns(context: &Context<'_>) -> Vec<Glob> {
     context.config.managed_by_code.iter().map(|pattern| Glob::new(pattern)).collect()
 }
 

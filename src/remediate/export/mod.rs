@@ -8,12 +8,11 @@ mod terraform;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::catalog::Glob;
 use crate::model::arn::AccountId;
 use crate::model::snapshot::{AccountIam, Holder, Snapshot};
 
 use super::effect::Effect;
-use super::found::Found;
+use super::found::{Code, Found};
 use super::{Change, Misfit, Plan};
 
 /// Form of an export.
@@ -151,13 +150,12 @@ pub fn export(plan: &Plan, before: &Snapshot, form: Form) -> Result<Vec<Exported
 
 /// Who manages the principals of a plan in code, by their tags or by patterns over ARNs: one line each.
 #[must_use]
-pub fn in_code(plan: &Plan, snapshot: &Snapshot, code: &[Glob]) -> Vec<String> {
+pub fn in_code(plan: &Plan, snapshot: &Snapshot, code: Code<'_>) -> Vec<String> {
     let of = |arn: &str| {
-        let by = super::found::code_of(Found::of(snapshot, arn)?.holder, code)?;
+        let by = super::found::code_of(Found::of(snapshot, arn)?.holder, &code)?;
         Some(format!("{arn} is managed by {by}"))
     };
     let sets = plan.changes.iter().filter(|change| !change.roles.is_empty()).map(|change| change.principal.as_str());
-    let named = sets.filter(|arn| code.iter().any(|glob| glob.matches(arn)));
-    let named = named.map(|arn| format!("{arn} is managed by code (by the configuration)"));
+    let named = sets.filter_map(|arn| Some(format!("{arn} is managed by {}", code.of(arn)?)));
     plan.changes.iter().flat_map(Change::holders).filter_map(of).chain(named).collect()
 }

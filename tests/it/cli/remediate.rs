@@ -7,6 +7,7 @@ mod executor;
 mod export;
 mod pipelines;
 mod random;
+mod resources;
 mod sets;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -184,7 +185,19 @@ fn what_code_manages_is_left_to_it_and_written_as_code() {
     let why =
         rows.iter().find(|row| row["kind"] == "left" && text(row, "/principal").ends_with(":role/deploy")).unwrap();
     assert!(text(why, "/why/0").contains("export"), "{why}");
+    // So is what a pipeline changed, as the logs show.
+    let pipelines = |rows: &[Value]| {
+        let why = |row: &Value| row["why"][0].as_str().unwrap().to_owned();
+        let told = rows.iter().filter(|row| row["kind"] == "left").map(why);
+        told.filter(|why| why.starts_with("a pipeline (repo:lantern-freight/platform:")).collect::<Vec<_>>()
+    };
+    let told = pipelines(&rows);
+    assert!(
+        told.len() == 2 && told.iter().any(|why| why.contains("called PutRolePolicy on it on 2026-10-20")),
+        "{told:?}"
+    );
     let rows = place.rows(&format!("{AT} remediate plan --managed-by-code --out plan.json"));
+    assert!(pipelines(&rows).is_empty());
     assert_eq!((deploy(&rows, "change"), deploy(&rows, "left")), (2, 0), "{rows:#?}");
     place.rows(&format!("{AT} remediate export plan.json --as terraform --out code"));
     let code = fs::read_to_string(place.path("code/710293847561/main.tf")).unwrap();

@@ -29,11 +29,12 @@ use crate::remediate::journal::{Journal as _, JournalError, Line, Record};
 use crate::remediate::prove::{Proof, Verdict};
 use crate::remediate::run::{Ended, Phase, Progress, Run, State};
 use crate::remediate::safety::{self, Limits};
-use crate::remediate::{Misfit, Plan, fresh};
+use crate::remediate::{Code, Misfit, Plan, fresh};
+use crate::usage::code::{WrittenByCode, is_write};
 
 use super::past::begun;
 use super::prove::{cannot_see, prove_columns, proved, proved_on, say_blind, summary};
-use super::{code, for_people, read_with_text};
+use super::{for_people, patterns, read_with_text};
 
 /// Columns of `apply` and `rollback`.
 #[must_use]
@@ -277,7 +278,10 @@ pub(super) fn checked(
         return Err(CommandError::Failed("the plan's undo does not lead back to what stands in AWS now".to_owned()));
     }
     if !checks.managed_by_code {
-        let code = in_code(plan, &world.snapshot, &code(context));
+        let shapes = reader.shapes_of(&|source, name, _| is_write(source, name))?;
+        let written = WrittenByCode::of(&shapes, &world.actors);
+        let code = Code { patterns: &patterns(context), written: &written };
+        let code = in_code(plan, &world.snapshot, code);
         refuse(
             "code would change this back: `remediate export` writes it as code, --managed-by-code applies it all the same",
             &code,

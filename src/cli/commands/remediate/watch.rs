@@ -111,6 +111,7 @@ pub(super) fn watch(context: &Context<'_>, args: &WatchArgs) -> Result<Status, C
                 variant: row.event.variant,
                 time: row.event.time,
                 id: row.event.id.unwrap_or_default(),
+                resources: row.event.resources.into_iter().map(|one| one.arn).collect(),
             });
         }
     })?;

@@ -440,6 +440,7 @@ fn whatever_people_hold_what_they_used_stays_and_nobody_gains() {
         })
         .collect();
     let (mut changed, mut of_sets, mut granted, mut allowed, mut steps) = (0, 0, 0, 0, BTreeSet::new());
+    let mut confined = 0;
     let mut hash = snapshot(&place).hash;
     let mut whys: BTreeMap<String, usize> = BTreeMap::new();
     for seed in first..first + count {
@@ -473,7 +474,8 @@ fn whatever_people_hold_what_they_used_stays_and_nobody_gains() {
         let before = snapshot(&place);
         let last = std::mem::replace(&mut hash, before.hash.clone());
         assert_ne!(hash, last, "seed {seed}: the state is another one");
-        place.rows(&format!("{AT} remediate plan --out plan.json"));
+        let whose = if seed % 2 == 0 { "machines" } else { "everybody" };
+        place.rows(&format!("{AT} remediate plan --resources {whose} --out plan.json"));
         let plan: Plan = serde_json::from_str(&fs::read_to_string(place.path("plan.json")).unwrap()).unwrap();
         let proof = place.line(&format!("{AT} remediate prove plan.json --format ndjson"));
         assert_eq!(proof.code, Some(0), "seed {seed}: {}", proof.stdout);
@@ -505,12 +507,14 @@ fn whatever_people_hold_what_they_used_stays_and_nobody_gains() {
             let kind: String = left.why.chars().take(40).collect();
             *whys.entry(kind).or_insert(0) += 1;
         }
+        let reasons = plan.changes.iter().flat_map(|change| &change.reasons);
+        confined += reasons.filter(|reason| reason.advice == "confine").count();
         changed += plan.changes.len();
         granted += plan.grants.len();
         steps.extend(plan.steps().map(|(_, _, step)| step.effect.arguments()[1].clone()));
     }
     println!(
-        "{count} organisations: {changed} principals changed, {of_sets} of them permission sets, {granted} grants, {allowed} requests allowed, by {steps:?}; left: {whys:#?}"
+        "{count} organisations: {changed} principals changed, {of_sets} of them permission sets, {confined} confined to resources, {granted} grants, {allowed} requests allowed, by {steps:?}; left: {whys:#?}"
     );
     assert!(
         changed >= 2 * usize::try_from(count).unwrap() && of_sets > 0 && granted > 0 && allowed > 0 && steps.len() >= 6,
