@@ -7,8 +7,11 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::catalog::{ActionId, Catalog};
+use crate::decide::reach::Reach;
 use crate::entitlements::PrincipalEntitlements;
+use crate::model::event::Outcome;
 use crate::model::time::{Day, Timestamp};
+use crate::usage::fold::ShapeKey;
 
 use super::logged::Recording;
 use super::observe::Classes;
@@ -56,6 +59,8 @@ pub struct Confined {
     pub id: String,
     /// The resources, by action.
     pub actions: BTreeMap<ActionId, Vec<OnResource>>,
+    /// Every resource that its calls name and the action works on, in full; none where the records do not keep them apart.
+    pub named: BTreeMap<ActionId, Option<BTreeSet<String>>>,
     /// Services and kinds of what it makes, such as `lambda` and `function`; an empty kind where no call names one.
     pub makes: BTreeSet<(String, String)>,
 }
@@ -84,6 +89,7 @@ fn of_principal(shared: &Shared<'_>, granted: &PrincipalEntitlements, own: &OwnA
         arn: granted.arn.to_string(),
         id: granted.id.clone(),
         actions: BTreeMap::new(),
+        named: BTreeMap::new(),
         makes: makes(own, catalog),
     };
     for (action, rows) in own.by_action.iter().filter(|(action, _)| granted.granted.contains(**action)) {
@@ -112,6 +118,27 @@ fn of_principal(shared: &Shared<'_>, granted: &PrincipalEntitlements, own: &OwnA
     unused.subtract(&granted.undecided);
     out.actions.retain(|action, _| unused.contains(*action));
     out
+}
+
+impl Confined {
+    /// Adds what a call names, beside the resource by which it is counted: a batch has many.
+    pub fn add(&mut self, key: &ShapeKey, reach: &Reach<'_>, catalog: &Catalog) {
+        if key.outcome == Outcome::Denied || key.outcome == Outcome::NotEvaluated {
+            return;
+        }
+        for asked in catalog.event(&key.source, &key.name, &key.variant).actions() {
+            let Some(action) = catalog.action(asked.id).filter(|action| self.actions.contains_key(&action.id())) else {
+                continue;
+            };
+            let all = self.named.entry(asked.id).or_insert_with(|| Some(BTreeSet::new()));
+            match all {
+                Some(all) if !key.inexact => {
+                    all.extend(key.resources.iter().filter(|one| reach.works(action, one)).cloned());
+                }
+                _ => *all = None,
+            }
+        }
+    }
 }
 
 /// The resources of an action's calls; none where a call names none in full, or none was authorised.

@@ -121,6 +121,19 @@ impl<'c> Reach<'c> {
         self.unreachable(&one, &ResourceMatch::Resource(vec![ArnPattern::parse(resource, false)])).is_empty()
     }
 
+    /// Whether an action needs a resource of a type of which none is named: a call that names an instance alone was checked on
+    /// an image, a subnet and more. Not where a name is of no type that is known.
+    #[must_use]
+    pub fn lacks(&self, action: Action<'_>, named: &[&str]) -> bool {
+        let Some(service) = self.services.iter().find(|service| service.range.contains(&action.id().0)) else {
+            return false;
+        };
+        let patterns: Vec<ArnPattern> = named.iter().map(|text| ArnPattern::parse(text, false)).collect();
+        let meaning = self.meaning(service, &patterns);
+        let mut required = action.resource_types().filter(|(_, required)| *required);
+        !meaning.unknown && required.any(|(name, _)| !meaning.reached.contains(&name))
+    }
+
     fn meaning<'s>(&self, service: &'s Service, patterns: &[ArnPattern]) -> Meaning<'s> {
         let types = self.types(service);
         let fits = |arns: &[ArnPattern], pattern: &ArnPattern| arns.iter().any(|arn| meets(arn, pattern));
@@ -205,6 +218,16 @@ mod tests {
             actions.insert(catalog.find(action).unwrap());
             let resources = ResourceMatch::Resource(vec![ArnPattern::parse(resource, true)]);
             assert_eq!(reach.unreachable(&actions, &resources).is_empty(), reachable, "{action} on {resource}");
+        }
+        for (action, named, lacks) in [
+            ("ec2:RunInstances", "arn:aws:ec2:eu-west-1:111122223333:instance/i-1", true),
+            ("ec2:TerminateInstances", "arn:aws:ec2:eu-west-1:111122223333:instance/i-1", false),
+            ("ssm:SendCommand", "arn:aws:ec2:eu-west-1:111122223333:instance/i-1", true),
+            ("s3:PutObject", "arn:aws:s3:::b/k", false),
+            ("cloudformation:UpdateStack", "arn:aws:cloudformation:eu-west-1:111122223333:stack/short", false),
+        ] {
+            let found = catalog.find(action).and_then(|id| catalog.action(id)).unwrap();
+            assert_eq!(reach.lacks(found, &[named]), lacks, "{action} on {named}");
         }
         assert_eq!(open_holes("arn:${Partition}:s3:::${Bucket}/${Key}"), "arn:*:s3:::*/*");
     }

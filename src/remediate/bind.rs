@@ -13,8 +13,6 @@ use super::{Change, Left, Plan, Reason, Step, fresh};
 
 /// Advice of what binds a role.
 pub const ADVICE: &str = "bind_to_pipeline";
-/// Calls by which somebody came in that are enough to tell who does.
-const ENOUGH: u64 = 3;
 
 /// What is known of who enters roles by tokens.
 #[derive(Debug)]
@@ -64,8 +62,10 @@ pub(super) fn bind(inputs: &Inputs<'_>, made: &mut Plan) {
 fn bound(inputs: &Inputs<'_>, arn: &str, found: &Found<'_>, trust: &str) -> Result<Option<Bound>, String> {
     let entries = inputs.pipelines.entries.get(arn).map(Vec::as_slice).unwrap_or_default();
     // What nothing would change of needs no reason.
-    let Some(bound) = trust::bound(trust, entries)? else { return Ok(None) };
     let assessment = inputs.recommend.assessment;
+    let window = assessment.window;
+    let late = Timestamp::from_micros(window.to.micros() - (window.to.micros() - window.from.micros()) / 3);
+    let Some(bound) = trust::bound(trust, entries, late)? else { return Ok(None) };
     let facts = assessment.principals.iter().find(|one| one.arn == *arn);
     may_change(inputs, facts.ok_or("it is not in the snapshot")?, found)?;
     if let Some(why) = inputs.pipelines.unseen.get(arn) {
@@ -77,10 +77,6 @@ fn bound(inputs: &Inputs<'_>, arn: &str, found: &Found<'_>, trust: &str) -> Resu
     }
     if let Some(at) = inputs.pipelines.written.get(arn).filter(|at| **at > from) {
         return Err(format!("its trust policy was written on {at}, within the window: whom it is for may still come"));
-    }
-    let calls: u64 = entries.iter().map(|entry| entry.calls).sum();
-    if calls < ENOUGH {
-        return Err(format!("somebody came {calls} times within the window, and {ENOUGH} are needed to tell who does"));
     }
     Ok(Some(bound))
 }

@@ -92,7 +92,7 @@ impl Code<'_> {
             return Some("code (by the configuration)".to_owned());
         }
         let written = self.written.of_holder(arn)?;
-        Some(format!("{}, which called {} on it on {},", written.by, written.call, written.at.day()))
+        Some(format!("{}, which called {} on it on {}", written.by, written.call, written.at.day()))
     }
 }
 

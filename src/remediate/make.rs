@@ -22,6 +22,7 @@ use super::narrowing::Narrowing;
 use super::quota;
 use super::resources::{self, Confining};
 use super::sets::{self, Planned, SetSubject};
+use super::side::Side;
 use super::texts::{compact, denies, is_source_identity, seconds, short, tag};
 use super::{Change, FORM, Failing, Grant, Left, PATH, Plan, Reason, Step, fresh, prove};
 
@@ -266,7 +267,10 @@ impl Subject<'_> {
         };
         let confined = self.inputs.confined.iter().find(|one| one.arn == self.arn && one.id == facts.id);
         let window = self.inputs.recommend.assessment.window;
-        let to = confined.filter(|_| whose).map(|one| resources::confining(one, keep, window, self.catalog()));
+        let side = Side::of(self.inputs.recommend.snapshot, self.arn, self.catalog());
+        let allowed = |id, resource: &str| side.allows_on(id, resource);
+        let to =
+            confined.filter(|_| whose).map(|one| resources::confining(one, keep, window, self.catalog(), &allowed));
         to.filter(|to| !to.to.is_empty())
     }
 
@@ -552,7 +556,7 @@ pub(super) fn may_change(inputs: &Inputs<'_>, facts: &PrincipalFacts, found: &Fo
 /// Why what code manages is left as it is.
 pub(super) fn changed_back(code: &str) -> String {
     format!(
-        "{code} manages it, and would change it back: `plan --managed-by-code` and `export` write what to change there"
+        "managed by {code}, which would change it back: `plan --managed-by-code` and `export` write what to change there"
     )
 }
 

@@ -15,6 +15,7 @@ mod lasting;
 mod make;
 mod merged;
 mod narrowing;
+mod opened;
 pub mod place;
 mod progress;
 pub mod prove;

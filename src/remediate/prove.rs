@@ -28,9 +28,12 @@ use crate::usage::sessions::Sessions;
 
 use super::entering::{self, Entered};
 use super::found::Found;
-use super::make::CLOSED;
+use super::opened::{Not, closed};
 use super::side::Side;
-use super::{Grant, Misfit, Plan, sets};
+use super::{Grant, Misfit, Plan};
+
+pub use super::opened::opened;
+pub(super) use super::opened::unusable;
 
 /// Most example events of a row.
 const EXAMPLES: usize = 3;
@@ -247,86 +250,12 @@ struct Open<'p> {
     closed: Option<Not>,
 }
 
-/// When the trust of an open grant ends: after all that is asked.
-const OPEN: &str = "2999-01-01T00:00:00Z";
-
-/// A state in which every grant of a plan is open: the end of its trust is moved, as a grant moves it; and permission sets
-/// are in every account in which somebody is eligible for them.
-#[must_use]
-pub fn opened(mut state: Snapshot, plan: &Plan) -> Snapshot {
-    for grant in &plan.grants {
-        sets::granted(&mut state, grant);
-        let roles = state.accounts.get_mut(&grant.account).into_iter().flat_map(|iam| &mut iam.roles);
-        for role in roles.filter(|role| role.holder.arn.as_str() == grant.role) {
-            role.trust = role.trust.replace(CLOSED, OPEN);
-        }
-    }
-    state
-}
-
-/// Grants of which the role can surely not be assumed, by the principal that they are for, with why.
-pub(super) fn unusable(plan: &Plan, before: &Snapshot, at: Timestamp, catalog: &Catalog) -> BTreeMap<String, String> {
-    let Ok(after) = plan.after(before) else { return BTreeMap::new() };
-    let after = opened(after, plan);
-    let compiler = Compiler::deciding(catalog);
-    let roster = Roster::new(&after, &compiler);
-    let inquiry = Inquiry { roster: &roster, organization: after.organization.as_ref() };
-    let of = |grant: &Grant| match closed(&inquiry, grant, at, catalog)? {
-        Not::Surely(why) => Some((grant.principal.clone(), why)),
-        Not::Perhaps(_) => None,
-    };
-    plan.grants.iter().filter_map(of).collect()
-}
-
-/// Why the role of a grant could not be assumed while the grant is open: a boundary or a Deny of the principal's, say.
-fn closed(inquiry: &Inquiry<'_, '_>, grant: &Grant, at: Timestamp, catalog: &Catalog) -> Option<Not> {
-    // Nobody has to be let in to be assigned to a permission set.
-    if !grant.reach.is_empty() {
-        return None;
-    }
-    let Some(standing) = inquiry.roster.of(&grant.principal).next() else {
-        return Some(Not::Surely(format!("{} is not in the state after the plan", grant.principal)));
-    };
-    let Some(caller) = inquiry.caller(standing, None).map(Arc::new) else {
-        return Some(Not::Perhaps(format!("the ARN {} cannot be read", grant.principal)));
-    };
-    ["sts:AssumeRole", "sts:SetSourceIdentity"].into_iter().find_map(|action| {
-        // By somebody eligible, with MFA.
-        let mut question = Question::new(action, &grant.role, at, catalog);
-        question.context.set("aws:MultiFactorAuthPresent", Slot::one("true"));
-        question
-            .context
-            .set("sts:SourceIdentity", Slot::Known(grant.source_identities.iter().take(1).cloned().collect()));
-        let (policies, request) = inquiry.of_principal(standing, Arc::clone(&caller), &question);
-        let decision = policies.explain(&request);
-        let why = |what: &str| format!("{} {what} {action} on {}", grant.principal, grant.role);
-        match decision.answer {
-            Answer::Allowed => None,
-            Answer::Undecided => Some(Not::Perhaps(format!(
-                "{}: it depends on {}",
-                why("may perhaps not make"),
-                decision.depends_on.join(", ")
-            ))),
-            Answer::ImplicitlyDenied | Answer::ExplicitlyDenied => Some(Not::Surely(why("may not make"))),
-        }
-    })
-}
-
 /// What is said of a call.
 struct Told {
     verdict: Verdict,
     action: String,
     through: String,
     why: String,
-}
-
-/// Why a call does not go through by way of a grant.
-#[derive(Clone, Debug)]
-enum Not {
-    /// It surely does not.
-    Surely(String),
-    /// That cannot be told.
-    Perhaps(String),
 }
 
 /// A recorded call.
@@ -442,12 +371,17 @@ impl Call<'_> {
 
     /// Whether the same statements bear on an action on the very resources that the record names, whatever became of others.
     fn is_same_there(&self, action: ActionId) -> bool {
+        let name = self.inputs.catalog.action(action).map(|action| action.full_name()).unwrap_or_default();
         let named = !self.key.inexact && self.key.resources.iter().all(|one| one.starts_with("arn:"));
-        if !named || self.key.resources.is_empty() {
+        if !named || self.key.resources.is_empty() || self.lacks(&name) {
             return false;
         }
-        let on = |side: &Side| side.on_each(action, &self.key.resources);
-        on(&self.world.before).zip(on(&self.world.after)).is_some_and(|(before, after)| before == after)
+        let Ok(targets) = self.targets(&name) else { return false };
+        let targets: Vec<String> = targets.into_iter().map(str::to_owned).collect();
+        let on = |side: &Side| side.on_each(action, &targets);
+        on(&self.world.before)
+            .zip(on(&self.world.after))
+            .is_some_and(|(before, after)| !before.is_empty() && before == after)
     }
 
     /// The resources of the call on which an action can work, of which it is asked: a function, and the role that it gets, are
@@ -464,6 +398,13 @@ impl Call<'_> {
             (true, true) => Ok(vec!["*"]),
             (true, false) => Err(format!("the record does not name on what it needed {name}")),
         }
+    }
+
+    /// Whether an action is checked on more than the record names.
+    fn lacks(&self, name: &str) -> bool {
+        let named: Vec<&str> = self.key.resources.iter().map(String::as_str).collect();
+        let action = self.inputs.catalog.find(name).and_then(|id| self.inputs.catalog.action(id));
+        action.is_some_and(|action| !named.is_empty() && self.reach.lacks(action, &named))
     }
 
     /// Whether it goes through by way of a grant, and why, or why that cannot be told.
@@ -569,6 +510,7 @@ impl Call<'_> {
             return Err(format!("it depends on {}", missing.into_iter().collect::<Vec<_>>().join(", ")));
         }
         match answers.into_iter().collect::<Vec<_>>().as_slice() {
+            [true] if self.lacks(action) => Err(format!("the record does not name all that {action} is checked on")),
             [true] => Ok(Answer::Allowed),
             [false] => Ok(Answer::ImplicitlyDenied),
             _ => Err("it is allowed on some of its resources only".to_owned()),

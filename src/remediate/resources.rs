@@ -3,7 +3,8 @@
 //! The margin, which every plan explains: what only shows what there is, and what makes something new, stays on the resources
 //! that are written, and so does all else that is done to the kinds of things that the principal makes; what lies inside a
 //! resource goes with it; an id that is new with every start is `*`; what one action of a service was used on, the others may
-//! use, too. Where the list of resources still grew in the last third of the window, or is long, nothing is said at all.
+//! use, too. Where the list of resources still grew in the last third of the window, or is long, nothing is said at all; nor of
+//! services whose records name resources otherwise than IAM does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,11 +13,31 @@ use crate::compare::Confined;
 use crate::compare::elsewhere::{OnResource, is_making, kind_of};
 use crate::entitlements::{AccessClass, AccessClasses};
 use crate::model::time::Window;
-use crate::policy::Wild;
 use crate::policy::confine::Confinement;
+use crate::policy::{ArnPattern, Wild};
 
+/// Services whose records name resources as IAM checks them, or so that it follows from their names. Not among them are, for
+/// example, EventBridge (a rule's bus is not in its name), Systems Manager (a parameter's version is), RDS (names in another
+/// case) and ECS (the cluster may be left out).
+const SERVICES: [&str; 13] = [
+    "cloudformation",
+    "codebuild",
+    "dynamodb",
+    "firehose",
+    "iam",
+    "kinesis",
+    "kms",
+    "lambda",
+    "s3",
+    "secretsmanager",
+    "sns",
+    "sqs",
+    "sts",
+];
 /// Days with use that are enough to tell what an action is used on.
 const DAYS: usize = 3;
+/// Days with use of each of the resources: what was used once may be no more.
+const DAYS_EACH: usize = 2;
 /// Most resources of a service that a policy names.
 const MOST: usize = 10;
 /// Length from which hexadecimal digits, with one that is no letter, are an id.
@@ -35,11 +56,18 @@ pub(super) struct Confining {
 }
 
 /// What confines the actions of a principal that stay.
-pub(super) fn confining(confined: &Confined, keep: &ActionSet, window: Window, catalog: &Catalog) -> Confining {
+pub(super) fn confining(
+    confined: &Confined,
+    keep: &ActionSet,
+    window: Window,
+    catalog: &Catalog,
+    allowed: &dyn Fn(ActionId, &str) -> bool,
+) -> Confining {
     let mut by_service: BTreeMap<&str, BTreeMap<ActionId, (&Vec<OnResource>, BTreeSet<String>)>> = BTreeMap::new();
     for (id, on) in confined.actions.iter().filter(|(id, _)| keep.contains(**id)) {
         let Some(action) = catalog.action(*id) else { continue };
-        if let Some(patterns) = of_action(confined, *id, on, window, catalog) {
+        let patterns = of_action(confined, *id, on, window, catalog);
+        if let Some(patterns) = patterns.filter(|patterns| holds(confined.named.get(id), *id, patterns, allowed)) {
             by_service.entry(action.prefix()).or_default().insert(*id, (on, patterns));
         }
     }
@@ -70,6 +98,18 @@ pub(super) fn confining(confined: &Confined, keep: &ActionSet, window: Window, c
     out
 }
 
+/// Whether the patterns mean all that calls named, batches too, and what is written allowed it by the same names.
+fn holds(
+    named: Option<&Option<BTreeSet<String>>>,
+    id: ActionId,
+    patterns: &BTreeSet<String>,
+    allowed: &dyn Fn(ActionId, &str) -> bool,
+) -> bool {
+    let patterns: Vec<ArnPattern> = patterns.iter().map(|text| ArnPattern::parse(text, false)).collect();
+    let Some(Some(named)) = named else { return false };
+    !named.is_empty() && named.iter().all(|one| patterns.iter().any(|pattern| pattern.matches(one)) && allowed(id, one))
+}
+
 /// The patterns over what an action was used on; none where it stays as it is written.
 fn of_action(
     confined: &Confined,
@@ -79,7 +119,8 @@ fn of_action(
     catalog: &Catalog,
 ) -> Option<BTreeSet<String>> {
     let action = catalog.action(id)?;
-    if AccessClasses::get().of(catalog, id) == AccessClass::Read || is_making(action.name()) {
+    let shows = AccessClasses::get().of(catalog, id) == AccessClass::Read;
+    if shows || is_making(action.name()) || !SERVICES.contains(&action.prefix()) {
         return None;
     }
     let made = |resource: &str| {
@@ -89,7 +130,8 @@ fn of_action(
     let days: BTreeSet<_> = on.iter().flat_map(|one| &one.days).collect();
     let last_third = window.to.micros() - (window.to.micros() - window.from.micros()) / 3;
     let grows = on.iter().any(|one| one.first.is_none_or(|first| first.micros() >= last_third));
-    if days.len() < DAYS || grows || on.iter().any(|one| made(&one.resource)) {
+    let seldom = on.iter().any(|one| one.days.len() < DAYS_EACH);
+    if days.len() < DAYS || grows || seldom || on.iter().any(|one| made(&one.resource)) {
         return None;
     }
     let templates = templates(id, catalog)?;
@@ -172,11 +214,13 @@ fn guises(resource: &str, pattern: String) -> Vec<String> {
                 out.push(format!("{before}/*/{name}"));
             }
         }
-        "secretsmanager" => match resource.rsplit_once('-').filter(|(_, last)| is_suffix(last)) {
-            // Made anew it has others.
-            Some((name, _)) => out = vec![format!("{name}-??????")],
-            None => out.push(format!("{resource}-??????")),
-        },
+        "secretsmanager" => {
+            // Made anew it has another suffix; and what looks like one may be part of a name.
+            if let Some((name, _)) = resource.rsplit_once('-').filter(|(_, last)| is_suffix(last)) {
+                out.push(format!("{name}-??????"));
+            }
+            out.push(format!("{resource}-??????"));
+        }
         // A function is also called by its versions and aliases.
         "lambda" if resource.contains(":function:") => out.push(format!("{resource}:*")),
         "logs" => out.push(format!("{resource}:*")),
@@ -195,13 +239,17 @@ fn settled(resource: &str) -> Option<String> {
         return Some(resource.to_owned());
     }
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    // A revision or a version at the end.
-    let own = match own.rsplit_once(':').filter(|(_, last)| is_number(last)) {
-        Some((before, _)) => format!("{before}:*"),
-        None => own.to_owned(),
-    };
-    let parts: Vec<&str> = own.split('/').map(|part| if is_id(part) { "*" } else { part }).collect();
-    let own = parts.join("/");
+    let mut out = String::new();
+    let mut before = "";
+    for part in own.split_inclusive(['/', ':']) {
+        let name = part.trim_end_matches(['/', ':']);
+        // A revision or a version, after a colon.
+        let changes = is_id(name) || before == ":" && is_number(name);
+        out.push_str(if changes { "*" } else { name });
+        before = part.strip_prefix(name).unwrap_or_default();
+        out.push_str(before);
+    }
+    let own = out;
     let kind = usize::from(own.contains(['/', ':']));
     let named = own.split(['/', ':']).skip(kind).any(|part| part != "*" && !part.is_empty());
     named.then(|| format!("{fixed}{own}"))
@@ -214,7 +262,7 @@ fn is_suffix(text: &str) -> bool {
 }
 
 /// Whether a text is an id that was made up: a UUID, or digits after a short prefix (`i-0123456789abcdef0`).
-fn is_id(text: &str) -> bool {
+pub(super) fn is_id(text: &str) -> bool {
     let hex = |text: &str| {
         text.len() >= ID && text.bytes().all(|b| b.is_ascii_hexdigit()) && text.bytes().any(|b| b.is_ascii_digit())
     };
@@ -252,11 +300,12 @@ mod tests {
             arn: String::new(),
             id: String::new(),
             actions: [(id, on.collect())].into(),
+            named: [(id, Some(resources.iter().map(|one| (*one).to_owned()).collect()))].into(),
             makes: makes.iter().map(|(service, kind)| ((*service).to_owned(), (*kind).to_owned())).collect(),
         };
         let mut keep = catalog.no_actions();
         keep.insert(id);
-        let found = confining(&confined, &keep, window, catalog);
+        let found = confining(&confined, &keep, window, catalog, &|_, _| true);
         assert_eq!(found.to.len(), found.why.len());
         found.to.into_iter().next().map(|one| one.resources)
     }
@@ -290,7 +339,11 @@ mod tests {
             (
                 "secretsmanager:GetSecretValue",
                 arn("secretsmanager", "secret:app/db-a1B2c3"),
-                vec![arn("secretsmanager", "secret:app/db-??????")],
+                vec![
+                    arn("secretsmanager", "secret:app/db-??????"),
+                    arn("secretsmanager", "secret:app/db-a1B2c3"),
+                    arn("secretsmanager", "secret:app/db-a1B2c3-??????"),
+                ],
             ),
             (
                 "secretsmanager:GetSecretValue",
@@ -321,7 +374,6 @@ mod tests {
                 arn("kms", "key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"),
                 vec![arn("kms", "key/0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0")],
             ),
-            ("ecs:UpdateService", arn("ecs", "service/c/s"), vec![arn("ecs", "service/c/s")]),
         ] {
             assert_eq!(patterns(action, &[&resource], 20, 80, &[]), Some(want), "{action} {resource}");
         }
@@ -345,6 +397,9 @@ mod tests {
             ("ec2:RunInstances", format!("arn:aws:ec2:{IN}:instance/i-0123456789abcdef0")),
             ("ssm:SendCommand", format!("arn:aws:ssm:{IN}:document/d")),
             ("ec2:TerminateInstances", format!("arn:aws:ec2:{IN}:instance/i-0123456789abcdef0")),
+            // Named otherwise than IAM checks it.
+            ("events:PutTargets", format!("arn:aws:events:{IN}:rule/r")),
+            ("ssm:PutParameter", format!("arn:aws:ssm:{IN}:parameter/app/db:3")),
             // Of another type than the action works on.
             ("iam:PassRole", "arn:aws:iam::111122223333:instance-profile/p".to_owned()),
         ] {

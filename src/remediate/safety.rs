@@ -81,6 +81,9 @@ pub fn objections(inputs: &Inputs<'_>) -> Vec<String> {
         out.extend(gives_more(inputs));
         out.extend(lets_in_more(inputs));
     }
+    if out.is_empty() {
+        out.extend(gives_more_between(inputs));
+    }
     // What is wrong so far makes the rest moot.
     if out.is_empty() {
         out.extend(no_administrator(inputs));
@@ -106,6 +109,10 @@ pub fn holder_of(snapshot: &Snapshot, arn: &str) -> Option<String> {
 fn reaches_too_far(plan: &Plan, before: &Snapshot, going_on: bool) -> Vec<String> {
     let mut out = Vec::new();
     let ours = |policy: &str| policy.split_once(":policy").is_some_and(|(_, rest)| rest.starts_with(PATH));
+    out.extend(plan.changes.iter().filter(|change| writes_twice(&change.steps)).map(|change| {
+        let whose = &change.principal;
+        format!("a step of {whose} changes what another one of its steps changes")
+    }));
     for change in plan.changes.iter().filter(|change| change.roles.is_empty()) {
         // Names are unique in an account: one that leads to another ARN is somebody else.
         let found = Found::of(before, &change.principal).filter(|found| found.iam.account == change.account);
@@ -141,6 +148,9 @@ fn reaches_too_far(plan: &Plan, before: &Snapshot, going_on: bool) -> Vec<String
             .flat_map(|grant| new_set_too_far(grant, before, going_on)),
     );
     for grant in plan.grants.iter().filter(|grant| grant.reach.is_empty()) {
+        if writes_twice(&grant.steps) {
+            out.push(format!("{} is written twice", grant.role));
+        }
         let name = grant.role.rsplit('/').next().unwrap_or_default();
         let path = grant.role.split_once(":role").is_some_and(|(_, rest)| rest.starts_with(PATH));
         let account = grant.role.split(':').nth(4) == Some(&grant.account.to_string());
@@ -234,11 +244,17 @@ fn new_set_too_far(grant: &Grant, before: &Snapshot, going_on: bool) -> Vec<Stri
     for step in grant.steps.iter().filter(|step| !is_of_set(step, name, center)) {
         out.push(format!("a step of {name} changes {}, which is not its own", step.effect.place()));
     }
-    let places: BTreeSet<Place> = grant.steps.iter().map(|step| step.effect.place()).collect();
-    if places.len() < grant.steps.len() {
+    if writes_twice(&grant.steps) {
         out.push(format!("{name} is written twice"));
     }
     out
+}
+
+/// Whether two steps write one place: then what stands there in between is nowhere looked at. Bringing its roles to a permission
+/// set is no writing.
+fn writes_twice(steps: &[Step]) -> bool {
+    let places = || steps.iter().map(|step| step.effect.place()).filter(|place| !place.follows());
+    places().collect::<BTreeSet<Place>>().len() < places().count()
 }
 
 /// Whether every action of a statement is one of another.
@@ -252,7 +268,11 @@ fn within(new: &(Statement, Arc<ActionSet>), old: &(Statement, Arc<ActionSet>)) 
         (ActionMatch::Action(new), ActionMatch::Action(old)) => new.iter().all(|one| covered(one.as_str(), old)),
         (ActionMatch::NotAction(new), ActionMatch::NotAction(old)) => old.iter().all(|one| covered(one.as_str(), new)),
         (ActionMatch::NotAction(_), ActionMatch::Action(old)) => old.iter().any(ActionPattern::is_everything),
-        (ActionMatch::Action(_), ActionMatch::NotAction(_)) => true,
+        (ActionMatch::Action(new), ActionMatch::NotAction(old)) => {
+            let overlaps =
+                |one: &ActionPattern| old.iter().any(|other| parse(other.as_str()).overlaps(&parse(one.as_str())));
+            !new.iter().any(overlaps)
+        }
     };
     more.is_empty() && named
 }
@@ -268,25 +288,51 @@ fn allowed_before(new: &(Statement, Arc<ActionSet>), before: &[(Statement, Arc<A
     })
 }
 
+/// What somebody could do that they could not before.
+fn more_than(of: &str, old: &[(Statement, Arc<ActionSet>)], new: &Side) -> Vec<String> {
+    let mut out = Vec::new();
+    let denied = |one: &&(Statement, Arc<ActionSet>)| one.0.effect == Says::Deny;
+    let more = new.statements().iter().filter(|one| !denied(one)).any(|one| !allowed_before(one, old));
+    let same = |a: &Statement, b: &Statement| {
+        (a.effect, &a.actions, &a.resources, &a.conditions) == (b.effect, &b.actions, &b.resources, &b.conditions)
+    };
+    let gone = old.iter().filter(denied).any(|one| !new.statements().iter().any(|other| same(&one.0, &other.0)));
+    if more || new.is_broken() {
+        out.push(format!("{of} could do more than before"));
+    }
+    if gone {
+        out.push(format!("{of} would be denied less than before"));
+    }
+    out
+}
+
+/// Nor may anybody while the plan is being made, after whichever of its steps: it may stop there.
+fn gives_more_between(inputs: &Inputs<'_>) -> Vec<String> {
+    let mut state = inputs.before.clone();
+    let mut out = BTreeSet::new();
+    let side = |state: &Snapshot, arn: &str| Side::of(state, arn, inputs.catalog);
+    for change in inputs.plan.changes.iter().filter(|change| change.roles.is_empty()) {
+        let mut old = side(inputs.before, &change.principal).statements().to_vec();
+        if let Some(past) = inputs.may_return {
+            let past = side(past, &change.principal);
+            old.extend(past.statements().iter().filter(|one| one.0.effect == Says::Allow).cloned());
+        }
+        for step in &change.steps {
+            if step.effect.make_in(&mut state, change.account).is_err() {
+                break;
+            }
+            out.extend(more_than(&change.principal, &old, &side(&state, &change.principal)));
+        }
+    }
+    out.into_iter().map(|why| format!("{why}, for a while")).collect()
+}
+
 /// Nobody may do more than before: every statement that allows was there, with as many actions or more, and every statement
 /// that denies still is. The role of a grant holds no more than whom it is for, and lets in nobody else.
 fn gives_more(inputs: &Inputs<'_>) -> Vec<String> {
     let mut out = Vec::new();
     let side = |snapshot: &Snapshot, arn: &str| Side::of(snapshot, arn, inputs.catalog);
-    let mut check = |of: &str, old: &[(Statement, Arc<ActionSet>)], new: &Side| {
-        let denied = |one: &&(Statement, Arc<ActionSet>)| one.0.effect == Says::Deny;
-        let more = new.statements().iter().filter(|one| !denied(one)).any(|one| !allowed_before(one, old));
-        let same = |a: &Statement, b: &Statement| {
-            (a.effect, &a.actions, &a.resources, &a.conditions) == (b.effect, &b.actions, &b.resources, &b.conditions)
-        };
-        let gone = old.iter().filter(denied).any(|one| !new.statements().iter().any(|other| same(&one.0, &other.0)));
-        if more || new.is_broken() {
-            out.push(format!("{of} could do more than before"));
-        }
-        if gone {
-            out.push(format!("{of} would be denied less than before"));
-        }
-    };
+    let mut check = |of: &str, old: &[(Statement, Arc<ActionSet>)], new: &Side| out.extend(more_than(of, old, new));
     let held = |arn: &str| -> Vec<(Statement, Arc<ActionSet>)> {
         let mut all = side(inputs.before, arn).statements().to_vec();
         all.extend(inputs.may_return.iter().flat_map(|past| {

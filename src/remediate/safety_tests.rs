@@ -330,3 +330,75 @@ fn not_too_much_at_once() {
     let found = said_of(&all, &state(), &arn("role/executor"), &arn("role/other"));
     assert!(found.contains("at most 2 may change in one run") && found.contains("at most 50 % may change"), "{found}");
 }
+
+/// What is said of a user whose policies are rewritten, step by step: (name, document before, documents after one another; none
+/// takes it off).
+fn rewritten(held: &[(&str, &str)], steps: &[(&str, Option<&str>)]) -> String {
+    let mut state = state();
+    let iam = state.accounts.values_mut().next().unwrap();
+    let user = iam.users.iter_mut().find(|user| user.holder.name == "reader").unwrap();
+    let named = |(name, json): &(&str, &str)| NamedDocument { name: (*name).into(), json: (*json).into() };
+    user.holder.inline = held.iter().map(named).collect();
+    let mut now = state.clone();
+    let mut made = Vec::new();
+    for (policy, document) in steps {
+        let (user, policy) = ("reader".to_owned(), (*policy).to_owned());
+        let effect = match document {
+            Some(document) => Effect::PutUserPolicy { user, policy, document: (*document).to_owned() },
+            None => Effect::DeleteUserPolicy { user, policy },
+        };
+        let undo = effect.make_in(&mut now, ACCOUNT.parse().unwrap()).unwrap();
+        made.push(Step { about: "x".into(), effect, undo });
+    }
+    said_of(&plan(vec![change("user/reader", made)]), &state, &arn("role/executor"), &arn("user/admin"))
+}
+
+#[test]
+fn nobody_may_do_more_in_between() {
+    let deny = r#"{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"s3:GetObject","Resource":"*"}}"#;
+    let less = READING.replace("s3:Get*", "s3:GetObject");
+    // Wider for a while, by one place that is written twice.
+    let twice = rewritten(&[("own", READING)], &[("own", Some(ANYTHING)), ("own", Some(&less))]);
+    assert!(twice.contains("what another one of its steps changes"), "{twice}");
+    // Without the Deny for a while: its new place comes after the old one goes.
+    let held = &[("own", READING), ("not", deny)];
+    let late = rewritten(held, &[("not", None), ("other", Some(deny))]);
+    assert!(late.contains("denied less than before, for a while"), "{late}");
+    assert_eq!(rewritten(held, &[("other", Some(deny)), ("not", None)]), "");
+}
+
+#[test]
+fn what_looks_the_same_is_not_always() {
+    let of = |effect: &str, version: &str| {
+        format!(
+            r#"{{"Version":"{version}","Statement":{{"Effect":"{effect}","Action":"s3:GetObject","Resource":"*",
+                "Condition":{{"StringEquals":{{"aws:ResourceTag/owner":"${{aws:username}}"}}}}}}}}"#
+        )
+    };
+    // A variable in the newer version of the language is a text in the older one, and the other way round.
+    for (effect, from, to, want) in [
+        ("Deny", "2012-10-17", "2008-10-17", "denied less"),
+        ("Allow", "2008-10-17", "2012-10-17", "could do more"),
+        ("Deny", "2012-10-17", "2012-10-17", ""),
+        ("Allow", "2008-10-17", "2008-10-17", ""),
+    ] {
+        let (before, after) = (of(effect, from), of(effect, to));
+        let held: &[(&str, &str)] = &[("x", &before), ("z", READING)];
+        let held = if effect == "Allow" { &held[..1] } else { held };
+        let found = rewritten(held, &[("y", Some(&after)), ("x", None)]);
+        assert!(found.contains(want) && found.is_empty() == want.is_empty(), "{effect} {from} {to}: {found}");
+    }
+    // An action that the catalogue does not know, and that was left out by name.
+    let but = |element: &str| {
+        format!(r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow",{element},"Resource":"*"}}}}"#)
+    };
+    let all_but = but(r#""NotAction":"iam:*""#);
+    for (element, want) in [
+        (r#""Action":"iam:BrandNewAction""#, "could do more"),
+        (r#""Action":"*:BrandNewAction""#, "could do more"),
+        (r#""Action":"brandnew:Action""#, ""),
+    ] {
+        let found = rewritten(&[("own", &all_but)], &[("own", Some(&but(element)))]);
+        assert!(found.contains(want) && found.is_empty() == want.is_empty(), "{element}: {found}");
+    }
+}

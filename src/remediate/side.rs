@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::catalog::{ActionId, ActionSet, Catalog};
 use crate::model::snapshot::Snapshot;
 use crate::policy::compile::compile;
-use crate::policy::{ArnPattern, DocumentKind, Effect, PolicyDocument, ResourceMatch, Statement, Variable};
+use crate::policy::{ArnPattern, DocumentKind, Effect, PolicyDocument, ResourceMatch, Statement, Variable, Version};
 
 use super::found::Found;
 
@@ -42,7 +42,12 @@ impl Side {
                 out.broken = true;
                 continue;
             };
-            for statement in document.statements {
+            let plain = document.version != Version::V2012;
+            for mut statement in document.statements {
+                // What is a text in the older version of the language is a variable in the newer one.
+                for value in statement.conditions.iter_mut().flat_map(|one| &mut one.values).filter(|_| plain) {
+                    *value = value.replace("${", "\u{0}{");
+                }
                 let set = compile(&statement.actions, catalog).set;
                 out.statements.push((statement, set));
             }
@@ -98,6 +103,12 @@ impl Side {
     /// Whether a statement allows an action on something.
     pub(super) fn allows(&self, action: ActionId) -> bool {
         self.statements.iter().any(|(one, set)| one.effect == Effect::Allow && set.contains(action))
+    }
+
+    /// Whether a statement allows an action on a resource, as far as names go.
+    pub(super) fn allows_on(&self, action: ActionId, resource: &str) -> bool {
+        let named = self.statements.iter().filter(|(one, set)| one.effect == Effect::Allow && set.contains(action));
+        named.into_iter().any(|(one, _)| one.resources.may_match(resource))
     }
 
     /// Whether a statement speaks of the caller.

@@ -7,10 +7,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::resources::is_id;
+
 /// Branches of one project that are named one by one; where more came, each has to be expected to be followed by others.
 const BRANCHES: usize = 2;
 /// Subjects in no form that is known, named one by one: where more came they may be as many as there are runs.
 const UNKNOWN: usize = 10;
+
+/// Digits from which a number is one of a run.
+const RUN: usize = 5;
 
 /// Subjects that came, and the pattern that lets them in again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +51,11 @@ fn form(issuer: &str, subject: &str) -> Option<Form> {
     if github && subject.starts_with("repo:") {
         let fixed = through(subject, ':', 2)?;
         let rest = subject.get(fixed..)?;
-        return of_ref(rest.strip_prefix("ref:"), fixed + "ref:".len());
+        if rest == "pull_request" || rest.starts_with("environment:") {
+            return Some(Form::Exact);
+        }
+        // What else a repository may write there by a template of its own nobody knows.
+        return of_ref(rest.strip_prefix("ref:")?, fixed + "ref:".len());
     }
     if subject.starts_with("project_path:") {
         // `project_path:GROUP/PROJECT:ref_type:TYPE:ref:NAME`.
@@ -67,21 +76,35 @@ fn form(issuer: &str, subject: &str) -> Option<Form> {
     subject.starts_with("system:serviceaccount:").then_some(Form::Exact)
 }
 
-/// The form of what names a git reference in full; anything else stands for itself: an environment, a pull request.
-fn of_ref(reference: Option<&str>, before: usize) -> Option<Form> {
-    let Some(reference) = reference else { return Some(Form::Exact) };
-    let kinds =
-        [("refs/heads/", ""), ("refs/tags/", "every tag is a new one"), ("refs/pull/", "every pull request is")];
+/// The form of what names a git reference in full.
+fn of_ref(reference: &str, before: usize) -> Option<Form> {
+    let kinds = [
+        ("refs/heads/gh-readonly-queue/", "every merge is a new one"),
+        ("refs/heads/", ""),
+        ("refs/tags/", "every tag is a new one"),
+        ("refs/pull/", "every pull request is"),
+    ];
     let (kind, what) = kinds.into_iter().find(|(kind, _)| reference.starts_with(kind))?;
     let fixed = before + kind.len();
     Some(if what.is_empty() { Form::Branch { fixed } } else { Form::Each { fixed, what } })
 }
 
+/// Whether subjects are names, and no patterns.
+pub(super) fn are_names(subjects: &BTreeSet<String>) -> Result<(), String> {
+    let odd = subjects.iter().find(|text| text.contains(['*', '?', '$']));
+    odd.map_or(Ok(()), |odd| Err(format!("the subject `{odd}` would be a pattern")))
+}
+
+/// Whether a part of a subject in no form that is known may be another one the next time: an id, a commit, a number of a run.
+fn may_change(subject: &str) -> bool {
+    let parts = subject.split([':', '/', '@']).map(|part| part.trim_matches(['{', '}']));
+    let number = |part: &str| part.len() >= RUN && part.bytes().all(|b| b.is_ascii_digit());
+    parts.into_iter().any(|part| is_id(part) || number(part))
+}
+
 /// Patterns for the subjects that came by one provider, or why nobody can tell which others belong to them.
 pub(super) fn kin(issuer: &str, subjects: &BTreeSet<String>) -> Result<Vec<Kin>, String> {
-    if let Some(odd) = subjects.iter().find(|text| text.contains(['*', '?', '$'])) {
-        return Err(format!("the subject `{odd}` would be a pattern"));
-    }
+    are_names(subjects)?;
     let exact = |subject: &String| Kin {
         pattern: subject.clone(),
         subjects: BTreeSet::from([subject.clone()]),
@@ -108,6 +131,9 @@ pub(super) fn kin(issuer: &str, subjects: &BTreeSet<String>) -> Result<Vec<Kin>,
             unknown.len(),
             unknown.first().map_or("", |one| one.pattern.as_str())
         ));
+    }
+    if let Some(one) = unknown.iter().find(|one| may_change(&one.pattern)) {
+        return Err(format!("the subject `{}` of {issuer} may be another one the next time", one.pattern));
     }
     out.extend(unknown);
     for ((fixed, what), subjects) in alike {
@@ -154,6 +180,11 @@ mod tests {
                 &["repo:o/r:environment:production", "repo:o/r:pull_request"],
                 &["repo:o/r:environment:production", "repo:o/r:pull_request"],
             ),
+            (
+                github,
+                &["repo:o/r:ref:refs/heads/gh-readonly-queue/main/pr-12-0123456789abcdef0123456789abcdef01234567"],
+                &["repo:o/r:ref:refs/heads/gh-readonly-queue/*"],
+            ),
             // An environment of whatever name is one.
             (github, &["repo:o/r:environment:ref:x"], &["repo:o/r:environment:ref:x"]),
             (
@@ -184,5 +215,24 @@ mod tests {
         let many: BTreeSet<String> = (0..=UNKNOWN).map(|at| format!("job-{at}")).collect();
         assert!(kin("idp.example.com", &many).unwrap_err().contains("not known here"));
         assert!(kin("idp.example.com", &BTreeSet::from(["a*".to_owned()])).unwrap_err().contains("pattern"));
+        // Forms that hold something new with each run.
+        for (issuer, subject) in [
+            (
+                "api.bitbucket.org/2.0/workspaces/w/pipelines-config/identity/oidc",
+                "{0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0}:{s}",
+            ),
+            (
+                "agent.buildkite.com",
+                "organization:o:pipeline:p:ref:refs/heads/main:commit:0123456789abcdef0123456789abcdef01234567:step:s",
+            ),
+            (
+                "token.actions.githubusercontent.com",
+                "repo:o/r:job_workflow_ref:o/w/.github/workflows/x.yml@0123456789abcdef0123",
+            ),
+            ("idp.example.com", "build/20261122"),
+        ] {
+            let found = kin(issuer, &BTreeSet::from([subject.to_owned()]));
+            assert!(found.unwrap_err().contains("another one the next time"), "{subject}");
+        }
     }
 }

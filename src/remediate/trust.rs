@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::model::event::Identity;
 use crate::model::time::{Timestamp, Window};
-use crate::policy::Wild;
+use crate::policy::{DocumentKind, PolicyDocument, Wild};
 use crate::usage::fold::{ShapeFact, ShapeKey};
 use crate::usage::sessions::Sessions;
 
@@ -29,9 +29,18 @@ pub struct Entry {
     pub subject: Option<String>,
     /// Recorded calls.
     pub calls: u64,
+    /// The first, within the window.
+    pub first: Timestamp,
     /// The last.
     pub last: Timestamp,
 }
+
+/// Calls by which somebody came in through one door that are enough to tell who does.
+const ENOUGH: u64 = 3;
+
+/// Issuers that many organisations share, of which IAM takes no new trust policy that asks nothing of the subject: what it takes
+/// no more it could not be given back. Source: IAM User Guide, "Identity-provider controls for shared OIDC providers".
+const SHARED: [&str; 3] = ["token.actions.githubusercontent.com", "gitlab.com", "app.terraform.io"];
 
 /// Who came into which role, by its ARN.
 pub type Entries = BTreeMap<String, Vec<Entry>>;
@@ -69,9 +78,11 @@ pub fn entries(
                 provider: provider.clone(),
                 subject: subject.clone(),
                 calls: 0,
+                first: fact.first.max(window.from),
                 last: fact.last,
             });
             entry.calls += fact.count;
+            entry.first = entry.first.min(fact.first.max(window.from));
             entry.last = entry.last.max(fact.last);
         }
     }
@@ -169,9 +180,12 @@ impl<'v> Door<'v> {
                     continue;
                 }
                 let values = texts(values)?;
-                let like = operator.eq_ignore_ascii_case("StringLike");
+                // A token has one subject, so that some value of it is that one.
+                let lower = operator.to_ascii_lowercase();
+                let operator = lower.strip_prefix("foranyvalue:").unwrap_or(&lower);
+                let like = operator == "stringlike";
                 // What is compared in another way, or with what only the request tells, stays as it is.
-                if !like && !operator.eq_ignore_ascii_case("StringEquals") || values.iter().any(|v| v.contains("${")) {
+                if !like && operator != "stringequals" || values.iter().any(|v| v.contains("${")) {
                     return None;
                 }
                 allowed.push(Allowed { like, values });
@@ -185,7 +199,7 @@ impl<'v> Door<'v> {
     }
 
     /// The patterns that let in again who came, with why; none where nobody came.
-    fn patterns(&self, entries: &[Entry]) -> Result<Vec<(String, String)>, String> {
+    fn patterns(&self, entries: &[Entry], late: Timestamp) -> Result<Vec<(String, String)>, String> {
         let issuer = issuer(self.provider).unwrap_or_default();
         let theirs = || entries.iter().filter(|entry| entry.provider == self.provider);
         let mut came = BTreeSet::new();
@@ -193,11 +207,25 @@ impl<'v> Door<'v> {
             let subject = entry.subject.as_ref();
             came.insert(subject.ok_or("of one who came the records do not show the subject")?.clone());
         }
+        subjects::are_names(&came)?;
         came.retain(|subject| self.takes(subject));
+        let own = |subjects: &BTreeSet<String>| -> Vec<&Entry> {
+            let is = |entry: &&Entry| entry.subject.as_ref().is_some_and(|text| subjects.contains(text));
+            theirs().filter(is).collect()
+        };
+        let calls: u64 = own(&came).iter().map(|entry| entry.calls).sum();
+        if came.is_empty() {
+            return Ok(Vec::new());
+        }
+        if calls < ENOUGH {
+            return Err(format!(
+                "somebody came {calls} times within the window, and {ENOUGH} are needed to tell who does"
+            ));
+        }
         let told = |kin: &Kin, pattern: &str| {
-            let own = theirs().filter(|entry| entry.subject.as_ref().is_some_and(|text| kin.subjects.contains(text)));
-            let (calls, last) =
-                own.fold((0, None), |(calls, last), entry| (calls + entry.calls, last.max(Some(entry.last))));
+            let own = own(&kin.subjects);
+            let calls: u64 = own.iter().map(|entry| entry.calls).sum();
+            let last = own.iter().map(|entry| entry.last).max();
             let last = last.map(|last| format!(", the last on {}", last.day())).unwrap_or_default();
             let margin = if kin.margin.is_empty() || pattern != kin.pattern {
                 String::new()
@@ -208,6 +236,10 @@ impl<'v> Door<'v> {
         };
         let mut out: BTreeMap<String, String> = BTreeMap::new();
         for kin in subjects::kin(issuer, &came)? {
+            let first = own(&kin.subjects).iter().map(|entry| entry.first).min();
+            if let Some(first) = first.filter(|first| *first >= late) {
+                return Err(format!("{} came for the first time on {}: others may follow", kin.pattern, first.day()));
+            }
             if self.takes(&kin.pattern) {
                 out.insert(kin.pattern.clone(), told(&kin, &kin.pattern));
                 continue;
@@ -262,11 +294,14 @@ pub fn providers(trust: &str) -> BTreeSet<String> {
     statements(&document).iter().filter_map(Door::of).map(|door| door.provider.to_owned()).collect()
 }
 
-/// Narrows a trust policy to who came; none where it lets in nobody else already, or nobody came.
+/// Narrows a trust policy to who came, if none of them came for the first time after `late`; none where it lets in nobody else already, or nobody came.
 ///
 /// # Errors
 /// Why nobody can tell whom to let in.
-pub(super) fn bound(trust: &str, entries: &[Entry]) -> Result<Option<Bound>, String> {
+pub(super) fn bound(trust: &str, entries: &[Entry], late: Timestamp) -> Result<Option<Bound>, String> {
+    if entries.iter().any(|entry| entry.provider.is_empty()) {
+        return Err("of one who came the records do not show the provider".to_owned());
+    }
     let mut document: Value =
         serde_json::from_str(trust).map_err(|error| format!("its trust policy cannot be read: {error}"))?;
     let (mut all, mut why, mut any) = (Vec::new(), BTreeSet::new(), false);
@@ -275,11 +310,20 @@ pub(super) fn bound(trust: &str, entries: &[Entry]) -> Result<Option<Bound>, Str
             all.push(statement.clone());
             continue;
         };
-        let patterns = door.patterns(entries)?;
+        let patterns = door.patterns(entries, late)?;
         // A door that nobody took may be for what is done once a year: it stays beside those that are known.
         if patterns.is_empty() || !door.is_narrowed_by(&patterns) {
             all.push(statement.clone());
             continue;
+        }
+        if door.allowed.is_empty() && issuer(door.provider).is_some_and(|issuer| SHARED.contains(&issuer)) {
+            let own: Vec<String> = patterns.into_iter().map(|(pattern, _)| pattern).collect();
+            return Err(format!(
+                "it asks nothing of the subject, which IAM takes no more for {}: narrowed to {} it could not be given back; do it \
+                 by hand",
+                issuer(door.provider).unwrap_or_default(),
+                own.join(", ")
+            ));
         }
         any = true;
         all.push(door.with(statement, &patterns));
@@ -305,8 +349,15 @@ pub(super) fn bound(trust: &str, entries: &[Entry]) -> Result<Option<Bound>, Str
 /// Whether a trust policy lets in nobody whom another one does not: it is the same but for subjects of tokens, of which it
 /// takes fewer.
 pub(super) fn is_within(new: &str, old: &str) -> bool {
-    let read = |text: &str| serde_json::from_str::<Value>(text).ok();
-    let Some((new, old)) = read(new).zip(read(old)) else { return false };
+    let read = |text: &str| {
+        PolicyDocument::parse(text, DocumentKind::Trust).ok()?;
+        serde_json::from_str::<Value>(text).ok()
+    };
+    let (text, Some((new, old))) = (new, read(new).zip(read(old))) else { return false };
+    // What is written twice one reader takes as it stands first and another as it stands last.
+    if new.to_string() != text {
+        return false;
+    }
     let bare = |document: &Value| {
         let fields = document.as_object().into_iter().flatten();
         let fields = fields.filter(|(key, _)| !key.eq_ignore_ascii_case("Statement"));

@@ -54,15 +54,22 @@ impl<'p> Sides<'p> {
         })
     }
 
-    /// Whether a plan takes something of an action from a principal: where resources are named, on one of these.
-    fn takes(&self, principal: &str, action: ActionId, resources: &[String]) -> bool {
+    /// Whether a plan takes something of an action from a principal.
+    fn takes(&self, principal: &str, action: ActionId) -> bool {
         let sides = self.before.get(principal).zip(self.after.get(principal));
-        let Some((before, after)) = sides.filter(|(before, after)| before.on(action) != after.on(action)) else {
-            return false;
-        };
+        sides.is_some_and(|(before, after)| before.on(action) != after.on(action))
+    }
+
+    /// Whether what bears on an action on some resources is what it was, by their names: something else may have refused it, or
+    /// IAM knows the resource by another name.
+    fn leaves(&self, principal: &str, action: ActionId, resources: &[String]) -> bool {
+        let sides = self.before.get(principal).zip(self.after.get(principal));
         let named = !resources.is_empty() && resources.iter().all(|one| one.starts_with("arn:"));
-        let on = |side: &Side| side.on_each(action, resources);
-        !named || on(before).zip(on(after)).is_none_or(|(before, after)| before != after)
+        let same = |(before, after): (&Side, &Side)| {
+            let (before, after) = (before.on_each(action, resources)?, after.on_each(action, resources)?);
+            Some(!before.is_empty() && before == after)
+        };
+        named && sides.and_then(same).unwrap_or(false)
     }
 
     /// The grant by which a person gets an action of a principal.
@@ -124,8 +131,9 @@ pub struct Inputs<'a> {
     pub catalog: &'a Catalog,
 }
 
-/// Whose denial it is: principal, person, source identity, action, and whether the person is sure.
-type Whose = (String, String, String, ActionId, bool);
+/// Whose denial it is: principal, person, source identity, action, whether the person is sure, and whether what bears on the
+/// resources that were named is what it was.
+type Whose = (String, String, String, ActionId, bool, bool);
 
 /// A refused call, as the log has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,12 +191,13 @@ impl Reading<'_> {
         // Who says themselves who they are is not known for it.
         let sure = matches!(actor.basis, Basis::CredentialChain | Basis::IdentityCenter | Basis::IamUser);
         let sure = sure && actor.sure_person().is_some();
-        let taken = actions.into_iter().filter(|action| self.sides.takes(arn, *action, on));
-        taken.map(|action| (arn.to_owned(), person.to_owned(), source.clone(), action, sure)).collect()
+        let taken = actions.into_iter().filter(|action| self.sides.takes(arn, *action));
+        let left = |action| self.sides.leaves(arn, action, on);
+        taken.map(|action| (arn.to_owned(), person.to_owned(), source.clone(), action, sure, left(action))).collect()
     }
 
     fn row(&self, whose: &Whose, first: Timestamp) -> Denial {
-        let (principal, person, source, action, _) = whose;
+        let (principal, person, source, action, ..) = whose;
         let through = self.sides.grant(principal, person, *action);
         Denial {
             principal: principal.clone(),
@@ -260,11 +269,12 @@ pub fn denials(inputs: &Inputs<'_>) -> Result<Vec<Denial>, Misfit> {
     rows.append(&mut kept);
     let entries = entering::refused(inputs)?;
     let of_set = |arn: &String| inputs.plan.changes.iter().any(|change| change.roles.contains(arn));
-    for ((arn, person, source, action, sure), row) in &mut rows {
+    for ((arn, person, source, action, sure, left), row) in &mut rows {
         let known = used.contains(&(arn.clone(), person.clone(), *action));
         let is_user = arn.contains(":user/");
         // Whoever provokes denials must not come to what they did not have: each of these is a way to try.
         row.not_restored = match () {
+            () if *left => "what the plan left allows it on what was named: something else may have refused it",
             () if !row.through.is_empty() => "it can be asked for",
             () if of_set(arn) => "a permission set is the same for everybody: a person has to look",
             () if !is_user && !*sure => "nothing sure says who was denied",
@@ -326,7 +336,7 @@ pub fn shadow(
     let mut used: BTreeMap<(String, &str, &str), Used<'_>> = BTreeMap::new();
     for (key, times) in &activity.times {
         let arn: &str = &key.principal.arn;
-        if !sides.takes(arn, key.action, &[]) {
+        if !sides.takes(arn, key.action) {
             continue;
         }
         let Some(grant) = sides.grant(arn, &key.person, key.action) else { continue };

@@ -21,7 +21,9 @@ use crate::cli::escape::terminal_lines;
 use crate::cli::exit::Status;
 use crate::cli::output::Meta;
 use crate::cli::pipeline::World;
-use crate::compare;
+use crate::compare::{self, Confined};
+use crate::decide::reach::Reach;
+use crate::lake::Reader;
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 use crate::remediate::effect::Effect;
 use crate::remediate::set_effect::{SetChange, SetEffect};
@@ -169,7 +171,7 @@ fn plan(context: &Context<'_>, args: &PlanArgs) -> Result<Status, CommandError> 
         let verdicts = compare::action_verdicts(&told.world.inputs(), |arn| principals.contains(arn));
         let confined = match args.resources {
             ResourcesOf::Nobody => Vec::new(),
-            _ => compare::confined(&told.world.inputs(), |arn| principals.contains(arn)),
+            _ => confined(&reader, told.world, &principals)?,
         };
         let plan = remediate::plan(&remediate::Inputs {
             source_identities: &source_identities(told.world),
@@ -198,6 +200,25 @@ fn plan(context: &Context<'_>, args: &PlanArgs) -> Result<Status, CommandError> 
         args.out.display()
     ));
     Ok(Status::Done)
+}
+
+/// What principals used on some resources alone, with every resource that their calls name.
+fn confined(reader: &Reader, world: &World, principals: &BTreeSet<String>) -> Result<Vec<Confined>, CommandError> {
+    let mut all = compare::confined(&world.inputs(), |arn| principals.contains(arn));
+    all.retain(|one| !one.actions.is_empty());
+    let at: BTreeMap<String, usize> = all.iter().enumerate().map(|(at, one)| (one.arn.clone(), at)).collect();
+    let whose = |session| world.actors.get(&session).and_then(|actor| at.get(actor.principal.as_str()).copied());
+    if at.is_empty() {
+        return Ok(all);
+    }
+    let reach = Reach::new(world.catalog);
+    let shapes = reader.shapes_of_sessions(&|session| whose(session).is_some(), world.coverage.window())?;
+    for key in shapes.keys() {
+        if let Some(one) = whose(key.session).and_then(|at| all.get_mut(at)) {
+            one.add(key, &reach, world.catalog);
+        }
+    }
+    Ok(all)
 }
 
 /// Patterns over what code manages.

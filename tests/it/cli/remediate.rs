@@ -189,7 +189,7 @@ fn what_code_manages_is_left_to_it_and_written_as_code() {
     let pipelines = |rows: &[Value]| {
         let why = |row: &Value| row["why"][0].as_str().unwrap().to_owned();
         let told = rows.iter().filter(|row| row["kind"] == "left").map(why);
-        told.filter(|why| why.starts_with("a pipeline (repo:lantern-freight/platform:")).collect::<Vec<_>>()
+        told.filter(|why| why.starts_with("managed by a pipeline (repo:lantern-freight/platform:")).collect::<Vec<_>>()
     };
     let told = pipelines(&rows);
     assert!(

@@ -150,7 +150,7 @@ fn denials_that_a_plan_explains_are_shown_and_what_was_undone_is_found() {
     assert_eq!((phase("2026-11-02"), phase("2026-10-31")), (vec!["applied".to_owned()], Vec::new()));
     let all = all_records(&place);
     let reboot = made_by(&all, "role/prod-db-operator", "ModifyDBInstance");
-    let other = made_by(&all, "role/deploy", "UpdateStack");
+    let other = made_by(&all, "role/deploy", "RunInstances");
     denied(
         &place,
         "later",

@@ -111,7 +111,7 @@ fn what_the_logs_do_not_show_is_not_closed() {
     left(&bound(&place, &all), "the logs do not show everybody who came");
     // What code manages is left to it.
     fs::write(place.path("code.toml"), format!("managed_by_code = [\"*role/gha-*\"]\n{config}")).unwrap();
-    left(&bound(&place, &AT.replace("demo/jitscan.toml", "code.toml")), "manages it");
+    left(&bound(&place, &AT.replace("demo/jitscan.toml", "code.toml")), "managed by code");
     // Whom it is for was said anew within the window.
     let mut record = entry(&place);
     let fields = record.as_object_mut().unwrap();
