@@ -55,6 +55,9 @@ pub(super) struct Confining {
     pub(super) why: Vec<String>,
 }
 
+/// What actions of a service were used on, and the patterns over it.
+type Actions<'a> = BTreeMap<ActionId, (&'a Vec<OnResource>, BTreeSet<String>)>;
+
 /// What confines the actions of a principal that stay.
 pub(super) fn confining(
     confined: &Confined,
@@ -63,7 +66,7 @@ pub(super) fn confining(
     catalog: &Catalog,
     allowed: &dyn Fn(ActionId, &str) -> bool,
 ) -> Confining {
-    let mut by_service: BTreeMap<&str, BTreeMap<ActionId, (&Vec<OnResource>, BTreeSet<String>)>> = BTreeMap::new();
+    let mut by_service: BTreeMap<&str, Actions<'_>> = BTreeMap::new();
     for (id, on) in confined.actions.iter().filter(|(id, _)| keep.contains(**id)) {
         let Some(action) = catalog.action(*id) else { continue };
         let patterns = of_action(confined, *id, on, window, catalog);

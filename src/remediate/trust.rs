@@ -355,7 +355,8 @@ pub(super) fn is_within(new: &str, old: &str) -> bool {
     };
     let (text, Some((new, old))) = (new, read(new).zip(read(old))) else { return false };
     // What is written twice one reader takes as it stands first and another as it stands last.
-    if new.to_string() != text {
+    let again = new.to_string();
+    if again != text {
         return false;
     }
     let bare = |document: &Value| {
