@@ -116,6 +116,20 @@ impl Managed {
                 of("user"),
             ),
         ];
+        statements.extend(self.asked_for());
+        statements.extend(self.permission_sets.then(permission_sets).into_iter().flatten());
+        statements.extend([
+            json!({ "Sid": "NeverChangeItself", "Effect": "Deny", "Action": "iam:*", "Resource": itself }),
+            json!({
+                "Sid": "NeverEnterWhatItMakes", "Effect": "Deny", "Action": "sts:AssumeRole", "Resource": own("role")
+            }),
+        ]);
+        json!({ "Version": "2012-10-17", "Statement": statements })
+    }
+
+    /// What it may do where that is asked for.
+    fn asked_for(&self) -> Vec<Value> {
+        let mut statements = Vec::new();
         if !self.groups.is_empty() {
             let groups: Vec<String> = self.groups.iter().map(|name| format!("arn:*:iam::*:group/{name}")).collect();
             statements.push(json!({
@@ -136,14 +150,7 @@ impl Managed {
                 "Resource": format!("arn:*:iam::*:role/{}", self.role_name)
             }));
         }
-        statements.extend(self.permission_sets.then(permission_sets).into_iter().flatten());
-        statements.extend([
-            json!({ "Sid": "NeverChangeItself", "Effect": "Deny", "Action": "iam:*", "Resource": itself }),
-            json!({
-                "Sid": "NeverEnterWhatItMakes", "Effect": "Deny", "Action": "sts:AssumeRole", "Resource": own("role")
-            }),
-        ]);
-        json!({ "Version": "2012-10-17", "Statement": statements })
+        statements
     }
 
     /// The role that carries the policy.

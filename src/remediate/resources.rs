@@ -201,8 +201,9 @@ fn within(resource: &str, template: &str) -> Option<String> {
 }
 
 /// The same resource as services and records write it: what IAM holds by its bare name, a secret with what AWS adds to its
-/// name, a function or a group of logs with what lies in it. Sources: "IAM identifiers" (IAM User Guide), "What's in a Secrets Manager
-/// secret?" (Secrets Manager User Guide), "Resource types defined by Amazon CloudWatch Logs" (Service Authorization Reference).
+/// name, a function or a group of logs with what lies in it. Sources: "IAM identifiers" (IAM User Guide), "What's in a Secrets
+/// Manager secret?" (Secrets Manager User Guide), "Lambda function versions" (Lambda Developer Guide), "Resource types defined
+/// by Amazon CloudWatch Logs" (Service Authorization Reference).
 fn guises(resource: &str, pattern: String) -> Vec<String> {
     let mut out = vec![pattern];
     // Records name some by less than their whole ARN, as a stack without its id.

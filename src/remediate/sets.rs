@@ -39,10 +39,11 @@ const DESCRIPTION: usize = 700;
 /// The permission set behind a role.
 fn set_of<'s>(snapshot: &'s Snapshot, role: &str) -> Option<&'s PermissionSet> {
     let (path, name) = role.split_once(":role")?.1.rsplit_once('/')?;
+    // Most roles are told apart by their names.
+    let name = permission_set_of(name)?;
     if !format!("{path}/").starts_with(ROLE_PATH) {
         return None;
     }
-    let name = permission_set_of(name)?;
     snapshot.identity_center.as_ref()?.permission_sets.iter().find(|set| set.name == name)
 }
 

@@ -294,7 +294,8 @@ pub fn providers(trust: &str) -> BTreeSet<String> {
     statements(&document).iter().filter_map(Door::of).map(|door| door.provider.to_owned()).collect()
 }
 
-/// Narrows a trust policy to who came, if none of them came for the first time after `late`; none where it lets in nobody else already, or nobody came.
+/// Narrows a trust policy to who came, if none of them came for the first time after `late`; none where it lets in nobody
+/// else already, or nobody came.
 ///
 /// # Errors
 /// Why nobody can tell whom to let in.

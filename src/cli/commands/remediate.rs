@@ -166,8 +166,13 @@ fn plan(context: &Context<'_>, args: &PlanArgs) -> Result<Status, CommandError> 
         }
         let chosen: Vec<_> = rows.iter().filter(wanted).collect();
         // A permission set is changed with all of its roles.
-        let principals: BTreeSet<String> =
-            chosen.iter().flat_map(|row| remediate::of_set(told.inputs.snapshot, &row.principal)).collect();
+        let distinct: BTreeSet<&str> = chosen.iter().map(|row| row.principal.as_str()).collect();
+        let mut principals: BTreeSet<String> = BTreeSet::new();
+        for principal in distinct {
+            if !principals.contains(principal) {
+                principals.extend(remediate::of_set(told.inputs.snapshot, principal));
+            }
+        }
         let verdicts = compare::action_verdicts(&told.world.inputs(), |arn| principals.contains(arn));
         let confined = match args.resources {
             ResourcesOf::Nobody => Vec::new(),

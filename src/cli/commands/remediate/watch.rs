@@ -19,6 +19,7 @@ use crate::remediate::restore::{self, GivenTo, given_back, restoring};
 use crate::remediate::run::State;
 use crate::remediate::watch::{self, Denial, Refusal, shadow as shadowed};
 use crate::remediate::{Change, Plan};
+use crate::usage::fold::SessionId;
 
 use super::apply::{self, Checks};
 use super::past;
@@ -101,20 +102,7 @@ pub(super) fn watch(context: &Context<'_>, args: &WatchArgs) -> Result<Status, C
     let by_token = |session| world.actors.get(&session).is_some_and(|actor| concerns(&plan, actor));
     let shapes = reader
         .shapes_of_sessions(&|session| theirs(session) || by_token(session), Window { from: proved.from, to: until })?;
-    let mut refused = Vec::new();
-    reader.events_within(Window { from: applied, to: until.max(applied) }, |row| {
-        if row.event.outcome == Outcome::Denied && theirs(row.session) {
-            refused.push(Refusal {
-                session: row.session,
-                source: row.event.source,
-                name: row.event.name,
-                variant: row.event.variant,
-                time: row.event.time,
-                id: row.event.id.unwrap_or_default(),
-                resources: row.event.resources.into_iter().map(|one| one.arn).collect(),
-            });
-        }
-    })?;
+    let refused = refused(&reader, Window { from: applied, to: until.max(applied) }, &theirs)?;
     let found = watch::denials(&watch::Inputs {
         plan: &plan,
         before: &before,
@@ -154,6 +142,25 @@ pub(super) fn watch(context: &Context<'_>, args: &WatchArgs) -> Result<Status, C
         plan.changes.len()
     ));
     Ok(status)
+}
+
+/// The refused calls of some sessions within a window.
+fn refused(reader: &Reader, window: Window, theirs: &dyn Fn(SessionId) -> bool) -> Result<Vec<Refusal>, CommandError> {
+    let mut refused = Vec::new();
+    reader.events_within(window, |row| {
+        if row.event.outcome == Outcome::Denied && theirs(row.session) {
+            refused.push(Refusal {
+                session: row.session,
+                source: row.event.source,
+                name: row.event.name,
+                variant: row.event.variant,
+                time: row.event.time,
+                id: row.event.id.unwrap_or_default(),
+                resources: row.event.resources.into_iter().map(|one| one.arn).collect(),
+            });
+        }
+    })?;
+    Ok(refused)
 }
 
 fn cells(denial: &Denial, restored: bool) -> Vec<Cell> {
