@@ -173,7 +173,7 @@ fn byte(column: &[u8], at: usize) -> u8 {
 }
 
 /// Compares without case. Both sides are ASCII wherever it matters.
-fn compare_ignoring_case(a: &str, b: &str) -> std::cmp::Ordering {
+pub(crate) fn compare_ignoring_case(a: &str, b: &str) -> std::cmp::Ordering {
     let lower = |byte: u8| byte.to_ascii_lowercase();
     a.bytes().map(lower).cmp(b.bytes().map(lower))
 }
@@ -182,6 +182,8 @@ fn compare_ignoring_case(a: &str, b: &str) -> std::cmp::Ordering {
 #[derive(Debug)]
 pub struct Catalog {
     tables: Tables,
+    /// The service of each action, by its number.
+    services: Box<[u32]>,
 }
 
 impl Catalog {
@@ -193,7 +195,7 @@ impl Catalog {
     #[must_use]
     pub fn get() -> &'static Self {
         static CATALOG: OnceLock<Catalog> = OnceLock::new();
-        CATALOG.get_or_init(|| Self::open(EMBEDDED).unwrap_or(Self { tables: Tables::default() }))
+        CATALOG.get_or_init(|| Self::open(EMBEDDED).unwrap_or_else(|_| Self::of(Tables::default())))
     }
 
     /// Opens a compressed catalogue.
@@ -203,7 +205,14 @@ impl Catalog {
     pub fn open(compressed: &[u8]) -> Result<Self, TablesError> {
         let bytes = zstd::bulk::decompress(compressed, DECOMPRESSED_MAX)
             .map_err(|error| TablesError::Compression(error.to_string()))?;
-        Ok(Self { tables: Tables::decode(&bytes)? })
+        Ok(Self::of(Tables::decode(&bytes)?))
+    }
+
+    fn of(tables: Tables) -> Self {
+        let mut out = Self { tables, services: Box::default() };
+        let all = (0u32..).take(out.tables.service_prefix_text.len());
+        out.services = all.flat_map(|service| out.service_range(service as usize).map(move |_| service)).collect();
+        out
     }
 
     /// What names this state of the catalogue: the date of the newest source and a hash of the content.
@@ -243,10 +252,7 @@ impl Catalog {
     /// The action of that number.
     #[must_use]
     pub fn action(&self, id: ActionId) -> Option<Action<'_>> {
-        if id.0 as usize >= self.len() {
-            return None;
-        }
-        let service = self.tables.service_first_action.partition_point(|first| *first <= id.0).checked_sub(1)?;
+        let service = *self.services.get(id.0 as usize)? as usize;
         Some(Action { catalog: self, id, service })
     }
 

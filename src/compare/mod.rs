@@ -181,7 +181,7 @@ pub fn assess(inputs: &Inputs<'_>) -> Assessment {
         principals,
         credentials: credentials(inputs.snapshot, inputs.people, &shared.analyzers),
         shared: external::shared(inputs.snapshot, inputs.catalog),
-        ended: ended(inputs),
+        ended: ended(inputs.snapshot, inputs.people, inputs.as_of),
         coverage,
         gaps: gaps.into_iter().collect(),
     }
@@ -256,13 +256,14 @@ pub fn action_verdicts(inputs: &Inputs<'_>, wanted: impl Fn(&str) -> bool + Sync
         .collect()
 }
 
-/// People whose end date lies before the instant that the comparison speaks for.
-fn ended(inputs: &Inputs<'_>) -> BTreeMap<String, Day> {
-    let roster = inputs.snapshot.roster.iter().filter(|entry| entry.kind != RosterKind::Service);
+/// People of the roster whose end lies before an instant, with their last day.
+#[must_use]
+pub fn ended(snapshot: &Snapshot, people: &People, as_of: Timestamp) -> BTreeMap<String, Day> {
+    let roster = snapshot.roster.iter().filter(|entry| entry.kind != RosterKind::Service);
     roster
         .filter_map(|entry| {
-            let end = entry.end.filter(|end| *end <= inputs.as_of)?;
-            Some((inputs.people.named(&entry.id)?.to_owned(), last_day(end)))
+            let end = entry.end.filter(|end| *end <= as_of)?;
+            Some((people.named(&entry.id)?.to_owned(), last_day(end)))
         })
         .collect()
 }

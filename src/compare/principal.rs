@@ -223,7 +223,7 @@ fn services(
         let mut levels = LevelCounts::default();
         let mut unused_privileged = Vec::new();
         let in_service = range.clone();
-        let classes = classes(catalog, totals, &granted.granted, &range);
+        let classes = classes(totals, &granted.granted, &range);
         for id in range.map(ActionId).filter(|id| idle.contains(*id)) {
             let Some(action) = catalog.action(id) else { continue };
             match action.access() {
@@ -263,19 +263,14 @@ fn services(
 }
 
 /// The verdicts within a service by kind of access.
-fn classes(
-    catalog: &Catalog,
-    totals: &Totals,
-    granted: &ActionSet,
-    range: &std::ops::Range<u32>,
-) -> Vec<(AccessClass, VerdictCounts)> {
+fn classes(totals: &Totals, granted: &ActionSet, range: &std::ops::Range<u32>) -> Vec<(AccessClass, VerdictCounts)> {
     let all = AccessClasses::get();
     let mut found: BTreeMap<AccessClass, VerdictCounts> = BTreeMap::new();
     for id in range.clone().map(ActionId) {
         if !granted.contains(id) && !totals.beyond.contains(id) {
             continue;
         }
-        let counts = found.entry(all.of(catalog, id)).or_default();
+        let counts = found.entry(all.of(id)).or_default();
         for (set, number) in [
             (granted, &mut counts.granted),
             (&totals.used, &mut counts.used),

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use serde::Serialize;
 
 use super::privilege::Privileges;
-use crate::catalog::{AccessLevel, ActionId, ActionSet, Catalog, Risk};
+use crate::catalog::{AccessLevel, Action, ActionId, Catalog, Risk};
 
 const DATA: &str = include_str!("sensitive.tsv");
 /// What the catalogue says of reads that are sensitive, too.
@@ -44,8 +44,8 @@ impl AccessClass {
 /// The classes of all actions of the embedded catalogue.
 #[derive(Debug)]
 pub struct AccessClasses {
-    sensitive: ActionSet,
-    privileged: ActionSet,
+    /// By the number of the action.
+    classes: Box<[AccessClass]>,
 }
 
 impl AccessClasses {
@@ -68,22 +68,20 @@ impl AccessClasses {
         let privileges = Privileges::get();
         let mut privileged = privileges.actions.clone();
         privileged.subtract(&privileges.broad_only);
-        Self { sensitive, privileged }
+        let class = |action: Action<'_>| match action.access() {
+            _ if privileged.contains(action.id()) => AccessClass::Permissions,
+            AccessLevel::PermissionsManagement => AccessClass::Permissions,
+            _ if sensitive.contains(action.id()) => AccessClass::SensitiveRead,
+            AccessLevel::List | AccessLevel::Read => AccessClass::Read,
+            _ => AccessClass::Write,
+        };
+        Self { classes: catalog.actions().map(class).collect() }
     }
 
     /// The class of an action.
     #[must_use]
-    pub fn of(&self, catalog: &Catalog, action: ActionId) -> AccessClass {
-        if self.privileged.contains(action) {
-            return AccessClass::Permissions;
-        }
-        let level = catalog.action(action).map(|action| action.access());
-        match level {
-            Some(AccessLevel::PermissionsManagement) => AccessClass::Permissions,
-            _ if self.sensitive.contains(action) => AccessClass::SensitiveRead,
-            Some(AccessLevel::List | AccessLevel::Read) => AccessClass::Read,
-            _ => AccessClass::Write,
-        }
+    pub fn of(&self, action: ActionId) -> AccessClass {
+        self.classes.get(action.0 as usize).copied().unwrap_or(AccessClass::Write)
     }
 }
 
@@ -127,7 +125,7 @@ mod tests {
             ("cloudtrail:StopLogging", AccessClass::Permissions),
         ] {
             let id = catalog.find(action).unwrap();
-            assert_eq!(classes.of(catalog, id), want, "{action}");
+            assert_eq!(classes.of(id), want, "{action}");
         }
     }
 }

@@ -76,7 +76,7 @@ fn parts(
     if compiled.open {
         return None;
     }
-    let bounds = Bounds { allowed, excluded: Vec::new() };
+    let bounds = Bounds::of(allowed.into_iter());
     let mut rest = (*compiled.set).clone();
     let mut out = Vec::new();
     let mut any = false;

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use serde_json::{Map, Value};
 
-use crate::catalog::{ActionId, ActionSet, Catalog};
+use crate::catalog::{ActionId, ActionSet, Catalog, compare_ignoring_case};
 
 use super::compile::compile;
 use super::statement::{ActionMatch, Effect};
@@ -64,12 +64,10 @@ pub fn narrow(text: &str, keep: &ActionSet, catalog: &Catalog) -> Result<Narrowe
         out.closed |= compiled.open;
         let mut names = match &parsed.actions {
             ActionMatch::Action(patterns) => {
-                let allowed: Vec<&str> = patterns.iter().map(|pattern| pattern.as_str()).collect();
-                short(&kept, &Bounds { allowed, excluded: Vec::new() }, catalog)
+                short(&kept, &Bounds::of(patterns.iter().map(|pattern| pattern.as_str())), catalog)
             }
             ActionMatch::NotAction(patterns) => {
-                let excluded = patterns.iter().map(|pattern| pattern.as_str()).collect();
-                short(&kept, &Bounds { allowed: vec!["*"], excluded }, catalog)
+                short(&kept, &Bounds::but(patterns.iter().map(|pattern| pattern.as_str())), catalog)
             }
         };
         if matches!(parsed.actions, ActionMatch::Action(_)) {
@@ -114,26 +112,44 @@ pub(super) fn set_actions(fields: &mut Map<String, Value>, names: Vec<String>) {
 }
 
 /// What a new pattern must stay within.
-pub(super) struct Bounds<'a> {
+pub(super) struct Bounds {
     /// Some of these has to cover it.
-    pub(super) allowed: Vec<&'a str>,
+    allowed: Vec<Wild>,
     /// None of these may overlap with it.
-    pub(super) excluded: Vec<&'a str>,
+    excluded: Vec<Wild>,
 }
 
-impl Bounds<'_> {
-    /// Whether everything that a pattern may match, also what the catalogue does not know, was allowed.
-    fn hold(&self, pattern: &str) -> bool {
-        let parse = |text: &str| Wild::parse(&text.to_ascii_lowercase(), false);
-        let new = parse(pattern);
-        self.allowed.iter().any(|old| parse(old).covers(&new))
-            && !self.excluded.iter().any(|old| parse(old).overlaps(&new))
+impl Bounds {
+    /// What these allow. Plain names are left out: none of them covers a new pattern, which ends with a star.
+    pub(super) fn of<'p>(allowed: impl Iterator<Item = &'p str>) -> Self {
+        Self { allowed: allowed.map(lower).filter(|old| !old.is_literal()).collect(), excluded: Vec::new() }
     }
+
+    /// All but these.
+    fn but<'p>(excluded: impl Iterator<Item = &'p str>) -> Self {
+        Self { allowed: vec![Wild::any()], excluded: excluded.map(lower).collect() }
+    }
+
+    /// Whether everything that a pattern with a star at its end may match, also what the catalogue does not know, was
+    /// allowed.
+    fn hold(&self, pattern: &str) -> bool {
+        // Most statements name actions one by one.
+        if self.allowed.is_empty() {
+            return false;
+        }
+        let new = lower(pattern);
+        self.allowed.iter().any(|old| old.covers(&new)) && !self.excluded.iter().any(|old| old.overlaps(&new))
+    }
+}
+
+/// A pattern over names of actions, in which case does not matter.
+fn lower(text: &str) -> Wild {
+    Wild::parse(&text.to_ascii_lowercase(), false)
 }
 
 /// Patterns that name exactly the actions: a wildcard stands for all actions of a service, or for all whose names begin
 /// with the same words, where every one of them is meant.
-pub(super) fn short(kept: &ActionSet, bounds: &Bounds<'_>, catalog: &Catalog) -> Vec<String> {
+pub(super) fn short(kept: &ActionSet, bounds: &Bounds, catalog: &Catalog) -> Vec<String> {
     let mut out = Vec::new();
     for (prefix, range) in catalog.service_ranges() {
         of_service(prefix, range, kept, bounds, catalog, &mut out);
@@ -145,7 +161,7 @@ fn of_service(
     prefix: &str,
     range: Range<u32>,
     kept: &ActionSet,
-    bounds: &Bounds<'_>,
+    bounds: &Bounds,
     catalog: &Catalog,
     out: &mut Vec<String>,
 ) {
@@ -154,15 +170,14 @@ fn of_service(
     }
     let names: Vec<(&str, bool)> =
         range.map(ActionId).filter_map(|id| Some((catalog.action(id)?.name(), kept.contains(id)))).collect();
-    let service = Service { prefix, names: &names, bounds };
-    service.cover("", &names, out);
+    Service { prefix, names: &names, bounds }.cover("", &names, out);
 }
 
 /// Patterns that name exactly what is kept of a service, where all of it was allowed.
 #[must_use]
 pub fn patterns_of(service: &str, kept: &ActionSet, catalog: &Catalog) -> Vec<String> {
     let all = format!("{service}:*");
-    let bounds = Bounds { allowed: vec![all.as_str()], excluded: Vec::new() };
+    let bounds = Bounds::of([all.as_str()].into_iter());
     let mut out = Vec::new();
     if let Some(range) = catalog.service(service) {
         of_service(service, range, kept, &bounds, catalog, &mut out);
@@ -170,20 +185,28 @@ pub fn patterns_of(service: &str, kept: &ActionSet, catalog: &Catalog) -> Vec<St
     out
 }
 
-/// The actions of a service, each with whether it is kept.
+/// The actions of a service, each with whether it is kept; sorted as in the catalogue, by their lower-case form.
 struct Service<'a> {
     prefix: &'a str,
     names: &'a [(&'a str, bool)],
-    bounds: &'a Bounds<'a>,
+    bounds: &'a Bounds,
 }
 
 impl Service<'_> {
-    /// The pattern for all names that begin so, where every one of them is kept and was allowed.
-    fn all(&self, start: &str) -> Option<String> {
-        let begins = |name: &str| name.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start));
-        let kept = self.names.iter().filter(|(name, _)| begins(name)).all(|(_, kept)| *kept);
+    /// The pattern for all names that begin so, where every one of them is kept and was allowed. `some`: names that do.
+    fn all(&self, start: &str, some: &[(&str, bool)]) -> Option<String> {
+        if !some.iter().all(|(_, kept)| *kept) {
+            return None;
+        }
+        // Sorted without regard to case, as patterns match: those that begin so stand together.
+        let head = |name: &str| compare_ignoring_case(name.get(..start.len()).unwrap_or(name), start);
+        let from = self.names.partition_point(|(name, _)| head(name).is_lt());
+        let begin = self.names.get(from..).unwrap_or_default().iter().take_while(|(name, _)| head(name).is_eq());
+        if !begin.into_iter().all(|(_, kept)| *kept) {
+            return None;
+        }
         let pattern = format!("{}:{start}*", self.prefix);
-        (kept && self.bounds.hold(&pattern)).then_some(pattern)
+        self.bounds.hold(&pattern).then_some(pattern)
     }
 
     /// Patterns for those of some names that are kept; all of them begin with `start`.
@@ -195,14 +218,15 @@ impl Service<'_> {
             out.push(format!("{}:{name}", self.prefix));
             return;
         }
-        if let Some(pattern) = self.all(start) {
+        if let Some(pattern) = self.all(start, names) {
             out.push(pattern);
             return;
         }
         let mut groups: Vec<(&str, Vec<(&str, bool)>)> = Vec::new();
         for (name, kept) in names {
             let word = with_next_word(name, start.len());
-            match groups.iter_mut().find(|(known, _)| *known == word) {
+            // Mostly the last one.
+            match groups.iter_mut().rev().find(|(known, _)| *known == word) {
                 Some((_, group)) => group.push((name, *kept)),
                 None => groups.push((word, vec![(name, *kept)])),
             }
@@ -210,7 +234,7 @@ impl Service<'_> {
         for (word, group) in &groups {
             // The name that ends with its first words stands beside those that go on.
             let (whole, longer): (Vec<_>, Vec<_>) = group.iter().copied().partition(|(name, _)| name == word);
-            if let Some(pattern) = self.all(word).filter(|_| group.len() > 1) {
+            if let Some(pattern) = (group.len() > 1).then(|| self.all(word, group)).flatten() {
                 out.push(pattern);
                 continue;
             }

@@ -19,7 +19,7 @@ pub fn actions_of(row: &Recommendation, granted: &ActionSet, catalog: &Catalog) 
     for service in &row.services {
         let Some(range) = catalog.service(service) else { continue };
         for id in range.map(crate::catalog::ActionId).filter(|id| granted.contains(*id)) {
-            if classes.of(catalog, id) == row.class {
+            if classes.of(id) == row.class {
                 set.insert(id);
             }
         }

@@ -46,7 +46,7 @@ pub fn routines(
     let (classes, from) = (AccessClasses::get(), slot_of(from));
     let mut changes: BTreeMap<(&str, &str), BTreeMap<Slot, BTreeSet<ActionId>>> = BTreeMap::new();
     for (key, slots) in times {
-        let changes_things = matches!(classes.of(catalog, key.action), AccessClass::Write | AccessClass::Permissions);
+        let changes_things = matches!(classes.of(key.action), AccessClass::Write | AccessClass::Permissions);
         // Becoming a role is how work begins, not what is done.
         let entry = catalog.action(key.action).is_some_and(|action| action.prefix() == "sts");
         // A user of whom nobody says whose it is may be a program's.

@@ -149,7 +149,7 @@ pub(super) fn gather(inputs: &Inputs<'_>) -> Gathered {
             let Some(action) = inputs.catalog.action(key.action).filter(|_| of_this(&key.principal.id)) else {
                 continue;
             };
-            let kind = (AccessClasses::get().of(inputs.catalog, key.action), action.prefix());
+            let kind = (AccessClasses::get().of(key.action), action.prefix());
             owns.entry(&key.person).or_default().touched.entry(kind).or_default().insert(&key.resource);
         }
         of_principal(inputs, &sorted, principal, &owns, &mut found);
@@ -185,7 +185,7 @@ fn owns<'a>(inputs: &Inputs<'a>, times: &[Timed<'a>]) -> BTreeMap<&'a str, Own<'
     let mut touched: BTreeMap<&str, BTreeMap<Slot, BTreeSet<&str>>> = BTreeMap::new();
     for (key, slots) in times {
         let Some(action) = catalog.action(key.action) else { continue };
-        let (class, service) = (classes.of(catalog, key.action), action.prefix());
+        let (class, service) = (classes.of(key.action), action.prefix());
         let (aside, slots): (Vec<Slot>, Vec<Slot>) = slots.iter().partition(|slot| disregarded(inputs, key, **slot));
         let aside = aside.iter().filter(|slot| **slot >= from).count() as u64;
         if aside > 0 {

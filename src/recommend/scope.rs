@@ -210,7 +210,7 @@ pub fn reaches<'c>(
 /// The kinds of access that actions give.
 fn kinds<'c>(actions: &ActionSet, catalog: &'c Catalog) -> Vec<Kind<'c>> {
     let classes = AccessClasses::get();
-    let kind = |id| Some((classes.of(catalog, id), catalog.action(id)?.prefix()));
+    let kind = |id| Some((classes.of(id), catalog.action(id)?.prefix()));
     actions.iter().filter_map(kind).collect::<BTreeSet<Kind<'c>>>().into_iter().collect()
 }
 

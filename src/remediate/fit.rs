@@ -97,10 +97,10 @@ fn given_back(keep: &ActionSet, gone: &ActionSet, excess: usize, catalog: &Catal
             if gone.count_range(range.clone()) == 0 {
                 continue;
             }
-            let is = |id: &ActionId| gone.contains(*id) && !out.contains(*id) && classes.of(catalog, *id) <= heaviest;
+            let is = |id: &ActionId| gone.contains(*id) && !out.contains(*id) && classes.of(*id) <= heaviest;
             let some: Vec<ActionId> = range.map(ActionId).filter(is).collect();
             // What is lighter was looked at before.
-            if !some.iter().any(|id| classes.of(catalog, *id) == heaviest) {
+            if !some.iter().any(|id| classes.of(*id) == heaviest) {
                 continue;
             }
             let mut actions = catalog.no_actions();
@@ -142,7 +142,7 @@ fn without_needless(
     let mut parts: Vec<(AccessClass, ActionSet)> = Vec::new();
     for (_, range) in catalog.service_ranges() {
         let of: Vec<ActionId> = range.map(ActionId).filter(|id| fit.back.contains(*id)).collect();
-        let Some(heaviest) = of.iter().map(|id| classes.of(catalog, *id)).max() else { continue };
+        let Some(heaviest) = of.iter().map(|id| classes.of(*id)).max() else { continue };
         let mut actions = catalog.no_actions();
         for id in of {
             actions.insert(id);
@@ -180,7 +180,7 @@ mod tests {
         // Every second action that only reads stays, and nothing else.
         let mut keep = catalog.no_actions();
         let ids = catalog.service_ranges().flat_map(|(_, range)| range).map(ActionId);
-        let reads = ids.filter(|id| classes.of(catalog, *id) == AccessClass::Read).step_by(2);
+        let reads = ids.filter(|id| classes.of(*id) == AccessClass::Read).step_by(2);
         for id in reads {
             keep.insert(id);
         }
@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(sum, fit.keep);
         let still = |class: AccessClass| {
             let ids = catalog.service_ranges().flat_map(|(_, range)| range).map(ActionId);
-            let of = ids.filter(|id| classes.of(catalog, *id) == class).collect::<Vec<_>>();
+            let of = ids.filter(|id| classes.of(*id) == class).collect::<Vec<_>>();
             of.iter().filter(|id| !fit.keep.contains(**id)).count() * 100 / of.len()
         };
         println!("{:?}", AccessClass::ALL.map(still));

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use rayon::prelude::*;
 use serde_json::json;
 
 use crate::catalog::{ActionSet, Catalog};
@@ -75,6 +76,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
     }
     let managed = &AwsManaged::of(inputs.recommend.snapshot, inputs.recommend.catalog);
     let mut sets: BTreeMap<&str, Vec<&Recommendation>> = BTreeMap::new();
+    let mut own: Vec<Asked<'_>> = Vec::new();
     for (arn, rows) in &by_principal {
         let asks = |row: &&&Recommendation| {
             let changes = matches!(row.advice, Advice::Remove | Advice::ConvertToJit | Advice::Shrink);
@@ -88,20 +90,37 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
             sets.entry(set).or_default().extend(chosen);
             continue;
         }
-        add(&mut made, &Subject { inputs, arn, rows, chosen: &chosen, managed });
+        own.push(Asked { arn, rows, chosen });
     }
-    for (set, chosen) in sets {
+    let planned: Vec<_> = own.par_iter().map(|one| one.subject(inputs, managed).planned()).collect();
+    own.iter().zip(planned).for_each(|(one, planned)| take(&mut made, planned, one.arn, &one.chosen));
+    let sets: Vec<(&str, Vec<&Recommendation>)> = sets.into_iter().collect();
+    let planned = sets.par_iter().map(|(set, _)| {
         let planned = SetSubject::of(inputs, managed, set).and_then(|subject| subject.planned());
         // Its ARN says its name to nobody.
-        let named = |why| format!("permission set {}: {why}", sets::name_of(inputs.recommend.snapshot, set));
-        take(&mut made, planned.map_err(named), set, &chosen);
-    }
+        planned.map_err(|why| format!("permission set {}: {why}", sets::name_of(inputs.recommend.snapshot, set)))
+    });
+    let planned: Vec<_> = planned.collect();
+    sets.iter().zip(planned).for_each(|((set, chosen), planned)| take(&mut made, planned, set, chosen));
     without_unusable(inputs, &by_principal, managed, &mut made);
     lasting::keep_an_administrator(inputs, &mut made);
     bind::bind(inputs, &mut made);
     made.left.sort();
     made.hash = made.hashed();
     made
+}
+
+/// A user or role of which something was chosen.
+struct Asked<'r> {
+    arn: &'r str,
+    rows: &'r [&'r Recommendation],
+    chosen: Vec<&'r Recommendation>,
+}
+
+impl Asked<'_> {
+    const fn subject<'a>(&'a self, inputs: &'a Inputs<'a>, managed: &'a AwsManaged) -> Subject<'a> {
+        Subject { inputs, arn: self.arn, rows: self.rows, chosen: self.chosen.as_slice(), managed }
+    }
 }
 
 fn add(made: &mut Plan, subject: &Subject<'_>) {
@@ -327,7 +346,7 @@ impl Subject<'_> {
         let (catalog, classes) = (self.catalog(), AccessClasses::get());
         let mut never = granted.clone();
         never.subtract(keep);
-        let reads: Vec<_> = never.iter().filter(|id| classes.of(catalog, *id) == AccessClass::Read).collect();
+        let reads: Vec<_> = never.iter().filter(|id| classes.of(*id) == AccessClass::Read).collect();
         for id in reads {
             never.remove(id);
         }

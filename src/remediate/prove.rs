@@ -21,7 +21,7 @@ use crate::decide::request::ResourceRule;
 use crate::decide::{Answer, Roster, exempt};
 use crate::model::arn::Arn;
 use crate::model::snapshot::Snapshot;
-use crate::model::time::{Timestamp, Window};
+use crate::model::time::{Day, Timestamp, Window};
 use crate::usage::fold::{ShapeFact, ShapeKey};
 use crate::usage::identity::{Actor, Actors};
 use crate::usage::sessions::Sessions;
@@ -51,6 +51,8 @@ pub enum Verdict {
     WouldBeDenied,
     /// It cannot be told.
     Undecidable,
+    /// It would be refused, as it should be: whoever made it has left since.
+    PersonLeft,
     /// It goes through while a grant is open: that is the friction.
     ThroughAGrant,
     /// It goes through as before.
@@ -64,6 +66,7 @@ impl Verdict {
         match self {
             Self::WouldBeDenied => "would_be_denied",
             Self::Undecidable => "undecidable",
+            Self::PersonLeft => "person_left",
             Self::ThroughAGrant => "through_a_grant",
             Self::StillAllowed => "still_allowed",
         }
@@ -129,6 +132,8 @@ pub struct Inputs<'a> {
     pub actors: &'a Actors,
     /// The sessions themselves.
     pub sessions: &'a Sessions,
+    /// People who have left, with their last day.
+    pub ended: &'a BTreeMap<String, Day>,
     /// Which calls count.
     pub window: Window,
     /// Generation of the lake.
@@ -363,10 +368,20 @@ impl Call<'_> {
             Ok(_) if !perhaps.is_empty() => (Verdict::Undecidable, nothing(), said(perhaps)),
             Ok(_) => {
                 surely.insert("nothing that is left allows it".to_owned());
-                (Verdict::WouldBeDenied, nothing(), said(surely))
+                match self.left() {
+                    Some(why) => (Verdict::PersonLeft, nothing(), why),
+                    None => (Verdict::WouldBeDenied, nothing(), said(surely)),
+                }
             }
             Err(why) => (Verdict::Undecidable, nothing(), why),
         }
+    }
+
+    /// Of somebody who has left when that was, where they are known for sure and never called it after their last day.
+    fn left(&self) -> Option<String> {
+        let person = self.actor.sure_person()?;
+        let day = self.inputs.ended.get(person).filter(|day| self.fact.last.day() <= **day)?;
+        Some(format!("the last day of {person} was {day}"))
     }
 
     /// Whether the same statements bear on an action on the very resources that the record names, whatever became of others.

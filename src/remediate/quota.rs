@@ -44,21 +44,25 @@ pub fn split(document: &str, limit: usize) -> Option<Vec<String>> {
         out.insert("Statement".to_owned(), Value::Array(statements.to_vec()));
         Value::Object(out).to_string()
     };
+    let empty = size(&with(&[]));
     let mut todo: Vec<Value> = written.into_iter().rev().collect();
     let (mut out, mut open): (Vec<String>, Vec<Value>) = (Vec::new(), Vec::new());
+    let mut taken = empty;
     while let Some(statement) = todo.pop() {
-        let alone = with(std::slice::from_ref(&statement));
-        if size(&alone) > limit {
+        let own = size(&statement.to_string());
+        if empty + own > limit {
             let (one, two) = halves(&statement)?;
             todo.extend([two, one]);
             continue;
         }
-        open.push(statement);
-        if size(&with(&open)) > limit {
-            let last = open.pop();
+        let comma = usize::from(!open.is_empty());
+        if taken + comma + own > limit {
             out.push(with(&open));
-            open = last.into_iter().collect();
+            open.clear();
+            taken = empty;
         }
+        taken += usize::from(!open.is_empty()) + own;
+        open.push(statement);
     }
     if !open.is_empty() {
         out.push(with(&open));

@@ -122,7 +122,7 @@ fn of_action(
     catalog: &Catalog,
 ) -> Option<BTreeSet<String>> {
     let action = catalog.action(id)?;
-    let shows = AccessClasses::get().of(catalog, id) == AccessClass::Read;
+    let shows = AccessClasses::get().of(id) == AccessClass::Read;
     if shows || is_making(action.name()) || !SERVICES.contains(&action.prefix()) {
         return None;
     }

@@ -225,7 +225,8 @@ class Round:
                 continue
             verdict = verdicts.pop()
             allowed, code, _ = self.wire.make(self.sessions.of(call.principal), *request)
-            wanted = {"still_allowed": True, "through_a_grant": False, "would_be_denied": False}.get(verdict)
+            wanted = {"still_allowed": True, "through_a_grant": False, "would_be_denied": False,
+                      "person_left": False}.get(verdict)
             counted[f"{verdict}: {'allowed' if allowed else 'denied'}"] += 1
             if wanted and not allowed and (call, action, request) in self.stale:
                 untrue[f"{short(call.principal)} {action}: nothing allows it before the plan or after, and the proof "

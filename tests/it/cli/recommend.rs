@@ -94,7 +94,7 @@ fn calls(place: &Place) -> BTreeMap<(String, String, &'static str, String), BTre
             text(record, "/eventSource").split('.').next().and_then(|s| catalog.find_in(s, text(record, "/eventName")));
         for action in mapping.certain().map(|action| action.id).chain(named).collect::<BTreeSet<_>>() {
             let service = catalog.action(action).unwrap().prefix().to_owned();
-            let class = classes.of(catalog, action).as_str();
+            let class = classes.of(action).as_str();
             let key = (person.to_owned(), format!("{account} {role}"), class, service);
             found.entry(key).or_default().insert(at);
         }

@@ -29,8 +29,8 @@ pub fn prove_columns() -> Vec<Column> {
         Column::new(
             "verdict",
             Text,
-            "would_be_denied, undecidable, through_a_grant or still_allowed; of Access Analyzer contradicted, remarked or \
-             corroborated",
+            "would_be_denied, undecidable, person_left, through_a_grant or still_allowed; of Access Analyzer contradicted, \
+             remarked or corroborated",
         ),
         Column::new("principal", Text, "ARN"),
         Column::new("person", Text, "who made the calls; empty where nobody is known"),
@@ -128,6 +128,7 @@ pub(super) fn proved_within(
         shapes: &reader.shapes_of_sessions(&theirs, window)?,
         actors: &world.actors,
         sessions: &world.sessions,
+        ended: &world.ended(),
         window,
         generation: world.generation,
         catalog: world.catalog,
@@ -200,9 +201,13 @@ pub(super) fn proved(row: &prove::Row) -> Vec<Cell> {
 
 pub(super) fn summary(proof: &Proof) -> String {
     let all: u64 = proof.rows.iter().map(|row| row.calls).sum();
+    let left = match proof.calls(Verdict::PersonLeft) {
+        0 => String::new(),
+        calls => format!(", {calls} of people who have left, who are to be refused"),
+    };
     format!(
         "plan {} on generation {}, {}: {all} recorded calls of its principals: {} still allowed, {} through a grant, {} \
-         would be denied, {} undecidable",
+         would be denied, {} undecidable{left}",
         proof.plan,
         proof.generation,
         proof.window,

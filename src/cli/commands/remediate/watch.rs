@@ -110,6 +110,7 @@ pub(super) fn watch(context: &Context<'_>, args: &WatchArgs) -> Result<Status, C
         refused: &refused,
         actors: &world.actors,
         sessions: &world.sessions,
+        ended: &world.ended(),
         proved,
         applied,
         until,

@@ -267,6 +267,24 @@ fn what_is_given_back_was_used_before_by_who_was_denied_and_ends() {
     );
     assert!(!of("iam:CreatePolicyVersion").is_empty(), "{rows:#?}");
     assert!(of("iam:CreatePolicyVersion").iter().all(|why| !why.starts_with("may be")), "{rows:#?}");
+    // Whoever has left gets nothing back, whatever they did.
+    let roster = fs::read_to_string(place.path("demo/input/roster.csv")).unwrap();
+    let gone: Vec<String> = roster
+        .lines()
+        .map(|line| match line.contains("raj.patel@") {
+            true => line.replacen(",human,2022-08-01,,", ",human,2022-08-01,2026-11-01,", 1),
+            false => line.to_owned(),
+        })
+        .collect();
+    assert_ne!(gone.join("\n"), roster.trim_end());
+    fs::write(place.path("roster.csv"), gone.join("\n")).unwrap();
+    let run = place.line("--store demo/store ingest roster roster.csv --captured-at 2026-11-02");
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let left = place.line(&format!("{LATER} remediate watch plan.json --format ndjson"));
+    let left: Vec<Value> = left.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of_raj = |row: &&Value| text(row, "/person").starts_with("raj.patel@");
+    assert!(left.iter().filter(of_raj).count() > 0, "{left:#?}");
+    assert!(left.iter().filter(of_raj).all(|row| text(row, "/restored").contains("they have left")), "{left:#?}");
     // Enough is enough.
     let capped = place.line(&format!("{LATER} remediate watch plan.json --max-restored 0 --format ndjson"));
     assert!(!capped.stdout.contains("may be"), "{capped:?}");

@@ -20,8 +20,8 @@ use super::super::Place;
 use super::super::recommend::{demo, text};
 use super::export::{applied, sets_of, state};
 
-/// Later than what the demo was collected.
-const AT: &str = "--config demo/jitscan.toml --store demo/store --as-of 2026-11-01T12:00:00Z";
+/// At the end of the demo's logs: of an hour that they do not cover nothing can be called unused.
+const AT: &str = "--config demo/jitscan.toml --store store --as-of 2026-11-01";
 
 const ACCOUNTS: [&str; 2] = ["583920174628", "710293847561"];
 
@@ -270,6 +270,63 @@ fn details(random: &mut Random, account: &str, old: &Value, used: &Usage) -> Val
     new
 }
 
+/// The roster, in which a few people leave within the window, and who does, by e-mail address, with the last day.
+fn leavers(random: &mut Random, old: &str) -> (String, BTreeMap<String, String>) {
+    let mut rows = csv::Reader::from_reader(old.as_bytes());
+    let header = rows.headers().unwrap().clone();
+    let at = |name: &str| header.iter().position(|one| one == name).unwrap();
+    let (kind, email, end) = (at("kind"), at("email"), at("end"));
+    let mut left = BTreeMap::new();
+    let mut out = csv::Writer::from_writer(Vec::new());
+    out.write_record(&header).unwrap();
+    for row in rows.records() {
+        let mut row: Vec<String> = row.unwrap().iter().map(str::to_owned).collect();
+        if row[kind] == "human" && row[end].is_empty() && random.one_in(4) {
+            row[end] = format!("2026-{:02}-{:02}", 8 + random.below(3), 1 + random.below(28));
+            left.insert(row[email].clone(), row[end].clone());
+        }
+        out.write_record(&row).unwrap();
+    }
+    (String::from_utf8(out.into_inner().unwrap()).unwrap(), left)
+}
+
+/// Nobody is refused but who has left; and what they did after their last day is told apart.
+fn nobody_is_denied(proof: &str, ended: &BTreeMap<String, String>, seed: u64) -> (usize, usize) {
+    let (mut left, mut later) = (0, 0);
+    for row in proof.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+        let day = ended.get(text(&row, "/person"));
+        let after_it = day.is_some_and(|day| text(&row, "/last").split('T').next().unwrap() > day.as_str());
+        match text(&row, "/verdict") {
+            "would_be_denied" => {
+                assert!(after_it, "seed {seed}: {row:#}");
+                later += 1;
+            }
+            "person_left" => {
+                assert!(day.is_some() && !after_it, "seed {seed}: {row:#}");
+                left += 1;
+            }
+            _ => {}
+        }
+    }
+    (left, later)
+}
+
+/// The demo's logs and documents in a store of their own, collected a day before the logs end: what is made at random is
+/// newer.
+fn stored(place: &Place) {
+    for what in [
+        "cloudtrail demo/input/cloudtrail",
+        "organization demo/input/organization.json --captured-at 2026-10-31",
+        "identity-center demo/input/identity-center.json --captured-at 2026-10-31",
+        "roster demo/input/roster.csv --captured-at 2026-10-31",
+        "iam demo/input/iam --captured-at 2026-10-31",
+        "credential-report demo/input/iam --captured-at 2026-10-31",
+    ] {
+        let run = place.line(&format!("--store store ingest {what}"));
+        assert_eq!(run.code, Some(0), "{what}: {run:?}");
+    }
+}
+
 /// Actions and resources of authorised calls, by principal.
 fn usage(place: &Place) -> Usage {
     let mut out = Usage::new();
@@ -283,8 +340,8 @@ fn usage(place: &Place) -> Usage {
 }
 
 fn snapshot(place: &Place) -> Snapshot {
-    let reader = jitscan::lake::Reader::open(&place.path("demo/store")).unwrap();
-    jitscan::cli::documents::load(&reader, "2026-11-01T12:00:00Z".parse().unwrap()).unwrap().snapshot
+    let reader = jitscan::lake::Reader::open(&place.path("store")).unwrap();
+    jitscan::cli::documents::load(&reader, "2026-11-01".parse().unwrap()).unwrap().snapshot
 }
 
 /// Nobody may do what they might not before, as the engine answers to requests made at random.
@@ -408,8 +465,9 @@ fn within_quotas(plan: &Plan, after: &Snapshot, seed: u64) {
 #[test]
 fn whatever_people_hold_what_they_used_stays_and_nobody_gains() {
     let number = |name: &str, or: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(or);
-    let (first, count) = (number("JITSCAN_RANDOM_SEED", 1), number("JITSCAN_RANDOM_ORGANISATIONS", 6));
+    let (first, count) = (number("JITSCAN_RANDOM_SEED", 1), number("JITSCAN_RANDOM_ORGANISATIONS", 4));
     let place = demo();
+    stored(&place);
     let used = usage(&place);
     let old: BTreeMap<&str, Value> = ACCOUNTS
         .into_iter()
@@ -439,6 +497,8 @@ fn whatever_people_hold_what_they_used_stays_and_nobody_gains() {
             (account, old)
         })
         .collect();
+    let roster = fs::read_to_string(place.path("demo/input/roster.csv")).unwrap();
+    let (mut of_left, mut of_later) = (0, 0);
     let (mut changed, mut of_sets, mut granted, mut allowed, mut steps) = (0, 0, 0, 0, BTreeSet::new());
     let mut confined = 0;
     let mut hash = snapshot(&place).hash;
@@ -448,8 +508,12 @@ fn whatever_people_hold_what_they_used_stays_and_nobody_gains() {
         let mut center = center.clone();
         let sets = sets(&mut random, &mut center, &used, &managed);
         fs::write(place.path("center.json"), center.to_string()).unwrap();
-        let at = format!("2026-11-01T01:{:02}:{:02}Z", (seed - first) / 60, (seed - first) % 60);
-        let run = place.line(&format!("--store demo/store ingest identity-center center.json --captured-at {at}"));
+        let at = format!("2026-10-31T01:{:02}:{:02}Z", (seed - first) / 60, (seed - first) % 60);
+        let run = place.line(&format!("--store store ingest identity-center center.json --captured-at {at}"));
+        assert_eq!(run.code, Some(0), "seed {seed}: {run:?}");
+        let (roster, ended) = leavers(&mut random, &roster);
+        fs::write(place.path("roster.csv"), roster).unwrap();
+        let run = place.line(&format!("--store store ingest roster roster.csv --captured-at {at}"));
         assert_eq!(run.code, Some(0), "seed {seed}: {run:?}");
         // Of the same name, and now and then with other words in another account.
         let all: Vec<(String, String)> = used.values().flatten().cloned().collect();
@@ -468,17 +532,21 @@ fn whatever_people_hold_what_they_used_stays_and_nobody_gains() {
             }));
             fs::write(place.path("new.json"), new.to_string()).unwrap();
             // Each a second later than the last one: the newest counts.
-            let run = place.line(&format!("--store demo/store ingest iam new.json --captured-at {at}"));
+            let run = place.line(&format!("--store store ingest iam new.json --captured-at {at}"));
             assert_eq!(run.code, Some(0), "seed {seed}: {run:?}");
         }
         let before = snapshot(&place);
         let last = std::mem::replace(&mut hash, before.hash.clone());
         assert_ne!(hash, last, "seed {seed}: the state is another one");
         let whose = if seed % 2 == 0 { "machines" } else { "everybody" };
-        place.rows(&format!("{AT} remediate plan --resources {whose} --out plan.json"));
+        // What code manages is most of what programs hold.
+        let code = if seed % 3 == 0 { "" } else { "--managed-by-code" };
+        place.rows(&format!("{AT} remediate plan --resources {whose} {code} --out plan.json"));
         let plan: Plan = serde_json::from_str(&fs::read_to_string(place.path("plan.json")).unwrap()).unwrap();
         let proof = place.line(&format!("{AT} remediate prove plan.json --format ndjson"));
-        assert_eq!(proof.code, Some(0), "seed {seed}: {}", proof.stdout);
+        let (left, later) = nobody_is_denied(&proof.stdout, &ended, seed);
+        (of_left, of_later) = (of_left + left, of_later + later);
+        assert_eq!(proof.code, Some(if later > 0 { 3 } else { 0 }), "seed {seed}: {}", proof.stderr);
         let after = plan.after(&before).unwrap();
         assert!(fresh::same(&plan.undone(&after).unwrap(), &before), "seed {seed}");
         assert!(fresh::same(&before, &before) && (plan.changes.is_empty() || !fresh::same(&after, &before)));
@@ -514,10 +582,12 @@ fn whatever_people_hold_what_they_used_stays_and_nobody_gains() {
         steps.extend(plan.steps().map(|(_, _, step)| step.effect.arguments()[1].clone()));
     }
     println!(
-        "{count} organisations: {changed} principals changed, {of_sets} of them permission sets, {confined} confined to resources, {granted} grants, {allowed} requests allowed, by {steps:?}; left: {whys:#?}"
+        "{count} organisations: {changed} principals changed, {of_sets} of them permission sets, {confined} confined to resources, {granted} grants, {allowed} requests allowed, {of_left} kinds of calls of who has left, {of_later} after that, by {steps:?}; left: {whys:#?}"
     );
     assert!(
         changed >= 2 * usize::try_from(count).unwrap() && of_sets > 0 && granted > 0 && allowed > 0 && steps.len() >= 6,
         "{changed} {granted} {steps:?}"
     );
+    assert!(count < 4 || of_left > 0, "nobody who left lost what they used");
+    assert!(count < 4 || confined > 0, "nothing was confined to resources");
 }
