@@ -17,8 +17,9 @@ use crate::model::time::Timestamp;
 const DEFAULT_SESSION: &str = "PT1H";
 
 /// Reads Identity Center from one JSON object that gathers the answers of `sso-admin` and `identitystore`: `Instances`,
-/// `PermissionSets` (with `ManagedPolicies`, `CustomerManagedPolicyReferences`, `InlinePolicy`, `PermissionsBoundary`), `AccountAssignments`, `Users`, `Groups`, `GroupMemberships` (`GroupId`, `MemberId.UserId`); and
-/// `OutdatedProvisionings` (`AccountId`, `PermissionSetArn`), from ListAccountsForProvisionedPermissionSet with
+/// `PermissionSets` (with `ManagedPolicies`, `CustomerManagedPolicyReferences`, `InlinePolicy`, `PermissionsBoundary` and the
+/// `Tags` of ListTagsForResource), `AccountAssignments`, `Users`, `Groups`, `GroupMemberships` (`GroupId`, `MemberId.UserId`);
+/// and `OutdatedProvisionings` (`AccountId`, `PermissionSetArn`), from ListAccountsForProvisionedPermissionSet with
 /// `LATEST_PERMISSION_SET_NOT_PROVISIONED`.
 ///
 /// Entries that cannot be read, and memberships of users that are not listed, are defects.
@@ -49,6 +50,7 @@ pub fn identity_center(
     for set in entries::<RawPermissionSet>(raw.permission_sets, "PermissionSets", file, &mut defects) {
         value.permission_sets.push(PermissionSet {
             policies: set.1.policies(),
+            tags: set.1.tags.iter().flatten().map(|tag| (tag.key.clone(), tag.value.clone())).collect(),
             arn: set.1.permission_set_arn,
             name: set.1.name,
             session_duration: set.1.session_duration.unwrap_or_else(|| DEFAULT_SESSION.to_owned()),
@@ -167,6 +169,14 @@ struct RawPermissionSet {
     customer_managed_policy_references: Option<Vec<RawReference>>,
     inline_policy: Option<String>,
     permissions_boundary: Option<RawBoundary>,
+    tags: Option<Vec<RawTag>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RawTag {
+    key: String,
+    value: String,
 }
 
 impl RawPermissionSet {
@@ -274,6 +284,7 @@ mod tests {
     fn sets_assignments_and_people() {
         let text = r#"{"Instances":[{"InstanceArn":"i","IdentityStoreId":"d-1","OwnerAccountId":"999999999999","Region":"eu-west-1"}],
             "PermissionSets":[{"PermissionSetArn":"arn:b","Name":"Admin","SessionDuration":"PT8H","InlinePolicy":"{}",
+                    "Tags":[{"Key":"ManagedBy","Value":"Terraform"}],
                     "ManagedPolicies":[{"Name":"z","Arn":"arn:z"},{"Arn":"arn:a"}],
                     "CustomerManagedPolicyReferences":[{"Name":"own","Path":"/team/"},{"Name":"own"}],
                     "PermissionsBoundary":{"CustomerManagedPolicyReference":{"Name":"edge"}}},
@@ -292,6 +303,8 @@ mod tests {
         assert_eq!((value.instance.as_str(), value.region.as_str()), ("i", "eu-west-1"));
         assert_eq!(value.owner, "999999999999".parse().ok());
         assert_eq!(value.permission_sets[0].policies, None);
+        let tags = |at: usize| value.permission_sets[at].tags.iter().map(|(key, value)| format!("{key}={value}"));
+        assert_eq!((tags(0).count(), tags(1).collect::<Vec<_>>()), (0, vec!["ManagedBy=Terraform".to_owned()]));
         let name = |path: &str, name: &str| PolicyName { path: path.to_owned(), name: name.to_owned() };
         let want = SetPolicies {
             inline: Some("{}".to_owned()),

@@ -153,6 +153,7 @@ calls! {
     GET_INLINE_POLICY: "SSO Admin" "GetInlinePolicyForPermissionSet" "sso:GetInlinePolicyForPermissionSet" IdentityCenter;
     GET_PERMISSIONS_BOUNDARY: "SSO Admin" "GetPermissionsBoundaryForPermissionSet"
         "sso:GetPermissionsBoundaryForPermissionSet" IdentityCenter;
+    LIST_TAGS_OF_SET: "SSO Admin" "ListTagsForResource" "sso:ListTagsForResource" IdentityCenter;
     LIST_ACCOUNTS_FOR_SET: "SSO Admin" "ListAccountsForProvisionedPermissionSet"
         "sso:ListAccountsForProvisionedPermissionSet" IdentityCenter;
     LIST_ACCOUNT_ASSIGNMENTS: "SSO Admin" "ListAccountAssignments" "sso:ListAccountAssignments" IdentityCenter;

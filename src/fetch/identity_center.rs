@@ -56,7 +56,12 @@ pub(super) async fn identity_center(access: &Access) -> Result<Option<Value>, Fa
     let mut sets = pages!(access, &calls::LIST_PERMISSION_SETS, request(), permission_sets);
     sets.sort();
     let read = sets.iter().map(|arn| set(access, &instance, arn));
-    let described: Vec<Value> = in_order(read.collect(), AT_ONCE).await?;
+    let mut described: Vec<Value> = in_order(read.collect(), AT_ONCE).await?;
+    let read = sets.iter().map(|arn| tags(access, &instance, arn));
+    let tags: Vec<Value> = in_order(read.collect(), AT_ONCE).await?;
+    for (set, tags) in described.iter_mut().zip(tags) {
+        set.as_object_mut().map(|fields| fields.insert("Tags".to_owned(), tags));
+    }
     let read = sets.iter().map(|arn| places(access, &instance, arn));
     let places: Vec<Vec<(String, String)>> = in_order(read.collect(), AT_ONCE).await?;
     let read = sets.iter().map(|arn| outdated(access, &instance, arn));
@@ -93,7 +98,7 @@ pub(super) async fn identity_center(access: &Access) -> Result<Option<Value>, Fa
     ])))
 }
 
-/// Some permission sets, as [`identity_center`] reads all of them, with their assignments and without people.
+/// Some permission sets, as [`identity_center`] reads all of them, with their assignments, without tags and people.
 pub(crate) async fn some_sets(access: &Access, instance: &str, sets: &BTreeSet<&str>) -> Result<Value, Failure> {
     let (mut described, mut behind, mut assignments) = (Vec::new(), Vec::new(), Vec::new());
     for arn in sets {
@@ -164,6 +169,14 @@ async fn set(access: &Access, instance: &str, arn: &str) -> Result<Value, Failur
             }),
         ),
     ]))
+}
+
+/// Tags of a permission set.
+async fn tags(access: &Access, instance: &str, arn: &str) -> Result<Value, Failure> {
+    let admin = access.sso_admin();
+    let request = || admin.list_tags_for_resource().instance_arn(instance).resource_arn(arn);
+    let tags = pages!(access, &calls::LIST_TAGS_OF_SET, request(), tags);
+    Ok(Value::Array(tags.iter().map(|tag| object([("Key", text(tag.key())), ("Value", text(tag.value()))])).collect()))
 }
 
 fn reference(policy: &types::CustomerManagedPolicyReference) -> Value {

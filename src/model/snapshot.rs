@@ -214,6 +214,9 @@ pub struct PermissionSet {
     pub session_duration: String,
     /// What it puts into its roles; none where that was not collected.
     pub policies: Option<SetPolicies>,
+    /// Tags; none where they were not collected.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
 }
 
 /// What a permission set puts into its roles. Source: "PermissionSet" and the operations on its policies, IAM Identity
@@ -329,8 +332,13 @@ pub struct IdentityCenter {
 }
 
 impl IdentityCenter {
-    /// Puts some permission sets, with who is assigned to them, in place of what is known of these.
-    pub fn replace(&mut self, sets: &BTreeSet<&str>, now: Self) {
+    /// Puts some permission sets, with who is assigned to them, in place of what is known of these; tags, which are not read
+    /// with the rest, stay.
+    pub fn replace(&mut self, sets: &BTreeSet<&str>, mut now: Self) {
+        for set in now.permission_sets.iter_mut().filter(|set| set.tags.is_empty()) {
+            let known = self.permission_sets.iter().find(|known| known.arn == set.arn);
+            set.tags = known.map(|known| known.tags.clone()).unwrap_or_default();
+        }
         let others = |arn: &str| !sets.contains(arn);
         self.permission_sets.retain(|set| others(&set.arn));
         self.permission_sets.extend(now.permission_sets);

@@ -1,5 +1,7 @@
 //! A user or role of a snapshot with every policy that applies to it.
 
+use std::collections::BTreeMap;
+
 use crate::catalog::Glob;
 use crate::model::snapshot::{AccountIam, Holder, Snapshot};
 use crate::usage::code::WrittenByCode;
@@ -96,9 +98,9 @@ impl Code<'_> {
     }
 }
 
-/// Who manages a principal in code, as its tags say it, the configuration, or the logs.
-pub(super) fn code_of(holder: &Holder, code: &Code<'_>) -> Option<String> {
-    let tagged = holder.tags.iter().find_map(|(key, value)| {
+/// Who manages a principal or a permission set in code, as its tags say it, the configuration, or the logs.
+pub(super) fn code_of(arn: &str, tags: &BTreeMap<String, String>, code: &Code<'_>) -> Option<String> {
+    let tagged = tags.iter().find_map(|(key, value)| {
         let lower = key.to_ascii_lowercase();
         let terraform = lower.contains("terraform") || value.eq_ignore_ascii_case("terraform");
         match lower.as_str() {
@@ -107,7 +109,7 @@ pub(super) fn code_of(holder: &Holder, code: &Code<'_>) -> Option<String> {
             _ => None,
         }
     });
-    tagged.or_else(|| code.of(holder.arn.as_str()))
+    tagged.or_else(|| code.of(arn))
 }
 
 #[cfg(test)]
@@ -117,18 +119,12 @@ mod tests {
     #[test]
     fn tags_tell_what_is_managed_in_code() {
         let told = |key: &str, value: &str| {
-            let holder = Holder {
-                arn: "arn:aws:iam::111122223333:role/x".parse().unwrap(),
-                name: "x".into(),
-                path: "/".into(),
-                id: String::new(),
-                created: None,
-                inline: Vec::new(),
-                attached: Vec::new(),
-                boundary: None,
-                tags: [(key.to_owned(), value.to_owned())].into(),
-            };
-            code_of(&holder, &Code { patterns: &[], written: &WrittenByCode::default() })
+            let tags = [(key.to_owned(), value.to_owned())].into();
+            code_of(
+                "arn:aws:iam::111122223333:role/x",
+                &tags,
+                &Code { patterns: &[], written: &WrittenByCode::default() },
+            )
         };
         assert_eq!(told("aws:cloudformation:stack-name", "app").as_deref(), Some("CloudFormation (stack app)"));
         assert_eq!(told("ManagedBy", "terraform").as_deref(), Some("Terraform (tag ManagedBy)"));

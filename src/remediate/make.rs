@@ -566,7 +566,9 @@ pub(super) fn may_change(inputs: &Inputs<'_>, facts: &PrincipalFacts, found: &Fo
     if found.holder.path.starts_with("/aws-reserved/") {
         return Err("an AWS service manages it".to_owned());
     }
-    if let Some(code) = code_of(found.holder, &inputs.code).filter(|_| !inputs.managed_by_code) {
+    if let Some(code) =
+        code_of(found.holder.arn.as_str(), &found.holder.tags, &inputs.code).filter(|_| !inputs.managed_by_code)
+    {
         return Err(changed_back(&code));
     }
     Ok(())

@@ -220,7 +220,7 @@ impl SetEffect {
     pub(super) fn make(&self, state: &mut Snapshot) -> Result<Self, Conflict> {
         let center = state.identity_center.as_mut().ok_or_else(|| Conflict::Missing("Identity Center".to_owned()))?;
         let back = match &self.change {
-            SetChange::CreatePermissionSet { session, .. } => {
+            SetChange::CreatePermissionSet { session, tags, .. } => {
                 if center.permission_sets.iter().any(|one| one.name == self.set) {
                     return Err(Conflict::Exists(format!("permission set {}", self.set)));
                 }
@@ -230,6 +230,7 @@ impl SetEffect {
                     name: self.set.clone(),
                     session_duration: session.clone(),
                     policies: Some(SetPolicies::default()),
+                    tags: tags.clone(),
                 });
                 return Ok(self.with(SetChange::DeletePermissionSet));
             }

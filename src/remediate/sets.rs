@@ -162,7 +162,8 @@ impl<'a> SetSubject<'a> {
         if center.instance.is_empty() {
             return Err("the ARN of the instance of Identity Center was not collected".to_owned());
         }
-        if let Some(code) = inputs.code.of(set).filter(|_| !inputs.managed_by_code) {
+        let code = super::found::code_of(set, &one.tags, &inputs.code);
+        if let Some(code) = code.filter(|_| !inputs.managed_by_code) {
             return Err(super::make::changed_back(&code));
         }
         if let Some((account, _)) = center.outdated.iter().find(|(_, one)| *one == set) {
@@ -194,7 +195,9 @@ impl<'a> SetSubject<'a> {
             return Err(format!("{arn} is break-glass: there to be when all else fails"));
         }
         let found = Found::of(inputs.recommend.snapshot, arn).ok_or_else(|| format!("{arn} is not in the snapshot"))?;
-        if let Some(code) = super::found::code_of(found.holder, &inputs.code).filter(|_| !inputs.managed_by_code) {
+        if let Some(code) =
+            super::found::code_of(arn, &found.holder.tags, &inputs.code).filter(|_| !inputs.managed_by_code)
+        {
             return Err(super::make::changed_back(&code));
         }
         self.is_as_the_set_says(&found)?;

@@ -289,6 +289,7 @@ def center_fields(document):
                 "customer": {(policy["Name"], policy.get("Path", "/"))
                              for policy in one.get("CustomerManagedPolicyReferences") or ()},
                 "inline": document_of(one["InlinePolicy"]) if one.get("InlinePolicy") else None,
+                "tags": {tag["Key"]: tag["Value"] for tag in one["Tags"]},
                 "boundary": boundary(one)} for one in document["PermissionSets"]},
             "assignments": sorted((one["AccountId"], one["PermissionSetArn"], one["PrincipalType"], one["PrincipalId"])
                                   for one in document["AccountAssignments"]),

@@ -194,7 +194,11 @@ def lists(world):
     told = pages(sso, "list_accounts_for_provisioned_permission_set", "AccountIds", InstanceArn=world.instance,
                  PermissionSetArn=arn)
     check(account in [one for page in told for one in page], "ListAccountsForProvisionedPermissionSet")
-    return 4
+    for arn, record in world.center["sets"].items():
+        tags = [one for page in pages(sso, "list_tags_for_resource", "Tags", InstanceArn=world.instance,
+                                      ResourceArn=arn) for one in page]
+        check({one["Key"]: one["Value"] for one in tags} == record["tags"], f"tags of {arn}: {tags}")
+    return 5
 
 
 # ---------------------------------------------------------------- policies at resources, public keys

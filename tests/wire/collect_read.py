@@ -76,6 +76,7 @@ class Direct:
                 **where)
             one["InlinePolicy"] = sso.get_inline_policy_for_permission_set(**where).get("InlinePolicy")
             one["PermissionsBoundary"] = world.center["sets"][arn]["boundary"]  # moto has none; the front serves it
+            one["Tags"] = [{"Key": key, "Value": value} for key, value in world.center["sets"][arn]["tags"].items()]
             sets.append(one)
         # moto lists all assignments of an account and a permission set; ask for the pairs that can have any.
         for account, arn in {(account, arn) for account, arn, _, _ in world.center["assignments"]}:

@@ -318,7 +318,8 @@ class World:
     def permission_set(self, sso, arn, number, duration):
         where = {"InstanceArn": self.instance, "PermissionSetArn": arn}
         record = {"Name": f"set-{number}", "Description": f"Satz ü {number}", "SessionDuration": duration,
-                  "managed": set(), "customer": set(), "inline": None, "boundary": None}
+                  "managed": set(), "customer": set(), "inline": None, "boundary": None,
+                  "tags": {f"key {at}": f"Wert ü {at}" for at in range(number % 3)}}
         if number % 2 == 0:
             sso.attach_managed_policy_to_permission_set(ManagedPolicyArn=READ_ONLY, **where)
             record["managed"].add(READ_ONLY)
@@ -333,6 +334,9 @@ class World:
             record["boundary"] = {"ManagedPolicyArn": READ_ONLY} if number % 10 else {
                 "CustomerManagedPolicyReference": {"Name": "edge", "Path": "/"}}
             sso.put_permissions_boundary_to_permission_set(PermissionsBoundary=record["boundary"], **where)
+        if record["tags"]:  # moto keeps none; the front does
+            sso.tag_resource(InstanceArn=self.instance, ResourceArn=arn,
+                             Tags=[{"Key": key, "Value": value} for key, value in record["tags"].items()])
         self.center["sets"][arn] = record
 
     # -------------------------------------------------------- trails, events, what only the front has

@@ -42,6 +42,7 @@ class Fixtures:
     def __init__(self):
         self.data, self.lock, self.files = {key: {} for key in self.KEYS}, threading.Lock(), {}
         self.boundaries, self.jobs, self.reports, self.set_boundaries, self.bucket_regions = {}, {}, {}, {}, {}
+        self.set_tags = {}
 
     def load(self, given):
         if set(given) - self.KEYS:
@@ -249,6 +250,20 @@ def get_set_boundary(front, call, params):
     if found is None:
         raise Refused("ResourceNotFoundException", "Could not find a permissions boundary for this permission set")
     return {"PermissionsBoundary": found}
+
+
+@serves("sso-admin", "TagResource")
+def tag_set(front, call, params):
+    front.fixtures.set_tags.setdefault(params["ResourceArn"], {}).update(
+        {tag["Key"]: tag["Value"] for tag in params["Tags"]})
+    return {}
+
+
+@serves("sso-admin", "ListTagsForResource")
+def tags_of_set(front, call, params):
+    tags = front.fixtures.set_tags.get(params["ResourceArn"], {})
+    result = {"Tags": [{"Key": key, "Value": tags[key]} for key in sorted(tags)]}
+    return paged(front, "sso-admin", call["operation"], params, result, ["Tags"])
 
 
 # ---------------------------------------------------------------- CloudTrail and account

@@ -326,8 +326,12 @@ fn for_people(table: &Table, names: &[&str]) -> Table {
             let short = |person: &str| person.split('@').next().unwrap_or_default().to_owned();
             *cell = match (column.name.as_str(), &*cell) {
                 ("principal", Cell::Text(arn)) if arn.starts_with("arn:") => {
-                    let account = arn.split(':').nth(4).unwrap_or_default();
-                    format!("{} ({account})", arn.rsplit(['/', ':']).next().unwrap_or_default()).into()
+                    let name = arn.rsplit(['/', ':']).next().unwrap_or_default();
+                    match arn.split(':').nth(4).unwrap_or_default() {
+                        // What is left of a plan names it in words.
+                        "" => format!("permission set {name}").into(),
+                        account => format!("{name} ({account})").into(),
+                    }
                 }
                 ("person", Cell::Text(person)) => short(person).into(),
                 ("people", Cell::List(people)) => people.iter().map(|one| short(one)).collect::<Vec<_>>().into(),

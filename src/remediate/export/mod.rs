@@ -152,10 +152,14 @@ pub fn export(plan: &Plan, before: &Snapshot, form: Form) -> Result<Vec<Exported
 #[must_use]
 pub fn in_code(plan: &Plan, snapshot: &Snapshot, code: Code<'_>) -> Vec<String> {
     let of = |arn: &str| {
-        let by = super::found::code_of(Found::of(snapshot, arn)?.holder, &code)?;
+        let by = super::found::code_of(arn, &Found::of(snapshot, arn)?.holder.tags, &code)?;
         Some(format!("{arn} is managed by {by}"))
     };
     let sets = plan.changes.iter().filter(|change| !change.roles.is_empty()).map(|change| change.principal.as_str());
-    let named = sets.filter_map(|arn| Some(format!("{arn} is managed by {}", code.of(arn)?)));
+    let named = sets.filter_map(|arn| {
+        let known = snapshot.identity_center.iter().flat_map(|center| &center.permission_sets);
+        let tags = known.into_iter().find(|one| one.arn == arn).map(|one| one.tags.clone()).unwrap_or_default();
+        Some(format!("{arn} is managed by {}", super::found::code_of(arn, &tags, &code)?))
+    });
     plan.changes.iter().flat_map(Change::holders).filter_map(of).chain(named).collect()
 }

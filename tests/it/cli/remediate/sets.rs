@@ -45,6 +45,40 @@ fn step(of: &Step, before: &Snapshot, change: SetChange) -> Step {
 }
 
 #[test]
+fn a_set_that_its_tags_say_is_managed_as_code_is_left_to_it() {
+    let place = demo();
+    let file = std::fs::read_to_string(place.path("demo/input/identity-center.json")).unwrap();
+    let mut center: Value = serde_json::from_str(&file).unwrap();
+    for set in center["PermissionSets"].as_array_mut().unwrap() {
+        if set["Name"] == "SupportEngineer" {
+            set["Tags"] = serde_json::json!([{ "Key": "managed-by", "Value": "Terraform" }]);
+        }
+    }
+    std::fs::write(place.path("center.json"), center.to_string()).unwrap();
+    let run = place.line("--store demo/store ingest identity-center center.json --captured-at 2026-11-01T01:00:00Z");
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let plan = |more: &str| {
+        let line = format!("{LATER} remediate plan --principal AWSReservedSSO_SupportEngineer {more} --out plan.json");
+        place.rows(&line);
+        read(&place.path("plan.json"))
+    };
+    let left = plan("");
+    assert!(left.changes.is_empty() && left.grants.is_empty(), "{left:#?}");
+    assert!(left.left.iter().any(|one| one.why.contains("managed by Terraform (tag managed-by)")), "{left:#?}");
+    assert_eq!(plan("--managed-by-code").changes.len(), 1);
+    // What was read live has no tags; those that are known stay.
+    let mut known = snapshot(&place).identity_center.unwrap();
+    let mut now = known.clone();
+    now.permission_sets.retain(|set| set.name == "SupportEngineer");
+    let arn = now.permission_sets[0].arn.clone();
+    known.permission_sets.iter_mut().filter(|set| set.arn == arn).for_each(|set| {
+        set.tags = [("managed-by".to_owned(), "Terraform".to_owned())].into();
+    });
+    known.replace(&[arn.as_str()].into(), now);
+    assert!(known.permission_sets.iter().any(|set| set.arn == arn && set.tags.len() == 1));
+}
+
+#[test]
 fn what_somebody_wrote_by_hand_widens_nothing() {
     let place = demo();
     let (plan, before) = planned(&place);
