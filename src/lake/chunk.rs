@@ -2,6 +2,7 @@
 //! text, so that an event costs no allocation of its own.
 
 mod add;
+mod empty;
 mod restore;
 
 use std::borrow::Cow;
@@ -265,21 +266,6 @@ pub(crate) struct Chunk {
 }
 
 impl Chunk {
-    pub(crate) fn new(slim: bool) -> Self {
-        let mut chunk = Self { slim, ..Self::default() };
-        let none = chunk.symbols.intern("[]");
-        chunk.variants.number(Variant { roles: none, ..Variant::default() });
-        let empty = append(&mut chunk.texts, "[]");
-        chunk.targets.push(Targets { list: empty, arns: empty, ..Targets::default() });
-        chunk
-    }
-
-    /// The same, of exports of which the user says (`declared`) that they hold every event of their span.
-    pub(crate) fn declared(mut self, declared: bool) -> Self {
-        self.declared = declared;
-        self
-    }
-
     /// Notes how the file begun last came to be. `whole`: by its form it holds all that was delivered.
     pub(crate) fn set_origin(&mut self, whole: bool) {
         let origin = match (whole, self.declared) {

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
@@ -249,6 +249,8 @@ struct Run<'o> {
     progress: &'o dyn Progress,
     report: IngestReport,
     jobs: Vec<Job>,
+    /// Chunks that were committed, to be filled again.
+    spare: Mutex<Vec<Chunk>>,
 }
 
 /// What reading a file into a chunk brought.
@@ -277,7 +279,8 @@ impl<'o> Run<'o> {
         } else {
             writer.manifest().known_files()?
         };
-        let mut run = Self { options, progress, report: IngestReport::default(), jobs: Vec::new() };
+        let mut run =
+            Self { options, progress, report: IngestReport::default(), jobs: Vec::new(), spare: Mutex::default() };
         let mut planned = BTreeSet::new();
         for (source, (path, listing)) in paths.iter().zip(listings).enumerate() {
             run.report.sources.push(SourceRow {
@@ -343,6 +346,8 @@ impl<'o> Run<'o> {
     fn relieve(&self, writer: &mut Writer, crowd: usize) -> Result<(), LakeError> {
         let few = self.options.compact_over;
         if !self.stopped() && writer.is_crowded(few.saturating_mul(crowd))? {
+            // Merging wants memory of its own.
+            self.spare().clear();
             writer.compact_until(Effort::Needed(few), self.options.now, &self.options.stop)?;
         }
         Ok(())
@@ -385,7 +390,8 @@ impl<'o> Run<'o> {
                 self.count(source, file.end.as_ref(), own);
             }
         }
-        drop(chunks);
+        chunks.iter_mut().for_each(Chunk::clear);
+        self.spare().append(&mut chunks);
         large.sort_unstable();
         large.into_iter().filter_map(|at| jobs.get(at)).try_for_each(|job| self.read_large(job, writer))?;
         let taken = next.into_inner();
@@ -393,8 +399,13 @@ impl<'o> Run<'o> {
         Ok(left.map(|(_, job)| job).collect())
     }
 
+    fn spare(&self) -> MutexGuard<'_, Vec<Chunk>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn chunk(&self) -> Chunk {
-        Chunk::new(self.options.slim).declared(self.options.complete)
+        let spare = self.spare().pop();
+        spare.unwrap_or_else(|| Chunk::new(self.options.slim).declared(self.options.complete))
     }
 
     /// Reads files into one chunk until there are none left, or all chunks together hold enough.
@@ -564,12 +575,11 @@ struct Parts<'w> {
 impl Parts<'_> {
     /// Commits what the chunk holds and empties it.
     fn flush(&mut self, chunk: &mut Chunk) -> Result<(), LakeError> {
-        let next = Chunk::new(self.options.slim).declared(self.options.complete);
-        let full = std::mem::replace(chunk, next);
-        let counts = self.writer.commit(std::slice::from_ref(&full), self.options.now)?;
+        let counts = self.writer.commit(std::slice::from_ref(chunk), self.options.now)?;
         counts.iter().flatten().for_each(|own| self.before.add(own));
+        let whole = chunk.files.last().is_some_and(|file| file.origin == Origin::Whole);
+        chunk.clear();
         chunk.resume(self.found, 0, self.before, false);
-        let whole = full.files.last().is_some_and(|file| file.origin == Origin::Whole);
         chunk.set_origin(whole);
         Ok(())
     }

@@ -72,6 +72,13 @@ impl Symbols {
         self.text.len() + self.ends.len() * SYMBOL_BYTES
     }
 
+    /// Forgets all texts, and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+        self.table.clear();
+    }
+
     /// Takes back all but the first `len` texts, the empty one among them.
     pub(crate) fn truncate(&mut self, len: usize) {
         let kept = len.saturating_sub(1);
@@ -116,6 +123,12 @@ impl<T: std::hash::Hash + Eq> Numbered<T> {
     /// A value by its number.
     pub(crate) fn get(&self, number: u32) -> Option<&T> {
         self.list.get(number as usize)
+    }
+
+    /// Forgets all values, and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.list.clear();
+        self.table.clear();
     }
 
     /// Takes back all but the first `len` values.

@@ -222,8 +222,11 @@ mod tests {
     use crate::lake::json::Tape;
 
     /// All that a chunk knows of its rows, as text, and what it refused.
-    fn told(records: &[String], mut tape: Tape) -> (Vec<String>, Vec<String>) {
-        let mut chunk = Chunk::new(false);
+    fn told(records: &[String], tape: Tape) -> (Vec<String>, Vec<String>) {
+        told_by(&mut Chunk::new(false), records, tape)
+    }
+
+    fn told_by(chunk: &mut Chunk, records: &[String], mut tape: Tape) -> (Vec<String>, Vec<String>) {
         let mut refused = Vec::new();
         for text in records {
             assert_eq!(tape.parse(text.as_bytes(), usize::MAX), Ok(text.len()), "{text}");
@@ -330,6 +333,13 @@ mod tests {
                 })
                 .collect();
             prop_assert_eq!(told(&records, Tape::of_records()), told(&records, Tape::default()));
+            // A chunk that held others before says the same as a new one.
+            let mut used = Chunk::new(false);
+            let others: Vec<String> = records.iter().rev().map(|record| record.replace("Get", "Put")).collect();
+            told_by(&mut used, &others, Tape::of_records());
+            used.clear();
+            prop_assert_eq!(used.bytes(), Chunk::new(false).bytes());
+            prop_assert_eq!(told_by(&mut used, &records, Tape::of_records()), told(&records, Tape::default()));
         }
     }
 }

@@ -46,6 +46,8 @@ struct Column {
 pub(super) struct Columns {
     list: Vec<Column>,
     rows: usize,
+    /// Used again from column to column: see [`keys`].
+    known: Vec<u32>,
     failed: Option<PolarsError>,
 }
 
@@ -61,7 +63,7 @@ impl Columns {
     }
 
     /// Texts that are mostly different.
-    pub(super) fn plain<'a>(&mut self, name: &str, values: impl Iterator<Item = &'a str>) {
+    pub(super) fn plain<'a>(&mut self, name: &str, values: impl Iterator<Item = &'a str> + Clone) {
         self.put(name, ArrowDataType::LargeUtf8, boxed(texts(values, None)), Form::Kept(Encoding::Plain));
     }
 
@@ -80,13 +82,13 @@ impl Columns {
         numbers: impl Iterator<Item = u32> + Clone,
         text: impl Fn(u32) -> &'a str,
     ) {
-        let (keys, distinct) = keys(count, numbers.clone());
+        let (keys, distinct) = keys(&mut self.known, count, numbers.clone());
         if worth(distinct.len(), keys.len()) {
             let values = boxed(texts(distinct.iter().map(|number| text(*number)), None));
             let array = values.and_then(|values| dictionary(keys, values, ArrowDataType::LargeBinary));
             self.put(name, ArrowDataType::LargeUtf8, array, Form::Sought(Encoding::RleDictionary));
         } else {
-            self.plain(name, numbers.map(text));
+            self.plain(name, numbers.map(&text));
         }
     }
 
@@ -98,7 +100,7 @@ impl Columns {
         numbers: impl Iterator<Item = u32> + Clone,
         key: impl Fn(u32) -> u64,
     ) {
-        let (keys, distinct) = keys(count, numbers.clone());
+        let (keys, distinct) = keys(&mut self.known, count, numbers.clone());
         if worth(distinct.len(), keys.len()) {
             let values = integers(distinct.into_iter().map(key), ArrowDataType::UInt64);
             let array = values.and_then(|values| dictionary(keys, values, ArrowDataType::UInt64));
@@ -212,9 +214,11 @@ fn options(statistics: bool, compression: CompressionOptions) -> WriteOptions {
 }
 
 /// Numbers from zero in the order of first use, and which number of `numbers` each stands for. `count` is about how many
-/// there can be.
-fn keys(count: usize, numbers: impl Iterator<Item = u32>) -> (Vec<u32>, Vec<u32>) {
-    let mut known = vec![u32::MAX; count];
+/// there can be. `known` is `u32::MAX` throughout before and after: most columns use few of a chunk's texts.
+fn keys(known: &mut Vec<u32>, count: usize, numbers: impl Iterator<Item = u32>) -> (Vec<u32>, Vec<u32>) {
+    if known.len() < count {
+        known.resize(count, u32::MAX);
+    }
     let mut distinct = Vec::new();
     let mut keys = Vec::with_capacity(numbers.size_hint().0);
     for number in numbers {
@@ -228,6 +232,11 @@ fn keys(count: usize, numbers: impl Iterator<Item = u32>) -> (Vec<u32>, Vec<u32>
         }
         keys.push(*key);
     }
+    for number in &distinct {
+        if let Some(key) = known.get_mut(*number as usize) {
+            *key = u32::MAX;
+        }
+    }
     (keys, distinct)
 }
 
@@ -240,9 +249,13 @@ fn boxed<A: Array>(array: PolarsResult<A>) -> PolarsResult<Box<dyn Array>> {
 }
 
 /// Texts as what they are on disk, bytes: they came as texts, so nobody needs to look again.
-fn texts<'a>(values: impl Iterator<Item = &'a str>, validity: Option<Bitmap>) -> PolarsResult<BinaryArray<i64>> {
-    let mut bytes = Vec::new();
-    let mut ends = vec![0i64];
+fn texts<'a>(
+    values: impl Iterator<Item = &'a str> + Clone,
+    validity: Option<Bitmap>,
+) -> PolarsResult<BinaryArray<i64>> {
+    let (count, length) = values.clone().fold((0, 0), |(count, sum), text| (count + 1, sum + text.len()));
+    let (mut bytes, mut ends) = (Vec::with_capacity(length), Vec::with_capacity(count + 1));
+    ends.push(0i64);
     for text in values {
         bytes.extend_from_slice(text.as_bytes());
         ends.push(bytes.len() as i64);
