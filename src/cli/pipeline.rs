@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{ActionId, Catalog, Glob};
 use crate::compare::assessment::Gap;
-use crate::compare::{Inputs, Settings, ended};
+use crate::compare::{Inputs, Settings, left};
 use crate::entitlements::{self, Entitlements};
 use crate::lake::Reader;
 use crate::model::snapshot::Snapshot;
-use crate::model::time::{Day, MICROS_PER_HOUR, Timestamp, Window};
+use crate::model::time::{MICROS_PER_HOUR, Timestamp, Window};
 use crate::usage::activity::{Activity, Join};
 use crate::usage::chain::{Logs, hidden};
 use crate::usage::changes::PolicyChanges;
@@ -196,10 +196,10 @@ impl World {
         }
     }
 
-    /// People who have left, with their last day.
+    /// People who have left, with their end.
     #[must_use]
-    pub fn ended(&self) -> BTreeMap<String, Day> {
-        ended(&self.snapshot, &self.people, self.as_of)
+    pub fn left(&self) -> BTreeMap<String, Timestamp> {
+        left(&self.snapshot, &self.people, self.as_of)
     }
 
     /// What machine output says of where it comes from.

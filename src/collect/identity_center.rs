@@ -50,7 +50,7 @@ pub fn identity_center(
     for set in entries::<RawPermissionSet>(raw.permission_sets, "PermissionSets", file, &mut defects) {
         value.permission_sets.push(PermissionSet {
             policies: set.1.policies(),
-            tags: set.1.tags.iter().flatten().map(|tag| (tag.key.clone(), tag.value.clone())).collect(),
+            tags: set.1.tags.as_ref().map(|tags| tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect()),
             arn: set.1.permission_set_arn,
             name: set.1.name,
             session_duration: set.1.session_duration.unwrap_or_else(|| DEFAULT_SESSION.to_owned()),
@@ -303,8 +303,8 @@ mod tests {
         assert_eq!((value.instance.as_str(), value.region.as_str()), ("i", "eu-west-1"));
         assert_eq!(value.owner, "999999999999".parse().ok());
         assert_eq!(value.permission_sets[0].policies, None);
-        let tags = |at: usize| value.permission_sets[at].tags.iter().map(|(key, value)| format!("{key}={value}"));
-        assert_eq!((tags(0).count(), tags(1).collect::<Vec<_>>()), (0, vec!["ManagedBy=Terraform".to_owned()]));
+        assert_eq!(value.permission_sets[0].tags, None);
+        assert_eq!(value.permission_sets[1].tags, Some([("ManagedBy".to_owned(), "Terraform".to_owned())].into()));
         let name = |path: &str, name: &str| PolicyName { path: path.to_owned(), name: name.to_owned() };
         let want = SetPolicies {
             inline: Some("{}".to_owned()),

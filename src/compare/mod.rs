@@ -181,7 +181,10 @@ pub fn assess(inputs: &Inputs<'_>) -> Assessment {
         principals,
         credentials: credentials(inputs.snapshot, inputs.people, &shared.analyzers),
         shared: external::shared(inputs.snapshot, inputs.catalog),
-        ended: ended(inputs.snapshot, inputs.people, inputs.as_of),
+        ended: left(inputs.snapshot, inputs.people, inputs.as_of)
+            .into_iter()
+            .map(|(person, end)| (person, last_day(end)))
+            .collect(),
         coverage,
         gaps: gaps.into_iter().collect(),
     }
@@ -256,20 +259,27 @@ pub fn action_verdicts(inputs: &Inputs<'_>, wanted: impl Fn(&str) -> bool + Sync
         .collect()
 }
 
-/// People of the roster whose end lies before an instant, with their last day.
+/// People of the roster who have left by an instant, with the latest of their ends. Who stands in it more than once, as an
+/// employee who was a supplier before or with a program of theirs, has left once every entry has ended; an entry that
+/// begins after its end is of somebody who came back.
 #[must_use]
-pub fn ended(snapshot: &Snapshot, people: &People, as_of: Timestamp) -> BTreeMap<String, Day> {
-    let roster = snapshot.roster.iter().filter(|entry| entry.kind != RosterKind::Service);
-    roster
-        .filter_map(|entry| {
-            let end = entry.end.filter(|end| *end <= as_of)?;
-            Some((people.named(&entry.id)?.to_owned(), last_day(end)))
-        })
-        .collect()
+pub fn left(snapshot: &Snapshot, people: &People, as_of: Timestamp) -> BTreeMap<String, Timestamp> {
+    let mut all: BTreeMap<&str, (bool, Option<Timestamp>)> = BTreeMap::new();
+    for entry in &snapshot.roster {
+        let Some(person) = people.named(&entry.id) else { continue };
+        let back = |end: &Timestamp| entry.start.is_some_and(|start| start > *end);
+        let end = entry.end.filter(|end| *end <= as_of && !back(end));
+        let (human, latest) = all.entry(person).or_insert((false, Some(Timestamp::default())));
+        *human |= entry.kind != RosterKind::Service;
+        *latest = latest.zip(end).map(|(known, end)| known.max(end));
+    }
+    let gone = all.into_iter().filter(|(_, (human, _))| *human);
+    gone.filter_map(|(person, (_, latest))| Some((person.to_owned(), latest?))).collect()
 }
 
 /// The day that an end belongs to: an end at midnight, which a date in the roster means, is that of the day before.
-fn last_day(end: Timestamp) -> Day {
+#[must_use]
+pub fn last_day(end: Timestamp) -> Day {
     Timestamp::from_micros(end.micros().saturating_sub(1)).day()
 }
 

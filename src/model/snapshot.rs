@@ -216,7 +216,7 @@ pub struct PermissionSet {
     pub policies: Option<SetPolicies>,
     /// Tags; none where they were not collected.
     #[serde(default)]
-    pub tags: BTreeMap<String, String>,
+    pub tags: Option<BTreeMap<String, String>>,
 }
 
 /// What a permission set puts into its roles. Source: "PermissionSet" and the operations on its policies, IAM Identity
@@ -335,9 +335,9 @@ impl IdentityCenter {
     /// Puts some permission sets, with who is assigned to them, in place of what is known of these; tags, which are not read
     /// with the rest, stay.
     pub fn replace(&mut self, sets: &BTreeSet<&str>, mut now: Self) {
-        for set in now.permission_sets.iter_mut().filter(|set| set.tags.is_empty()) {
+        for set in now.permission_sets.iter_mut().filter(|set| set.tags.is_none()) {
             let known = self.permission_sets.iter().find(|known| known.arn == set.arn);
-            set.tags = known.map(|known| known.tags.clone()).unwrap_or_default();
+            set.tags = known.and_then(|known| known.tags.clone());
         }
         let others = |arn: &str| !sets.contains(arn);
         self.permission_sets.retain(|set| others(&set.arn));

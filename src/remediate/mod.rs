@@ -12,6 +12,7 @@ mod found;
 pub mod fresh;
 pub mod journal;
 mod lasting;
+pub mod leaving;
 mod make;
 mod merged;
 mod narrowing;

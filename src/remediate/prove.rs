@@ -13,6 +13,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::catalog::{ActionId, Catalog, Mapped, MappedAction, Need};
+use crate::compare::last_day;
 use crate::decide::compile::Compiler;
 use crate::decide::context::{Context, Slot};
 use crate::decide::inquiry::{Inquiry, Question, set_time};
@@ -21,13 +22,14 @@ use crate::decide::request::ResourceRule;
 use crate::decide::{Answer, Roster, exempt};
 use crate::model::arn::Arn;
 use crate::model::snapshot::Snapshot;
-use crate::model::time::{Day, Timestamp, Window};
+use crate::model::time::{Timestamp, Window};
 use crate::usage::fold::{ShapeFact, ShapeKey};
 use crate::usage::identity::{Actor, Actors};
 use crate::usage::sessions::Sessions;
 
 use super::entering::{self, Entered};
 use super::found::Found;
+use super::leaving::Leavers;
 use super::opened::{Not, closed};
 use super::side::Side;
 use super::{Grant, Misfit, Plan};
@@ -132,8 +134,8 @@ pub struct Inputs<'a> {
     pub actors: &'a Actors,
     /// The sessions themselves.
     pub sessions: &'a Sessions,
-    /// People who have left, with their last day.
-    pub ended: &'a BTreeMap<String, Day>,
+    /// People who have left.
+    pub leavers: &'a Leavers,
     /// Which calls count.
     pub window: Window,
     /// Generation of the lake.
@@ -377,11 +379,10 @@ impl Call<'_> {
         }
     }
 
-    /// Of somebody who has left when that was, where they are known for sure and never called it after their last day.
+    /// Of somebody who has left when that was.
     fn left(&self) -> Option<String> {
-        let person = self.actor.sure_person()?;
-        let day = self.inputs.ended.get(person).filter(|day| self.fact.last.day() <= **day)?;
-        Some(format!("the last day of {person} was {day}"))
+        let (person, end) = self.inputs.leavers.of_call(self.actor).filter(|(_, end)| self.fact.last <= *end)?;
+        Some(format!("the last day of {person} was {}", last_day(end)))
     }
 
     /// Whether the same statements bear on an action on the very resources that the record names, whatever became of others.
@@ -427,6 +428,9 @@ impl Call<'_> {
         let grant = open.grant;
         let eligible = |person: &str| open.people.iter().any(|one| one == person);
         match (self.actor.sure_person(), self.actor.likely_person()) {
+            (Some(person), _) if self.inputs.leavers.has(person) => {
+                return Err(Not::Surely(format!("{person} has left")));
+            }
             (Some(person), _) if eligible(person) => {}
             (None, Some(person)) if eligible(person) => {
                 return Err(Not::Perhaps(format!(

@@ -98,7 +98,7 @@ pub(super) fn start() -> Snapshot {
         name: "Ops".into(),
         session_duration: "PT8H".into(),
         policies: Some(policies),
-        tags: BTreeMap::new(),
+        tags: None,
     };
     let center = IdentityCenter {
         captured_at: Timestamp::default(),

@@ -230,7 +230,7 @@ impl SetEffect {
                     name: self.set.clone(),
                     session_duration: session.clone(),
                     policies: Some(SetPolicies::default()),
-                    tags: tags.clone(),
+                    tags: Some(tags.clone()),
                 });
                 return Ok(self.with(SetChange::DeletePermissionSet));
             }

@@ -162,7 +162,7 @@ impl<'a> SetSubject<'a> {
         if center.instance.is_empty() {
             return Err("the ARN of the instance of Identity Center was not collected".to_owned());
         }
-        let code = super::found::code_of(set, &one.tags, &inputs.code);
+        let code = super::found::code_of(set, one.tags.as_ref().unwrap_or(&BTreeMap::new()), &inputs.code);
         if let Some(code) = code.filter(|_| !inputs.managed_by_code) {
             return Err(super::make::changed_back(&code));
         }

@@ -9,7 +9,7 @@ use crate::catalog::{ActionId, Catalog};
 use crate::entitlements::{AccessClass, AccessClasses};
 use crate::model::event::{CallVariant, Outcome};
 use crate::model::snapshot::Snapshot;
-use crate::model::time::{Day, Timestamp, Window};
+use crate::model::time::{Timestamp, Window};
 use crate::recommend::friction::requests;
 use crate::recommend::times::{SLOT_MINUTES, start_of};
 use crate::usage::activity::Activity;
@@ -121,8 +121,8 @@ pub struct Inputs<'a> {
     pub actors: &'a Actors,
     /// The sessions.
     pub sessions: &'a Sessions,
-    /// People who have left, with their last day.
-    pub ended: &'a BTreeMap<String, Day>,
+    /// People who have left by the roster, with their end.
+    pub left: &'a BTreeMap<String, Timestamp>,
     /// On which calls it was proved.
     pub proved: Window,
     /// When it was applied.
@@ -276,7 +276,7 @@ pub fn denials(inputs: &Inputs<'_>) -> Result<Vec<Denial>, Misfit> {
         let is_user = arn.contains(":user/");
         // Whoever provokes denials must not come to what they did not have: each of these is a way to try.
         row.not_restored = match () {
-            () if inputs.ended.contains_key(person) => "they have left: nobody should be there to be denied",
+            () if inputs.left.contains_key(person) => "they have left: nobody should be there to be denied",
             () if *left => "what the plan left allows it on what was named: something else may have refused it",
             () if !row.through.is_empty() => "it can be asked for",
             () if of_set(arn) => "a permission set is the same for everybody: a person has to look",

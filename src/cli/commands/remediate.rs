@@ -46,7 +46,7 @@ to be asked for moves to a role of its own, closed until a grant opens it. A per
 roles in all accounts; what is asked for moves to another one, which nobody has until it is granted.
 
 A proof takes every distinct call that was recorded of the plan's principals in the window and decides it again in the \
-state after the plan: still allowed, through a grant, would be denied, undecidable, or made by somebody who has left since, \
+state after the plan: still allowed, through a grant, would be denied, undecidable, or refused to somebody who has left since, \
 with events for each. What CloudTrail did not record it cannot see; `--window` says how far it looks back.
 
 `apply` begins only when nothing speaks against it, and announces every step in the store before it is made. A run that died \

@@ -158,7 +158,7 @@ pub fn in_code(plan: &Plan, snapshot: &Snapshot, code: Code<'_>) -> Vec<String> 
     let sets = plan.changes.iter().filter(|change| !change.roles.is_empty()).map(|change| change.principal.as_str());
     let named = sets.filter_map(|arn| {
         let known = snapshot.identity_center.iter().flat_map(|center| &center.permission_sets);
-        let tags = known.into_iter().find(|one| one.arn == arn).map(|one| one.tags.clone()).unwrap_or_default();
+        let tags = known.into_iter().find(|one| one.arn == arn).and_then(|one| one.tags.clone()).unwrap_or_default();
         Some(format!("{arn} is managed by {}", super::found::code_of(arn, &tags, &code)?))
     });
     plan.changes.iter().flat_map(Change::holders).filter_map(of).chain(named).collect()

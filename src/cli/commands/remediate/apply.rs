@@ -150,14 +150,15 @@ pub(super) struct Checks<'a> {
     pub(super) managed_by_code: bool,
 }
 
-/// What is recorded where applying begins.
+/// What is recorded where applying begins; refusals of who has left are as good as accepted.
 pub(super) fn beginning(executor: &Executor, proof: &Proof, accepted: &[String]) -> Record {
+    let accepted: BTreeSet<String> = accepted.iter().cloned().chain(named(proof, Verdict::PersonLeft)).collect();
     Record::Begin {
         by: executor.caller().to_owned(),
         generation: proof.generation,
         from: proof.window.from,
         to: proof.window.to,
-        accepted: accepted.to_vec(),
+        accepted: accepted.into_iter().collect(),
     }
 }
 
@@ -303,6 +304,10 @@ pub(super) fn checked(
     });
     refuse("the plan is not safe to apply", &objections)?;
     let proof = proved_on(&reader, &world, plan)?;
+    let gone: BTreeSet<&str> = plan.grants.iter().flat_map(|grant| &grant.people).map(String::as_str).collect();
+    let left = world.left();
+    let gone: Vec<String> = gone.into_iter().filter(|person| left.contains_key(*person)).map(str::to_owned).collect();
+    refuse("people who have left could ask for grants of this plan; make it anew", &gone)?;
     let (accepted, unknown) = denials(&proof, checks.accepted);
     if context.is_for_people() {
         let mut worse = Table { columns: prove_columns(), rows: proof.rows.iter().map(proved).collect() };
@@ -319,12 +324,20 @@ pub(super) fn checked(
     Ok(proof)
 }
 
+/// Principals and actions of a verdict, as they are accepted.
+fn named(proof: &Proof, verdict: Verdict) -> impl Iterator<Item = String> {
+    let rows = proof.rows.iter().filter(move |row| row.verdict == verdict);
+    rows.map(|row| format!("{}={}", row.principal, row.action))
+}
+
 /// Denials that were not accepted by name, and what was accepted without being there.
 fn denials(proof: &Proof, accepted: &[String]) -> (Vec<String>, Vec<String>) {
-    let denied = proof.rows.iter().filter(|row| row.verdict == Verdict::WouldBeDenied);
-    let names: BTreeSet<String> = denied.map(|row| format!("{}={}", row.principal, row.action)).collect();
+    let of = |verdict| named(proof, verdict);
+    let names: BTreeSet<String> = of(Verdict::WouldBeDenied).collect();
     let open = names.iter().filter(|name| !accepted.contains(name)).cloned().collect();
-    let unknown = accepted.iter().filter(|name| !names.contains(*name)).cloned().collect();
+    // Who was accepted while they were there may have left since.
+    let known = |name: &String| names.contains(name) || of(Verdict::PersonLeft).any(|one| one == *name);
+    let unknown = accepted.iter().filter(|name| !known(name)).cloned().collect();
     (open, unknown)
 }
 

@@ -13,9 +13,11 @@ use crate::model::snapshot::Snapshot;
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 use crate::model::time::{MICROS_PER_HOUR, Window};
 use crate::remediate::entering::concerns;
+use crate::remediate::leaving::Leavers;
 use crate::remediate::prove::{self, Proof, Verdict};
 use crate::remediate::{Change, Plan};
 use crate::usage::coverage::show_days;
+use crate::usage::fold::FactSource;
 use crate::usage::identity::Actor;
 
 use super::analyzed::{Analyzed, CORROBORATED, corroborated};
@@ -122,13 +124,14 @@ pub(super) fn proved_within(
     let changed: BTreeSet<&str> = plan.changes.iter().flat_map(Change::holders).collect();
     let own = |actor: &Actor| changed.contains(actor.principal.as_str()) || concerns(plan, actor);
     let theirs = |session| world.actors.get(&session).is_some_and(|actor| own(actor));
+    let leavers = Leavers::of(world.left(), &world.actors, &reader.session_spans(window)?);
     let proof = prove::prove(&prove::Inputs {
         plan,
         before,
         shapes: &reader.shapes_of_sessions(&theirs, window)?,
         actors: &world.actors,
         sessions: &world.sessions,
-        ended: &world.ended(),
+        leavers: &leavers,
         window,
         generation: world.generation,
         catalog: world.catalog,

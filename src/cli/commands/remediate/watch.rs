@@ -110,7 +110,7 @@ pub(super) fn watch(context: &Context<'_>, args: &WatchArgs) -> Result<Status, C
         refused: &refused,
         actors: &world.actors,
         sessions: &world.sessions,
-        ended: &world.ended(),
+        left: &world.left(),
         proved,
         applied,
         until,

@@ -282,7 +282,12 @@ fn leavers(random: &mut Random, old: &str) -> (String, BTreeMap<String, String>)
     for row in rows.records() {
         let mut row: Vec<String> = row.unwrap().iter().map(str::to_owned).collect();
         if row[kind] == "human" && row[end].is_empty() && random.one_in(4) {
-            row[end] = format!("2026-{:02}-{:02}", 8 + random.below(3), 1 + random.below(28));
+            // Half of them with the last week's last working day, after which the logs show few: the others work on, and have
+            // a roster that is wrong.
+            row[end] = match random.one_in(2) {
+                true => "2026-10-30".into(),
+                false => format!("2026-{:02}-{:02}", 8 + random.below(3), 1 + random.below(28)),
+            };
             left.insert(row[email].clone(), row[end].clone());
         }
         out.write_record(&row).unwrap();
@@ -290,15 +295,16 @@ fn leavers(random: &mut Random, old: &str) -> (String, BTreeMap<String, String>)
     (String::from_utf8(out.into_inner().unwrap()).unwrap(), left)
 }
 
-/// Nobody is refused but who has left; and what they did after their last day is told apart.
+/// Nobody is refused but who has left; and what is not certain of them is told apart.
 fn nobody_is_denied(proof: &str, ended: &BTreeMap<String, String>, seed: u64) -> (usize, usize) {
     let (mut left, mut later) = (0, 0);
     for row in proof.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
         let day = ended.get(text(&row, "/person"));
         let after_it = day.is_some_and(|day| text(&row, "/last").split('T').next().unwrap() > day.as_str());
         match text(&row, "/verdict") {
+            // Who works on has not left, whatever the roster says; and a user's keys may be a program's.
             "would_be_denied" => {
-                assert!(after_it, "seed {seed}: {row:#}");
+                assert!(day.is_some(), "seed {seed}: {row:#}");
                 later += 1;
             }
             "person_left" => {
@@ -582,12 +588,12 @@ fn whatever_people_hold_what_they_used_stays_and_nobody_gains() {
         steps.extend(plan.steps().map(|(_, _, step)| step.effect.arguments()[1].clone()));
     }
     println!(
-        "{count} organisations: {changed} principals changed, {of_sets} of them permission sets, {confined} confined to resources, {granted} grants, {allowed} requests allowed, {of_left} kinds of calls of who has left, {of_later} after that, by {steps:?}; left: {whys:#?}"
+        "{count} organisations: {changed} principals changed, {of_sets} of them permission sets, {confined} confined to resources, {granted} grants, {allowed} requests allowed, {of_left} kinds of calls of who has left, {of_later} of who may not have, by {steps:?}; left: {whys:#?}"
     );
     assert!(
         changed >= 2 * usize::try_from(count).unwrap() && of_sets > 0 && granted > 0 && allowed > 0 && steps.len() >= 6,
         "{changed} {granted} {steps:?}"
     );
-    assert!(count < 4 || of_left > 0, "nobody who left lost what they used");
+    assert!(count < 4 || of_left > 0 && of_later > 0, "nobody who left lost what they used: {of_left}, {of_later}");
     assert!(count < 4 || confined > 0, "nothing was confined to resources");
 }

@@ -72,10 +72,10 @@ fn a_set_that_its_tags_say_is_managed_as_code_is_left_to_it() {
     now.permission_sets.retain(|set| set.name == "SupportEngineer");
     let arn = now.permission_sets[0].arn.clone();
     known.permission_sets.iter_mut().filter(|set| set.arn == arn).for_each(|set| {
-        set.tags = [("managed-by".to_owned(), "Terraform".to_owned())].into();
+        set.tags = Some([("managed-by".to_owned(), "Terraform".to_owned())].into());
     });
     known.replace(&[arn.as_str()].into(), now);
-    assert!(known.permission_sets.iter().any(|set| set.arn == arn && set.tags.len() == 1));
+    assert!(known.permission_sets.iter().any(|set| set.arn == arn && set.tags.is_some()));
 }
 
 #[test]
