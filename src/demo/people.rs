@@ -69,7 +69,7 @@ pub(super) fn identity_center(world: &World) -> Result<Value, DemoError> {
         let inline = set.inline.as_ref().map_or_else(String::new, Value::to_string);
         sets.push(json!({
             "PermissionSetArn": arn, "Name": set.name, "SessionDuration": set.duration,
-            "ManagedPolicies": managed, "InlinePolicy": inline,
+            "ManagedPolicies": managed, "InlinePolicy": inline, "Tags": [],
         }));
         for (group, accounts) in &set.assign {
             groups.insert(group);

@@ -47,8 +47,8 @@ async fn located(access: &Access) -> Result<Option<(Access, Vec<types::InstanceM
     Ok(None)
 }
 
-/// Reads the instance of the organisation; none where Identity Center is not in use.
-pub(super) async fn identity_center(access: &Access) -> Result<Option<Value>, Failure> {
+/// Reads the instance of the organisation, and says which tags it may not read; none where Identity Center is not in use.
+pub(super) async fn identity_center(access: &Access) -> Result<Option<(Value, Option<Failure>)>, Failure> {
     let Some((access, instances)) = located(access).await? else { return Ok(None) };
     let Some((instance, store)) = instances.iter().find_map(named) else { return Ok(None) };
     let (access, admin) = (&access, access.sso_admin());
@@ -58,10 +58,8 @@ pub(super) async fn identity_center(access: &Access) -> Result<Option<Value>, Fa
     let read = sets.iter().map(|arn| set(access, &instance, arn));
     let mut described: Vec<Value> = in_order(read.collect(), AT_ONCE).await?;
     let read = sets.iter().map(|arn| tags(access, &instance, arn));
-    let tags: Vec<Value> = in_order(read.collect(), AT_ONCE).await?;
-    for (set, tags) in described.iter_mut().zip(tags) {
-        set.as_object_mut().map(|fields| fields.insert("Tags".to_owned(), tags));
-    }
+    let tags: Vec<Result<Value, Failure>> = in_order(read.collect(), AT_ONCE).await?;
+    let untagged = tagged(&mut described, tags);
     let read = sets.iter().map(|arn| places(access, &instance, arn));
     let places: Vec<Vec<(String, String)>> = in_order(read.collect(), AT_ONCE).await?;
     let read = sets.iter().map(|arn| outdated(access, &instance, arn));
@@ -82,7 +80,7 @@ pub(super) async fn identity_center(access: &Access) -> Result<Option<Value>, Fa
             ("Region", text(access.region())),
         ])
     };
-    Ok(Some(object([
+    let document = object([
         ("Instances", list(&instances, instance_of)),
         ("PermissionSets", Some(Value::Array(described))),
         ("OutdatedProvisionings", Some(Value::Array(outdated.into_iter().flatten().collect()))),
@@ -95,19 +93,25 @@ pub(super) async fn identity_center(access: &Access) -> Result<Option<Value>, Fa
             }),
         ),
         ("GroupMemberships", Some(Value::Array(memberships.into_iter().flatten().collect()))),
-    ])))
+    ]);
+    Ok(Some((document, untagged)))
 }
 
-/// Some permission sets, as [`identity_center`] reads all of them, with their assignments, without tags and people.
+/// Some permission sets, as [`identity_center`] reads all of them, with their assignments, without people, and without tags
+/// where these may not be read.
 pub(crate) async fn some_sets(access: &Access, instance: &str, sets: &BTreeSet<&str>) -> Result<Value, Failure> {
     let (mut described, mut behind, mut assignments) = (Vec::new(), Vec::new(), Vec::new());
+    let mut tags_of = Vec::new();
     for arn in sets {
         described.push(set(access, instance, arn).await?);
+        tags_of.push(tags(access, instance, arn).await?);
         behind.extend(outdated(access, instance, arn).await?);
         for (account, arn) in places(access, instance, arn).await? {
             assignments.extend(assigned(access, instance, account, arn).await?);
         }
     }
+    // Without those that may not be read, the ones known stay.
+    tagged(&mut described, tags_of);
     Ok(object([
         ("PermissionSets", Some(Value::Array(described))),
         ("OutdatedProvisionings", Some(Value::Array(behind))),
@@ -171,12 +175,34 @@ async fn set(access: &Access, instance: &str, arn: &str) -> Result<Value, Failur
     ]))
 }
 
-/// Tags of a permission set.
-async fn tags(access: &Access, instance: &str, arn: &str) -> Result<Value, Failure> {
+/// Tags of a permission set; within, that they may not be read: who grants what holds without them.
+async fn tags(access: &Access, instance: &str, arn: &str) -> Result<Result<Value, Failure>, Failure> {
+    match all_tags(access, instance, arn).await {
+        Err(failure) if failure.kind == FailureKind::Denied => Ok(Err(failure)),
+        read => read.map(Ok),
+    }
+}
+
+async fn all_tags(access: &Access, instance: &str, arn: &str) -> Result<Value, Failure> {
     let admin = access.sso_admin();
     let request = || admin.list_tags_for_resource().instance_arn(instance).resource_arn(arn);
     let tags = pages!(access, &calls::LIST_TAGS_OF_SET, request(), tags);
     Ok(Value::Array(tags.iter().map(|tag| object([("Key", text(tag.key())), ("Value", text(tag.value()))])).collect()))
+}
+
+/// Gives sets the tags that were read; which could not be, in one failure.
+fn tagged(sets: &mut [Value], tags: Vec<Result<Value, Failure>>) -> Option<Failure> {
+    let (all, mut denied) = (sets.len(), Vec::new());
+    for (set, tags) in sets.iter_mut().zip(tags) {
+        match (set.as_object_mut(), tags) {
+            (Some(fields), Ok(tags)) => drop(fields.insert("Tags".to_owned(), tags)),
+            (_, Err(failure)) => denied.push(failure),
+            (None, Ok(_)) => {}
+        }
+    }
+    let mut first = denied.first()?.clone();
+    first.message = format!("tags of {} of {all} permission sets: {}", denied.len(), first.message);
+    Some(first)
 }
 
 fn reference(policy: &types::CustomerManagedPolicyReference) -> Value {

@@ -231,7 +231,10 @@ async fn whole(
     if options.what.contains(&Purpose::IdentityCenter) {
         let begun = (options.clock)();
         match identity_center::identity_center(access).await {
-            Ok(Some(document)) => central.push(brought(Purpose::IdentityCenter, None, &document, begun)),
+            Ok(Some((document, untagged))) => {
+                central.push(brought(Purpose::IdentityCenter, None, &document, begun));
+                missing.extend(untagged.map(|failure| (Purpose::IdentityCenter, failure)));
+            }
             Ok(None) => {}
             Err(failure) => missing.push((Purpose::IdentityCenter, failure)),
         }

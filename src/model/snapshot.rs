@@ -332,8 +332,8 @@ pub struct IdentityCenter {
 }
 
 impl IdentityCenter {
-    /// Puts some permission sets, with who is assigned to them, in place of what is known of these; tags, which are not read
-    /// with the rest, stay.
+    /// Puts some permission sets, with who is assigned to them, in place of what is known of these; tags stay where they
+    /// could not be read anew.
     pub fn replace(&mut self, sets: &BTreeSet<&str>, mut now: Self) {
         for set in now.permission_sets.iter_mut().filter(|set| set.tags.is_none()) {
             let known = self.permission_sets.iter().find(|known| known.arn == set.arn);

@@ -21,9 +21,11 @@ use crate::cli::escape::terminal_lines;
 use crate::cli::exit::Status;
 use crate::cli::output::Meta;
 use crate::cli::pipeline::World;
+use crate::compare::assessment::Gap;
 use crate::compare::{self, Confined};
 use crate::decide::reach::Reach;
 use crate::lake::Reader;
+use crate::model::snapshot::Snapshot;
 use crate::model::table::{Cell, Column, ColumnKind, Table};
 use crate::remediate::effect::Effect;
 use crate::remediate::set_effect::{SetChange, SetEffect};
@@ -191,11 +193,15 @@ fn plan(context: &Context<'_>, args: &PlanArgs) -> Result<Status, CommandError> 
             code: Code { patterns: &patterns(context), written: &told.world.written },
             failing: if args.go_on { Failing::GoOn } else { Failing::Unwind },
         });
-        Ok((plan, told.meta("remediate plan")))
+        let mut meta = told.meta("remediate plan");
+        let untagged = untagged(&plan, told.inputs.snapshot);
+        meta.gaps.extend(untagged.clone());
+        Ok((plan, meta, untagged))
     });
-    let (plan, meta) = made?;
+    let (plan, meta, untagged) = made?;
     write(&plan, &args.out)?;
     context.emit(&meta, &plan_table(&plan, context.is_for_people()))?;
+    untagged.iter().for_each(|gap| context.note(&format!("{}: {}", gap.what, gap.remedy)));
     let (steps, left) = (plan.steps().count(), plan.left.len());
     context.note(&format!(
         "plan {}: {} grants, {} principals changed in {steps} calls, {left} left as they are; written to {}",
@@ -224,6 +230,17 @@ fn confined(reader: &Reader, world: &World, principals: &BTreeSet<String>) -> Re
         }
     }
     Ok(all)
+}
+
+/// That some of the permission sets to be changed may be managed as code: their tags were not read.
+fn untagged(plan: &Plan, snapshot: &Snapshot) -> Option<Gap> {
+    let changed: BTreeSet<&str> = plan.changes.iter().map(|change| change.principal.as_str()).collect();
+    let sets = snapshot.identity_center.iter().flat_map(|center| &center.permission_sets);
+    let count = sets.filter(|set| set.tags.is_none() && changed.contains(set.arn.as_str())).count();
+    let what =
+        format!("no tags were collected of {count} of the permission sets that change: they may say that code does it");
+    let remedy = "let `jitscan collect` call sso:ListTagsForResource, or have `Tags` in the export".to_owned();
+    (count > 0).then(|| Gap { kind: "snapshot".to_owned(), what, remedy })
 }
 
 /// Patterns over what code manages.

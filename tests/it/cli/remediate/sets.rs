@@ -59,13 +59,22 @@ fn a_set_that_its_tags_say_is_managed_as_code_is_left_to_it() {
     assert_eq!(run.code, Some(0), "{run:?}");
     let plan = |more: &str| {
         let line = format!("{LATER} remediate plan --principal AWSReservedSSO_SupportEngineer {more} --out plan.json");
-        place.rows(&line);
+        let run = place.line(&line);
+        assert!(run.code == Some(0) && !run.stderr.contains("tags"), "{run:?}");
         read(&place.path("plan.json"))
     };
     let left = plan("");
     assert!(left.changes.is_empty() && left.grants.is_empty(), "{left:#?}");
     assert!(left.left.iter().any(|one| one.why.contains("managed by Terraform (tag managed-by)")), "{left:#?}");
     assert_eq!(plan("--managed-by-code").changes.len(), 1);
+    // Whoever may not read tags is told what that costs.
+    let sets = center["PermissionSets"].as_array_mut().unwrap();
+    sets.iter_mut().for_each(|set| drop(set.as_object_mut().unwrap().remove("Tags")));
+    std::fs::write(place.path("center.json"), center.to_string()).unwrap();
+    let run = place.line("--store demo/store ingest identity-center center.json --captured-at 2026-11-01T01:00:01Z");
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let run = place.line(&format!("{LATER} remediate plan --principal AWSReservedSSO_SupportEngineer --out plan.json"));
+    assert!(run.stderr.contains("no tags were collected of 1 of the permission sets"), "{run:?}");
     // What was read live has no tags; those that are known stay.
     let mut known = snapshot(&place).identity_center.unwrap();
     let mut now = known.clone();
