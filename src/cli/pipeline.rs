@@ -202,6 +202,12 @@ impl World {
         left(&self.snapshot, &self.people, self.as_of)
     }
 
+    /// People of whom the roster knows an end, past or to come.
+    #[must_use]
+    pub fn ends(&self) -> BTreeMap<String, Timestamp> {
+        left(&self.snapshot, &self.people, Timestamp::from_micros(i64::MAX))
+    }
+
     /// What machine output says of where it comes from.
     #[must_use]
     pub fn meta(&self, command: &str, gaps: Vec<Gap>) -> Meta {

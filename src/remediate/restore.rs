@@ -29,14 +29,23 @@ pub struct Wanted<'a> {
     pub now: &'a Snapshot,
     /// Denials that may be given back.
     pub denials: &'a [Denial],
-    /// Until when.
+    /// Until when, at most.
     pub until: Timestamp,
+    /// People who leave, by the roster, and when: nothing is given back beyond.
+    pub ends: &'a BTreeMap<String, Timestamp>,
     /// When it is made.
     pub at: Timestamp,
     /// Generation of the lake that shows the denials.
     pub generation: u64,
     /// The catalogue.
     pub catalog: &'a Catalog,
+}
+
+impl Wanted<'_> {
+    /// Until when somebody is given back what they were denied.
+    fn until_for(&self, denial: &Denial) -> Timestamp {
+        self.ends.get(&denial.person).map_or(self.until, |end| self.until.min(*end))
+    }
 }
 
 /// Adds what must hold beside what does; none where the statement says something of the same key by the same operator.
@@ -57,7 +66,7 @@ fn statements(
     json: &str,
     actions: &crate::catalog::ActionSet,
     wanted: &Wanted<'_>,
-    source: &str,
+    (source, until): (&str, Timestamp),
 ) -> Option<Vec<Value>> {
     let narrowed = narrow(json, actions, wanted.catalog).ok()?;
     let Some(text) = narrowed.json.filter(|_| narrowed.after > 0) else { return Some(Vec::new()) };
@@ -70,7 +79,7 @@ fn statements(
         Value::Array(all) => all,
         one => vec![one],
     };
-    let until = wanted.until.to_string();
+    let until = until.to_string();
     let mut more = vec![("DateLessThanEquals", "aws:CurrentTime", until.as_str())];
     if !source.is_empty() {
         more.push(("StringEquals", "aws:SourceIdentity", source));
@@ -129,19 +138,21 @@ fn change(wanted: &Wanted<'_>, arn: &str, denials: &[&Denial]) -> Result<Change,
     }
     let taken =
         wanted.plan.changes.iter().find(|change| change.principal == arn).ok_or("the plan does not change it")?;
-    let mut by_source: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut by_source: BTreeMap<&str, (BTreeSet<&str>, Timestamp)> = BTreeMap::new();
     for denial in denials {
-        by_source.entry(&denial.source_identity).or_default().insert(&denial.action);
+        let (actions, until) = by_source.entry(&denial.source_identity).or_insert((BTreeSet::new(), wanted.until));
+        actions.insert(&denial.action);
+        *until = wanted.until_for(denial).min(*until);
     }
     let mut all = Vec::new();
-    for (source, names) in by_source {
+    for (source, (names, until)) in by_source {
         let mut actions = wanted.catalog.no_actions();
         for id in names.iter().filter_map(|name| wanted.catalog.find(name)) {
             actions.insert(id);
         }
         for held in before.policies()? {
             let why = "its statements cannot be bounded in time without changing what else they say";
-            all.extend(statements(held.json, &actions, wanted, source).ok_or(why)?);
+            all.extend(statements(held.json, &actions, wanted, (source, until)).ok_or(why)?);
         }
     }
     if all.is_empty() {
@@ -168,7 +179,10 @@ fn change(wanted: &Wanted<'_>, arn: &str, denials: &[&Denial]) -> Result<Change,
         advice: ADVICE.to_owned(),
         capability: denial.action.clone(),
         person: denial.person.clone(),
-        why: vec![format!("denied {} times since {}, and used before", denial.calls, denial.first)],
+        why: vec![
+            format!("denied {} times since {}, and used before", denial.calls, denial.first),
+            format!("until {}", wanted.until_for(denial)),
+        ],
     });
     Ok(Change {
         principal: arn.to_owned(),
@@ -179,7 +193,11 @@ fn change(wanted: &Wanted<'_>, arn: &str, denials: &[&Denial]) -> Result<Change,
         reasons: reasons.collect(),
         granted: 0,
         removed: 0,
-        steps: vec![Step { about: format!("gives back what was denied, until {}", wanted.until), effect, undo }],
+        steps: vec![Step {
+            about: format!("gives back what was denied, until {} at most", wanted.until),
+            effect,
+            undo,
+        }],
     })
 }
 

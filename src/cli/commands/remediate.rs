@@ -194,7 +194,7 @@ fn plan(context: &Context<'_>, args: &PlanArgs) -> Result<Status, CommandError> 
             failing: if args.go_on { Failing::GoOn } else { Failing::Unwind },
         });
         let mut meta = told.meta("remediate plan");
-        let untagged = untagged(&plan, told.inputs.snapshot);
+        let untagged = untagged(&plan, told.inputs.snapshot).filter(|_| !args.managed_by_code);
         meta.gaps.extend(untagged.clone());
         Ok((plan, meta, untagged))
     });

@@ -222,6 +222,7 @@ fn give_back(
         now: &now,
         denials,
         until: args.restore_for.after(context.now),
+        ends: &world.ends(),
         at: context.now,
         generation: world.generation,
         catalog: world.catalog,
@@ -235,7 +236,8 @@ fn give_back(
     for change in &made.changes {
         for reason in &change.reasons {
             let who = if reason.person.is_empty() { &change.principal } else { &reason.person };
-            context.note(&format!("gives back {} to {who} for {}", reason.capability, args.restore_for));
+            let until = reason.why.last().map_or("", String::as_str);
+            context.note(&format!("gives back {} to {who} {until}", reason.capability));
         }
     }
     let mut text = serde_json::to_string_pretty(&made).map_err(|error| CommandError::Failed(error.to_string()))?;

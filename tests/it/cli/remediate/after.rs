@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use jitscan::catalog::Catalog;
 use jitscan::executor::ledger::Ledger;
 use jitscan::model::arn::AccountId;
 use jitscan::model::snapshot::Snapshot;
@@ -15,7 +16,9 @@ use jitscan::remediate::Plan;
 use jitscan::remediate::effect::Effect;
 use jitscan::remediate::journal::Record;
 use jitscan::remediate::place::{Place as At, Value as Stands};
+use jitscan::remediate::restore::{Wanted, restoring};
 use jitscan::remediate::run::{Ended, Run, Target, Trouble};
+use jitscan::remediate::watch::Denial;
 use serde_json::{Value, json};
 
 use super::super::Place;
@@ -285,9 +288,52 @@ fn what_is_given_back_was_used_before_by_who_was_denied_and_ends() {
     let of_raj = |row: &&Value| text(row, "/person").starts_with("raj.patel@");
     assert!(left.iter().filter(of_raj).count() > 0, "{left:#?}");
     assert!(left.iter().filter(of_raj).all(|row| text(row, "/restored").contains("they have left")), "{left:#?}");
+    // And who is about to leave gets it until then.
+    assert_eq!(given_until(&plan, &state, "raj"), ["2026-11-04T00:00:00Z", "2026-11-03T00:00:00Z"]);
     // Enough is enough.
     let capped = place.line(&format!("{LATER} remediate watch plan.json --max-restored 0 --format ndjson"));
     assert!(!capped.stdout.contains("may be"), "{capped:?}");
+}
+
+/// Until when two sessions of the deploy role are given back what they were denied, where `leaving` leaves on the 3rd.
+fn given_until(plan: &Plan, before: &Snapshot, leaving: &str) -> Vec<String> {
+    let deploy = plan.changes.iter().find(|change| change.principal.ends_with("710293847561:role/deploy")).unwrap();
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    let denial = |person: &str| Denial {
+        principal: deploy.principal.clone(),
+        person: person.into(),
+        source_identity: person.into(),
+        action: "cloudformation:UpdateStack".into(),
+        calls: 1,
+        first: at("2026-11-02T09:00:00Z"),
+        last: at("2026-11-02T09:00:00Z"),
+        examples: Vec::new(),
+        through: String::new(),
+        not_restored: String::new(),
+    };
+    let (made, left) = restoring(&Wanted {
+        plan,
+        before,
+        now: before,
+        denials: &["ann", leaving].map(denial),
+        until: at("2026-11-04T00:00:00Z"),
+        ends: &[(leaving.to_owned(), at("2026-11-03T00:00:00Z"))].into(),
+        at: at("2026-11-02T10:00:00Z"),
+        generation: 1,
+        catalog: Catalog::get(),
+    });
+    assert!(left.is_empty() && made.changes.len() == 1, "{left:?}");
+    let Effect::PutRolePolicy { document, .. } = &made.changes[0].steps[0].effect else { panic!("{made:#?}") };
+    let document: Value = serde_json::from_str(document).unwrap();
+    let until = |statement: &Value| {
+        let who = text(statement, "/Condition/StringEquals/aws:SourceIdentity").to_owned();
+        (who, text(statement, "/Condition/DateLessThanEquals/aws:CurrentTime").to_owned())
+    };
+    let mut all: Vec<(String, String)> = document["Statement"].as_array().unwrap().iter().map(until).collect();
+    all.sort();
+    all.dedup();
+    assert_eq!(all.iter().map(|(who, _)| who.as_str()).collect::<Vec<_>>(), ["ann", leaving]);
+    all.into_iter().map(|(_, until)| until).collect()
 }
 
 #[test]
