@@ -51,8 +51,6 @@ enum State {
 /// Reads records out of bytes at hand, of a stream, or of both.
 pub(crate) struct Splitter<R> {
     buffer: Vec<u8>,
-    /// Where what was read ends in the buffer, which may be longer.
-    end: usize,
     at: usize,
     base: u64,
     source: Option<R>,
@@ -65,17 +63,15 @@ pub(crate) struct Splitter<R> {
 }
 
 impl Splitter<std::io::Empty> {
-    /// All bytes are at hand: the first `len` of a buffer.
-    pub(crate) fn whole(buffer: Vec<u8>, len: usize) -> Self {
-        let end = len.min(buffer.len());
-        Self { end, ..Self::new(buffer, None) }
+    /// All bytes are at hand. `cut` says why they are not the whole file.
+    pub(crate) fn whole(bytes: Vec<u8>, cut: Option<String>) -> Self {
+        Self { source_error: cut, ..Self::new(bytes, None) }
     }
 }
 
 impl<R: Read> Splitter<R> {
     fn new(buffer: Vec<u8>, source: Option<R>) -> Self {
         Self {
-            end: buffer.len(),
             buffer,
             at: 0,
             base: 0,
@@ -115,8 +111,8 @@ impl<R: Read> Splitter<R> {
         loop {
             self.compact();
             if self.base == 0 && self.at == 0 {
-                while self.end < 3 && self.fill(CHUNK_BYTES) {}
-                if self.rest().starts_with(b"\xef\xbb\xbf") {
+                while self.buffer.len() < 3 && self.fill(CHUNK_BYTES) {}
+                if self.buffer.starts_with(b"\xef\xbb\xbf") {
                     self.at = 3;
                 }
             }
@@ -179,21 +175,19 @@ impl<R: Read> Splitter<R> {
             Ok(_) => {}
             Err(error) => self.source_error = Some(format!("truncated: {error}")),
         }
-        self.end = self.buffer.len();
-        self.end > before
+        self.buffer.len() > before
     }
 
     fn compact(&mut self) {
         if self.source.is_some() && self.at >= CHUNK_BYTES {
             self.buffer.drain(..self.at);
-            self.end = self.buffer.len();
             self.base += self.at as u64;
             self.at = 0;
         }
     }
 
     fn rest(&self) -> &[u8] {
-        self.buffer.get(self.at..self.end).unwrap_or(&[])
+        self.buffer.get(self.at..).unwrap_or(&[])
     }
 
     /// The next byte that is not white space; none at the end.
@@ -204,7 +198,7 @@ impl<R: Read> Splitter<R> {
                 self.at += skip;
                 return self.rest().first().copied();
             }
-            self.at = self.end;
+            self.at = self.buffer.len();
             self.compact();
             if !self.fill(CHUNK_BYTES) {
                 return None;
@@ -216,7 +210,7 @@ impl<R: Read> Splitter<R> {
     fn enter_wrapper(&mut self) -> bool {
         let mut from = 0usize;
         loop {
-            match wrapper_list(self.buffer.get(self.at..self.end).unwrap_or(&[]), &mut self.probe) {
+            match wrapper_list(self.buffer.get(self.at..).unwrap_or(&[]), &mut self.probe) {
                 Ok(Some(list)) => {
                     self.at += list;
                     self.state = State::List(true);
@@ -237,7 +231,7 @@ impl<R: Read> Splitter<R> {
     /// Reads `"key": value` of the wrapper after or between lists; false where that is not what stands there.
     fn wrapper_member(&mut self) -> bool {
         loop {
-            match member(self.buffer.get(self.at..self.end).unwrap_or(&[]), &mut self.probe) {
+            match member(self.buffer.get(self.at..).unwrap_or(&[]), &mut self.probe) {
                 Ok((skip, list)) => {
                     self.at += skip;
                     if list {
@@ -258,7 +252,7 @@ impl<R: Read> Splitter<R> {
     /// The record at hand, or the stretch that it spoils.
     fn record<E>(&mut self, sink: &mut impl FnMut(Piece<'_>) -> Result<(), E>) -> Result<(), E> {
         loop {
-            let rest = self.buffer.get(self.at..self.end).unwrap_or(&[]);
+            let rest = self.buffer.get(self.at..).unwrap_or(&[]);
             let have = rest.len();
             match self.tape.parse(rest, MAX_RECORD_BYTES) {
                 Ok(length) => {
@@ -289,12 +283,12 @@ impl<R: Read> Splitter<R> {
         let offset = self.base + self.at as u64;
         let mut scan = Balance::default();
         let closed = loop {
-            let rest = self.buffer.get(self.at..self.end).unwrap_or(&[]);
+            let rest = self.buffer.get(self.at..).unwrap_or(&[]);
             if let Some(end) = scan.feed(rest) {
                 self.at += end;
                 break true;
             }
-            self.at = self.end;
+            self.at = self.buffer.len();
             self.compact();
             if !self.fill(CHUNK_BYTES) {
                 break false;
@@ -314,7 +308,7 @@ impl<R: Read> Splitter<R> {
     /// close, whichever comes first.
     fn recover<E>(&mut self, error: Syntax, sink: &mut impl FnMut(Piece<'_>) -> Result<(), E>) -> Result<(), E> {
         while self.rest().len() < MAX_RECORD_BYTES && self.fill(CHUNK_BYTES) {}
-        let rest = self.buffer.get(self.at..self.end).unwrap_or(&[]);
+        let rest = self.buffer.get(self.at..).unwrap_or(&[]);
         let closes = Balance::default().feed(rest);
         let found = next_event(rest.get(..closes.unwrap_or(rest.len())).unwrap_or(rest), &mut self.probe);
         let end = found.or(closes).unwrap_or(rest.len());
@@ -337,7 +331,7 @@ impl<R: Read> Splitter<R> {
     /// Something that is no object: one value of a list, or all up to the next event.
     fn garbage<E>(&mut self, sink: &mut impl FnMut(Piece<'_>) -> Result<(), E>) -> Result<(), E> {
         while self.rest().len() < MAX_RECORD_BYTES && self.fill(CHUNK_BYTES) {}
-        let rest = self.buffer.get(self.at..self.end).unwrap_or(&[]);
+        let rest = self.buffer.get(self.at..).unwrap_or(&[]);
         if self.state != State::Top
             && let Ok(length) = self.probe.parse(rest, MAX_RECORD_BYTES)
         {
@@ -350,19 +344,19 @@ impl<R: Read> Splitter<R> {
             None => {
                 let offset = self.base + self.at as u64;
                 let mut raw = rest.to_vec();
-                self.at = self.end;
+                self.at = self.buffer.len();
                 // What is left of a stream is searched window by window; the last chunk is kept for a boundary.
                 while self.fill(MAX_RECORD_BYTES) {
                     raw.clear();
                     self.at = self.at.saturating_sub(CHUNK_BYTES);
                     self.compact();
-                    let window = self.buffer.get(self.at..self.end).unwrap_or(&[]);
+                    let window = self.buffer.get(self.at..).unwrap_or(&[]);
                     if let Some(next) = next_event(window, &mut self.probe) {
                         self.at += next;
                         let length = self.base + self.at as u64 - offset;
                         return sink(Piece::Bad { offset, length, reason, raw: &[] });
                     }
-                    self.at = self.end;
+                    self.at = self.buffer.len();
                 }
                 if self.state != State::Top {
                     self.ending = Ending::Truncated;
@@ -386,7 +380,7 @@ impl<R: Read> Splitter<R> {
         sink: &mut impl FnMut(Piece<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let offset = self.base + self.at as u64;
-        let rest = self.buffer.get(self.at..self.end).unwrap_or(&[]);
+        let rest = self.buffer.get(self.at..).unwrap_or(&[]);
         let end = end.clamp(1.min(rest.len()), rest.len());
         let span = rest.get(..end).unwrap_or(rest);
         let kept = span.iter().rposition(|b| !b.is_ascii_whitespace() && *b != b',').map_or(end, |last| last + 1);

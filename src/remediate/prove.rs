@@ -381,7 +381,7 @@ impl Call<'_> {
 
     /// Of somebody who has left when that was.
     fn left(&self) -> Option<String> {
-        let (person, end) = self.inputs.leavers.of_call(self.actor).filter(|(_, end)| self.fact.last <= *end)?;
+        let (person, end) = self.inputs.leavers.of_call(self.actor)?;
         Some(format!("the last day of {person} was {}", last_day(end)))
     }
 

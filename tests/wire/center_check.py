@@ -26,6 +26,7 @@ CALLS = [
     ("Create*", ({"Name": "Check"}, CONFLICT), ({"Name": "x" * 33}, WRONG), ({"Name": "a b"}, WRONG),
      ({"Name": "y", "SessionDuration": "PT13H"}, WRONG)),
     ("TagResource", ({"Tags": TAGS}, {})), ("ListTagsForResource", ({}, {"Tags": TAGS[:3]})),
+    ("UntagResource", ({"TagKeys": ["key0"]}, {})), ("ListTagsForResource", ({}, {"Tags": TAGS[1:]})),
     ("List*s", ({"NextToken": "bm90aGluZyA="}, WRONG), ({"MaxResults": 101}, WRONG)),
     ("GetInlinePolicyFor*", ({}, {"InlinePolicy": ""})), ("PutInlinePolicyTo*", ({"InlinePolicy": "{"}, WRONG),
      ({"InlinePolicy": TEXT + " " * 32768}, WRONG), ({"InlinePolicy": TEXT.replace("List", "x" * 10240)}, QUOTA),

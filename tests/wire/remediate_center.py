@@ -490,6 +490,12 @@ class Service(Center):
         return {}
 
     @serves
+    def untag_resource(self, given):
+        for key in given["TagKeys"]:
+            self.tagged(given).pop(key, None)
+        return {}
+
+    @serves
     def provision_permission_set(self, given, one):
         accounts, told = self.accounts_of(one.arn), {"PermissionSetArn": one.arn}
         if given["TargetType"] == "AWS_ACCOUNT":  # also where it was not before: the role is made, with nobody assigned

@@ -48,6 +48,12 @@ class Refusals(Round):
         self.jitscan.common[3] = common
         # Nor does what a pipeline wrote, as the logs show.
         self.wants(problems, 1, ":role/report-builder is managed by a pipeline (repo:", *plain, *many, "--yes")
+        # Nor what somebody wrote at a permission set since the plan was made.
+        arn = next(change["principal"] for change in self.plan["changes"] if change.get("roles"))
+        sso, about = self.world.sso(), {"InstanceArn": self.world.instance, "ResourceArn": arn}
+        sso.tag_resource(**about, Tags=[{"Key": "managed-by", "Value": "Terraform"}])
+        self.wants(problems, 1, f"{arn} is managed by Terraform (tag managed-by)", *plain, *many, "--yes")
+        sso.untag_resource(**about, TagKeys=["managed-by"])
         self.wants(problems, 1, "at most 3 may change in one run", *base, "--yes", "--max-principals", "3", "--max-share", "100")
         self.wants(problems, 1, "at most 5 % may change", *base, "--yes", "--max-principals", "1000", "--max-share", "5")
         self.wants(problems, 1, "nothing of what is accepted would be denied", *base, "--yes", *many,
@@ -68,7 +74,7 @@ class Refusals(Round):
             {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}}))
         self.wants(problems, 1, "holds other policies than when the plan was made", *base, "--yes", *many)
         iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=was)
-        return check(self.unchanged(problems), "12 ways, and nothing changed")
+        return check(self.unchanged(problems), "13 ways, and nothing changed")
 
     def put_step(self):
         """A step that writes over an inline policy of a role, and is all that changes of it; with its account and principal."""

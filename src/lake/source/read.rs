@@ -88,9 +88,9 @@ pub(crate) fn read<S: Room>(
     chunk.set_origin(found.layout.named);
     if found.layout.kind == FileKind::Digest {
         let text = if bytes.starts_with(&GZIP) { inflate(&bytes) } else { None };
-        let told = told(found, text.as_ref().map_or(&bytes, |(buffer, size)| buffer.get(..*size).unwrap_or(buffer)));
-        if let Some((buffer, _)) = text {
-            REUSED.with_borrow_mut(|reused| reused.buffer = buffer);
+        let told = told(found, text.as_deref().unwrap_or(&bytes));
+        if let Some(text) = text {
+            REUSED.with_borrow_mut(|reused| reused.text = text);
         }
         if let Some(told) = told {
             return Ok(FileEnd { digest: told.into_digest(), ..end(FileKind::Digest, true, false) });
@@ -98,28 +98,19 @@ pub(crate) fn read<S: Room>(
         // It only stands where digests do: what it holds is read like any other, or set aside.
     }
     let mut state = State::new(found, chunk, room);
-    let (text, bytes) = match bytes.starts_with(&GZIP) {
-        true => (inflate(&bytes), bytes),
-        false => {
-            let size = bytes.len();
-            (Some((bytes, size)), Vec::new())
-        }
-    };
+    let (text, bytes) = if bytes.starts_with(&GZIP) { (inflate(&bytes), bytes) } else { (Some(bytes), Vec::new()) };
     let whole = match text {
-        Some((buffer, size)) => {
-            let mut text = buffer.get(..size).unwrap_or(&buffer);
-            match forms::detect(&found.path, text) {
-                Some(form) => state.form(form, found, &mut text)?,
-                None => {
-                    state.look(found, text);
-                    let tape = REUSED.with_borrow_mut(|reused| reused.tape.take());
-                    let mut splitter = Splitter::whole(buffer, size).with_tape(tape);
-                    let ending = state.pieces(&mut splitter).map_err(ReadError::Full)?;
-                    give_back(splitter.into_reusable());
-                    ending == Ending::Whole
-                }
+        Some(text) => match forms::detect(&found.path, &text) {
+            Some(form) => state.form(form, found, &mut text.as_slice())?,
+            None => {
+                state.look(found, &text);
+                let tape = REUSED.with_borrow_mut(|reused| reused.tape.take());
+                let mut splitter = Splitter::whole(text, None).with_tape(tape);
+                let ending = state.pieces(&mut splitter).map_err(ReadError::Full)?;
+                give_back(splitter.into_reusable());
+                ending == Ending::Whole
             }
-        }
+        },
         None => {
             let mut gzip = flate2::read::MultiGzDecoder::new(bytes.as_slice());
             let head = forms::head_of(&bytes);
@@ -184,7 +175,7 @@ impl<R: Read> Read for Hashing<R> {
 #[derive(Default)]
 struct Reused {
     inflater: Option<Decompressor>,
-    buffer: Vec<u8>,
+    text: Vec<u8>,
     tape: Option<Tape>,
 }
 
@@ -199,10 +190,9 @@ fn is_header(bytes: &[u8]) -> bool {
     flags & 0xe0 == 0 && matches!(extra, 0 | 2 | 4) && (system <= 13 || system == 255)
 }
 
-/// Inflates a file of one gzip member of ordinary size into the start of a buffer, and says how long it is. None where it is
-/// anything else: several members, a damaged or huge one; those are left to the streaming reader, which keeps what comes
-/// before the damage.
-fn inflate(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
+/// Inflates a file of one gzip member of ordinary size. None where it is anything else: several members, a
+/// damaged or huge one; those are left to the streaming reader, which keeps what comes before the damage.
+fn inflate(bytes: &[u8]) -> Option<Vec<u8>> {
     let tail = bytes.len().checked_sub(4).and_then(|at| bytes.get(at..))?;
     let size = u32::from_le_bytes(tail.try_into().ok()?) as usize;
     // The size is a claim: deflate cannot expand more than 1032 times.
@@ -214,20 +204,16 @@ fn inflate(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
         return None;
     }
     REUSED.with_borrow_mut(|reused| {
-        let mut buffer = std::mem::take(&mut reused.buffer);
-        // It only ever grows: what is not cleared for every file costs nothing.
-        if buffer.len() < size {
-            buffer.resize(size, 0);
-        }
-        let text = buffer.get_mut(..size)?;
-        let written = reused.inflater.get_or_insert_with(Decompressor::new).gzip_decompress(bytes, text);
-        (written == Ok(size)).then_some((buffer, size))
+        let mut text = std::mem::take(&mut reused.text);
+        text.resize(size, 0);
+        let written = reused.inflater.get_or_insert_with(Decompressor::new).gzip_decompress(bytes, &mut text);
+        (written == Ok(size)).then_some(text)
     })
 }
 
 /// Keeps a text's memory, and what its records had in common, for the next file.
-fn give_back((buffer, tape): (Vec<u8>, Tape)) {
-    REUSED.with_borrow_mut(|reused| (reused.buffer, reused.tape) = (buffer, Some(tape)));
+fn give_back((text, tape): (Vec<u8>, Tape)) {
+    REUSED.with_borrow_mut(|reused| (reused.text, reused.tape) = (text, Some(tape)));
 }
 
 /// What a digest tells.

@@ -5,6 +5,7 @@ mod after;
 mod analyzed;
 mod executor;
 mod export;
+mod leaving;
 mod pipelines;
 mod random;
 mod resources;

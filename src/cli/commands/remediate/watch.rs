@@ -236,8 +236,7 @@ fn give_back(
     for change in &made.changes {
         for reason in &change.reasons {
             let who = if reason.person.is_empty() { &change.principal } else { &reason.person };
-            let until = reason.why.last().map_or("", String::as_str);
-            context.note(&format!("gives back {} to {who} {until}", reason.capability));
+            context.note(&format!("gives back {} to {who}: {}", reason.capability, reason.why.join("; ")));
         }
     }
     let mut text = serde_json::to_string_pretty(&made).map_err(|error| CommandError::Failed(error.to_string()))?;

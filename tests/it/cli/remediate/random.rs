@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use super::super::Place;
 use super::super::recommend::{demo, text};
 use super::export::{applied, sets_of, state};
+use super::leaving::{last_seen, leavers, nobody_is_denied};
 
 /// At the end of the demo's logs: of an hour that they do not cover nothing can be called unused.
 const AT: &str = "--config demo/jitscan.toml --store store --as-of 2026-11-01";
@@ -29,7 +30,7 @@ const ACCOUNTS: [&str; 2] = ["583920174628", "710293847561"];
 type Usage = BTreeMap<String, Vec<(String, String)>>;
 
 /// splitmix64: small, and the same everywhere.
-struct Random(u64);
+pub(super) struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -40,11 +41,11 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, n: usize) -> usize {
+    pub(super) fn below(&mut self, n: usize) -> usize {
         usize::try_from(self.next() % n as u64).unwrap()
     }
 
-    fn one_in(&mut self, n: usize) -> bool {
+    pub(super) fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 
@@ -270,53 +271,6 @@ fn details(random: &mut Random, account: &str, old: &Value, used: &Usage) -> Val
     new
 }
 
-/// The roster, in which a few people leave within the window, and who does, by e-mail address, with the last day.
-fn leavers(random: &mut Random, old: &str) -> (String, BTreeMap<String, String>) {
-    let mut rows = csv::Reader::from_reader(old.as_bytes());
-    let header = rows.headers().unwrap().clone();
-    let at = |name: &str| header.iter().position(|one| one == name).unwrap();
-    let (kind, email, end) = (at("kind"), at("email"), at("end"));
-    let mut left = BTreeMap::new();
-    let mut out = csv::Writer::from_writer(Vec::new());
-    out.write_record(&header).unwrap();
-    for row in rows.records() {
-        let mut row: Vec<String> = row.unwrap().iter().map(str::to_owned).collect();
-        if row[kind] == "human" && row[end].is_empty() && random.one_in(4) {
-            // Half of them with the last week's last working day, after which the logs show few: the others work on, and have
-            // a roster that is wrong.
-            row[end] = match random.one_in(2) {
-                true => "2026-10-30".into(),
-                false => format!("2026-{:02}-{:02}", 8 + random.below(3), 1 + random.below(28)),
-            };
-            left.insert(row[email].clone(), row[end].clone());
-        }
-        out.write_record(&row).unwrap();
-    }
-    (String::from_utf8(out.into_inner().unwrap()).unwrap(), left)
-}
-
-/// Nobody is refused but who has left; and what is not certain of them is told apart.
-fn nobody_is_denied(proof: &str, ended: &BTreeMap<String, String>, seed: u64) -> (usize, usize) {
-    let (mut left, mut later) = (0, 0);
-    for row in proof.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
-        let day = ended.get(text(&row, "/person"));
-        let after_it = day.is_some_and(|day| text(&row, "/last").split('T').next().unwrap() > day.as_str());
-        match text(&row, "/verdict") {
-            // Who works on has not left, whatever the roster says; and a user's keys may be a program's.
-            "would_be_denied" => {
-                assert!(day.is_some(), "seed {seed}: {row:#}");
-                later += 1;
-            }
-            "person_left" => {
-                assert!(day.is_some() && !after_it, "seed {seed}: {row:#}");
-                left += 1;
-            }
-            _ => {}
-        }
-    }
-    (left, later)
-}
-
 /// The demo's logs and documents in a store of their own, collected a day before the logs end: what is made at random is
 /// newer.
 fn stored(place: &Place) {
@@ -504,6 +458,7 @@ fn whatever_people_hold_what_they_used_stays_and_nobody_gains() {
         })
         .collect();
     let roster = fs::read_to_string(place.path("demo/input/roster.csv")).unwrap();
+    let seen = last_seen(&place);
     let (mut of_left, mut of_later) = (0, 0);
     let (mut changed, mut of_sets, mut granted, mut allowed, mut steps) = (0, 0, 0, 0, BTreeSet::new());
     let mut confined = 0;
@@ -549,8 +504,10 @@ fn whatever_people_hold_what_they_used_stays_and_nobody_gains() {
         let code = if seed % 3 == 0 { "" } else { "--managed-by-code" };
         place.rows(&format!("{AT} remediate plan --resources {whose} {code} --out plan.json"));
         let plan: Plan = serde_json::from_str(&fs::read_to_string(place.path("plan.json")).unwrap()).unwrap();
+        let may_ask = plan.grants.iter().flat_map(|grant| &grant.people).find(|person| ended.contains_key(*person));
+        assert_eq!(may_ask, None, "seed {seed}: apply would refuse it");
         let proof = place.line(&format!("{AT} remediate prove plan.json --format ndjson"));
-        let (left, later) = nobody_is_denied(&proof.stdout, &ended, seed);
+        let (left, later) = nobody_is_denied(&proof.stdout, &ended, &seen, seed);
         (of_left, of_later) = (of_left + left, of_later + later);
         assert_eq!(proof.code, Some(if later > 0 { 3 } else { 0 }), "seed {seed}: {}", proof.stderr);
         let after = plan.after(&before).unwrap();

@@ -75,7 +75,7 @@ fn a_set_that_its_tags_say_is_managed_as_code_is_left_to_it() {
     assert_eq!(run.code, Some(0), "{run:?}");
     let run = place.line(&format!("{LATER} remediate plan --principal AWSReservedSSO_SupportEngineer --out plan.json"));
     assert!(run.stderr.contains("no tags were collected of 1 of the permission sets"), "{run:?}");
-    // What was read live has no tags; those that are known stay.
+    // Where tags may not be read anew, those that are known stay.
     let mut known = snapshot(&place).identity_center.unwrap();
     let mut now = known.clone();
     now.permission_sets.retain(|set| set.name == "SupportEngineer");
