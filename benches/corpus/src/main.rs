@@ -41,6 +41,9 @@ enum Command {
         /// Threads; 0 for one a core.
         #[arg(long, default_value_t = 0)]
         threads: usize,
+        /// Also parse every file, with simd-json into its tape.
+        #[arg(long)]
+        parse: bool,
         /// One JSON object instead of text.
         #[arg(long)]
         json: bool,
@@ -93,7 +96,7 @@ struct Generate {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Generate(args) => generate(args),
-        Command::Floor { dir, threads, json } => floor(&dir, threads, json),
+        Command::Floor { dir, threads, parse, json } => floor(&dir, threads, parse, json),
     };
     match done {
         Ok(text) => {
@@ -145,21 +148,26 @@ fn generate(args: Generate) -> Result<String, String> {
     ))
 }
 
-fn floor(dir: &std::path::Path, threads: usize, json: bool) -> Result<String, String> {
-    let found = floor::floor(dir, threads)?;
+fn floor(dir: &std::path::Path, threads: usize, parse: bool, json: bool) -> Result<String, String> {
+    let found = floor::floor(dir, threads, parse)?;
     let all = found.seconds + found.listing;
     if json {
         return Ok(format!(
-            "{{\"files\":{},\"bytes_in\":{},\"bytes_out\":{},\"seconds\":{:.6},\"listing_seconds\":{:.6}}}",
-            found.files, found.bytes_in, found.bytes_out, found.seconds, found.listing
+            "{{\"files\":{},\"bytes_in\":{},\"bytes_out\":{},\"nodes\":{},\"unparsed\":{},\"seconds\":{:.6},\"listing_seconds\":{:.6}}}",
+            found.files, found.bytes_in, found.bytes_out, found.nodes, found.unparsed, found.seconds, found.listing
         ));
     }
     Ok(format!(
-        "{} files, {:.1} MB in, {:.1} MB out, {all:.3} s ({:.3} s of it listing), {:.0} MB/s of text",
+        "{} files, {:.1} MB in, {:.1} MB out, {all:.3} s ({:.3} s of it listing), {:.0} MB/s of text{}",
         found.files,
         found.bytes_in as f64 / 1e6,
         found.bytes_out as f64 / 1e6,
         found.listing,
         found.bytes_out as f64 / 1e6 / all.max(1e-9),
+        if parse {
+            format!(", {} nodes, {} files that are not JSON", found.nodes, found.unparsed)
+        } else {
+            String::new()
+        },
     ))
 }
