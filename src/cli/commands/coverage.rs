@@ -8,7 +8,7 @@ use crate::cli::context::{CommandError, Context};
 use crate::cli::exit::Status;
 use crate::cli::heatmap;
 use crate::cli::output::Format;
-use crate::cli::pipeline::World;
+use crate::cli::pipeline::{Depth, World};
 use crate::compare;
 use crate::compare::assessment::RegionCoverage;
 use crate::model::table::{Cell, Column, ColumnKind, Table};
@@ -54,7 +54,7 @@ pub fn columns() -> Vec<Column> {
 /// When the store cannot be read.
 pub fn run(context: &Context<'_>, args: &CoverageArgs) -> Result<Status, CommandError> {
     let reader = open(context)?;
-    let world = World::load(context, &reader)?;
+    let world = World::load_to(context, &reader, Depth::Ground)?;
     let assessment = compare::assess(&world.inputs());
     let rows = &assessment.coverage;
     let missing = rows.iter().any(|row| !row.days_missing.is_empty());

@@ -4,7 +4,7 @@ use crate::cli::args::Filter;
 use crate::cli::commands::{Wanted, entitlements, open};
 use crate::cli::context::{CommandError, Context};
 use crate::cli::exit::Status;
-use crate::cli::pipeline::World;
+use crate::cli::pipeline::{Depth, World};
 use crate::model::table::{Column, ColumnKind, Table};
 
 /// Columns.
@@ -36,7 +36,7 @@ pub fn columns() -> Vec<Column> {
 /// When the store cannot be read, or the action pattern names nothing.
 pub fn run(context: &Context<'_>, filter: &Filter) -> Result<Status, CommandError> {
     let reader = open(context)?;
-    let world = World::load(context, &reader)?;
+    let world = World::load_to(context, &reader, Depth::Activity)?;
     let wanted = Wanted::of(filter);
     let actions = match &filter.action {
         Some(pattern) => Some(entitlements::actions(pattern)?),
