@@ -126,7 +126,13 @@ fn per_week(friction: &Friction) -> String {
 fn right_size(evidence: &Evidence<'_>, why: &str) -> Advised {
     let counts = evidence.counts;
     if counts.unused > 0 {
-        let why = format!("{why}; {} of {} actions are unused", counts.unused, counts.granted);
+        // A resource's own policy may let in whoever's policies name other resources.
+        let through = if counts.used > 0 {
+            ""
+        } else {
+            ", but through nothing that its policies grant (on other resources, or by calls that need no permission)"
+        };
+        let why = format!("{why}{through}; {} of {} actions are unused", counts.unused, counts.granted);
         return advised(Advice::Shrink, Confidence::High, why);
     }
     advised(Advice::KeepStanding, Confidence::High, why)
@@ -306,6 +312,16 @@ mod tests {
         ] {
             assert_eq!(advise(&given).advice, want, "{name}: {:?}", advise(&given));
         }
+    }
+
+    #[test]
+    fn use_that_nothing_granted_carries_is_told_apart() {
+        let why = |used| {
+            let given = Evidence { counts: counts(used, 1, 0, 0), ..evidence(AccessClass::Write, false, 3, &BUSY) };
+            advise(&given).why.remove(0)
+        };
+        assert_eq!(why(1), "used by a program, which cannot ask; 1 of 2 actions are unused");
+        assert!(why(0).contains("through nothing that its policies grant"), "{}", why(0));
     }
 
     #[test]
