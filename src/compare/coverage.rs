@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::snapshot::Snapshot;
 use crate::model::trail::{Operator, Selectors};
 use crate::usage::coverage::{Coverage, SETTLING_HOURS, Tally};
+use crate::usage::kinds::Kinds;
 use crate::usage::trails::{Question, Recorded, Span, State, is_whole_service};
 
 use super::assessment::{Gap, ManagementEvents, RegionCoverage};
@@ -170,12 +171,12 @@ pub(super) fn gaps(recording: &Recording<'_>, accounts: &BTreeSet<String>) -> Ve
             "trails",
             format!(
                 "trail selectors not collected of {names}{more}: their management events are taken to be recorded in \
-                 full where there are logs, unless a recorded call says otherwise"
+                 full where there are logs, unless a recorded call says otherwise or the logs hold none of a kind"
             ),
-            "run `jitscan ingest trails` on the answers of `aws cloudtrail describe-trails`, `get-event-selectors` and \
-             `get-trail-status` for the trails whose logs are ingested",
+            TELL,
         ));
     }
+    gaps.extend(unshown_gaps(recording, accounts));
     gaps.extend(trail_gaps(recording, accounts));
     gaps.extend(file_gaps(recording));
     if let Some(span) = recording.coverage().settling() {
@@ -186,6 +187,33 @@ pub(super) fn gaps(recording: &Recording<'_>, accounts: &BTreeSet<String>) -> Ve
         ));
     }
     gaps
+}
+
+/// What to do where nobody told what trails record.
+const TELL: &str = "run `jitscan ingest trails` on the answers of `aws cloudtrail describe-trails`, `get-event-selectors` \
+                    and `get-trail-status` for the trails whose logs are ingested";
+
+/// Kinds of events that the logs of accounts do not hold at all, where nobody told what their trails record.
+fn unshown_gaps(recording: &Recording<'_>, accounts: &BTreeSet<String>) -> Vec<Gap> {
+    let mut by_kinds: BTreeMap<Vec<Kinds>, Vec<&str>> = BTreeMap::new();
+    for account in accounts {
+        by_kinds.entry(recording.lacking(account)).or_default().push(account);
+    }
+    let lacking = by_kinds.into_iter().filter(|(kinds, _)| !kinds.is_empty());
+    lacking
+        .map(|(kinds, accounts)| {
+            let kinds: Vec<&str> = kinds.into_iter().map(Kinds::words).collect();
+            let names = accounts.get(..MOST_NAMES).unwrap_or(&accounts).join(", ");
+            let more = accounts.len().saturating_sub(MOST_NAMES);
+            let more = if more > 0 { format!(" and {more} more accounts") } else { String::new() };
+            let kinds = kinds.join(" and no ");
+            let what = format!(
+                "the logs of {names}{more} hold no {kinds}, which a trail can leave out: what only these would show is \
+                 unobservable"
+            );
+            gap("trails", what, TELL)
+        })
+        .collect()
 }
 
 /// What is not known of files and digests.

@@ -13,10 +13,9 @@ use crate::model::event::Outcome;
 use crate::model::time::{Day, Timestamp};
 use crate::usage::fold::ShapeKey;
 
-use super::logged::Recording;
 use super::observe::Classes;
 use super::used::OwnActivity;
-use super::{Inputs, Shared, accounts};
+use super::{Inputs, Shared, accounts, recording};
 
 /// Verbs of calls that make something, which has a new name every time. Source: names of operations in the Service
 /// Authorization Reference.
@@ -76,7 +75,7 @@ pub fn kind_of(resource: &str) -> &str {
 #[must_use]
 pub fn confined(inputs: &Inputs<'_>, wanted: impl Fn(&str) -> bool + Sync) -> Vec<Confined> {
     let classes = Classes::of(inputs.catalog);
-    let recording = Recording::of(inputs.trails, inputs.coverage, inputs.catalog, &classes, &accounts(inputs));
+    let recording = recording(inputs, &classes, &accounts(inputs));
     let shared = Shared::new(inputs, &classes, &recording);
     let principals = inputs.entitlements.principals.par_iter().zip(&shared.own);
     let wanted = principals.filter(|(granted, _)| wanted(granted.arn.as_str()));

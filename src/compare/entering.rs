@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::arn::AccountId;
 
-use super::logged::Recording;
 use super::observe::{Classes, Eyes};
-use super::{Inputs, accounts, regions};
+use super::{Inputs, accounts, recording, regions};
 
 /// The actions by which one comes in so.
 const ENTERING: [&str; 1] = ["sts:AssumeRoleWithWebIdentity"];
@@ -19,7 +18,7 @@ const ENTERING: [&str; 1] = ["sts:AssumeRoleWithWebIdentity"];
 #[must_use]
 pub fn entries_unseen(inputs: &Inputs<'_>, of: &BTreeSet<AccountId>) -> BTreeMap<AccountId, String> {
     let classes = Classes::of(inputs.catalog);
-    let recording = Recording::of(inputs.trails, inputs.coverage, inputs.catalog, &classes, &accounts(inputs));
+    let recording = recording(inputs, &classes, &accounts(inputs));
     let mut actions = inputs.catalog.no_actions();
     ENTERING.iter().for_each(|name| actions.union_with(&inputs.catalog.actions_matching(name)));
     let why = |account: &AccountId| {

@@ -9,44 +9,25 @@ use crate::model::time::{Day, Window};
 use crate::model::trail::{Operator, Selectors};
 use crate::policy::ArnPattern;
 use crate::usage::coverage::Coverage;
+use crate::usage::kinds::{Kinds, read_only};
 use crate::usage::trails::{Question, Recorded, Resources, Span, State, Trail, Trails, recorded};
 
 use super::observe::Classes;
+use super::unshown::{self, Unshown};
 
 /// Most spans of time that a reason names.
 const MOST_SPANS: usize = 3;
 
-/// Services of which `readOnly` follows neither IAM's access level nor the verb: `AssumeRole`, `Decrypt`, `Encrypt` and
-/// `GenerateDataKey` were seen as reads and `GetFederationToken` as a write in real logs (invictus, Panther's samples).
-const READ_OR_WRITE: [&str; 2] = ["sts", "kms"];
-/// Verbs of operations that are recorded as read-only where IAM takes them for reads. CloudTrail documents no rule, but
-/// of 379 operations in the same logs none of these verbs was recorded otherwise, outside those services.
-const READING: [&str; 7] = ["BatchDescribe", "BatchGet", "Describe", "Get", "Head", "List", "Lookup"];
-/// Verbs that may be of reads whatever IAM says: with them a write is not surely recorded as one.
-const MAYBE_READING: [&str; 32] = [
-    "Assume", "Batch", "Check", "Compare", "Count", "Decode", "Decrypt", "Detect", "Discover", "Download", "Encrypt",
-    "Estimate", "Evaluate", "Export", "Filter", "Generate", "Has", "Is", "Preview", "Query", "Read", "Receive",
-    "Resolve", "Retrieve", "Scan", "Search", "Select", "Sign", "Simulate", "Test", "Validate", "View",
-];
-
-/// Whether a call is recorded as read-only: none where IAM's access level (`reads`) and the operation's name do not
-/// agree, which is what trails of read or write events alone are asked about.
-fn read_only(prefix: &str, name: &str, reads: bool) -> Option<bool> {
-    let verb = |verbs: &[&str]| verbs.iter().any(|verb| name.starts_with(verb));
-    let agrees = if reads { verb(&READING) } else { !verb(&READING) && !verb(&MAYBE_READING) };
-    (agrees && !READ_OR_WRITE.contains(&prefix)).then_some(reads)
-}
-
 /// A recorded call that exercises an action.
 #[derive(Debug)]
-struct Call<'a> {
+pub(super) struct Call<'a> {
     /// Event source; none where only the service is known.
-    source: Option<String>,
+    pub source: Option<String>,
     /// Event name.
     name: Option<&'a str>,
     class: LogClass,
     /// Whether it is recorded as read-only; none where that is not known.
-    read_only: Option<bool>,
+    pub read_only: Option<bool>,
 }
 
 /// The recorded calls that exercise each action.
@@ -90,7 +71,7 @@ impl<'a> Calls<'a> {
     }
 
     /// The calls of one class, of which there is at least one.
-    fn of_action(&self, id: ActionId, class: LogClass) -> impl Iterator<Item = &Call<'a>> {
+    pub(super) fn of_action(&self, id: ActionId, class: LogClass) -> impl Iterator<Item = &Call<'a>> {
         self.by_action.get(&id).into_iter().flatten().filter(move |call| call.class == class)
     }
 }
@@ -151,17 +132,19 @@ pub struct Recording<'a> {
     classes: &'a Classes,
     calls: Calls<'a>,
     masks: BTreeMap<&'a Selectors, Mask>,
+    unshown: Unshown<'a>,
 }
 
 impl<'a> Recording<'a> {
-    /// Works it out for the accounts.
+    /// Works it out for the accounts. `kinds` are those of which the logs of an account hold events; none where nobody
+    /// looked.
     #[must_use]
     pub fn of(
         trails: &'a Trails,
         coverage: &'a Coverage,
-        catalog: &'a Catalog,
-        classes: &'a Classes,
+        (catalog, classes): (&'a Catalog, &'a Classes),
         accounts: &BTreeSet<String>,
+        kinds: Option<&'a BTreeMap<String, Kinds>>,
     ) -> Self {
         let mut selectors: BTreeSet<&Selectors> = BTreeSet::new();
         for account in accounts {
@@ -173,9 +156,12 @@ impl<'a> Recording<'a> {
                 }
             }
         }
-        let calls = if selectors.is_empty() { Calls::default() } else { Calls::of(catalog, classes) };
+        let lacking = accounts.iter().any(|account| !unshown::lacking(trails, account, kinds).is_empty());
+        let asked = lacking || !selectors.is_empty();
+        let calls = if asked { Calls::of(catalog, classes) } else { Calls::default() };
         let masks = selectors.into_iter().map(|one| (one, Mask::of(one, catalog, classes, &calls))).collect();
-        Self { trails, coverage, catalog, classes, calls, masks }
+        let unshown = if lacking { Unshown::of(&calls, catalog, classes, kinds) } else { Unshown::default() };
+        Self { trails, coverage, catalog, classes, calls, masks, unshown }
     }
 
     /// The trails.
@@ -248,7 +234,13 @@ impl<'a> Recording<'a> {
         }
         let whole = self.coverage.window();
         let shades = shades.into_iter().map(|(words, (set, when))| (set, format!("{words} {}", times(&when, whole))));
-        Region { shades: shades.collect(), spans }
+        Region { shades: shades.chain(self.unshown.shades(self.trails, account)).collect(), spans }
+    }
+
+    /// Of an account of which nobody told what its trails record, the kinds of events that a trail may leave out and that
+    /// its logs do not hold.
+    pub(super) fn lacking(&self, account: &str) -> Vec<Kinds> {
+        self.unshown.lacking(self.trails, account)
     }
 
     /// What the logs in hand did not record in a span of the calls that may be recorded as reads, or as writes, with the

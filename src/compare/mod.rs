@@ -14,6 +14,7 @@ pub mod observe;
 mod principal;
 pub mod regions;
 mod rows;
+mod unshown;
 pub mod used;
 pub mod verdict;
 
@@ -158,7 +159,7 @@ fn records(snapshot: &Snapshot) -> BTreeMap<&str, Record<'_>> {
 pub fn assess(inputs: &Inputs<'_>) -> Assessment {
     let classes = Classes::of(inputs.catalog);
     let accounts = accounts(inputs);
-    let recording = Recording::of(inputs.trails, inputs.coverage, inputs.catalog, &classes, &accounts);
+    let recording = recording(inputs, &classes, &accounts);
     let shared = Shared::new(inputs, &classes, &recording);
     let coverage = coverage::rows(inputs.snapshot, inputs.coverage, &recording);
     let mut gaps = gaps(inputs, &coverage);
@@ -190,6 +191,12 @@ pub fn assess(inputs: &Inputs<'_>) -> Assessment {
     }
 }
 
+/// What the trails of accounts recorded.
+fn recording<'a>(inputs: &Inputs<'a>, classes: &'a Classes, accounts: &BTreeSet<String>) -> Recording<'a> {
+    let kinds = inputs.activity.recorded.as_ref();
+    Recording::of(inputs.trails, inputs.coverage, (inputs.catalog, classes), accounts, kinds)
+}
+
 /// Accounts of the snapshot or of the logs.
 fn accounts(inputs: &Inputs<'_>) -> BTreeSet<String> {
     let known = inputs.snapshot.accounts.keys().map(ToString::to_string);
@@ -204,7 +211,7 @@ pub fn entitlement_rows(
     actions: Option<&ActionSet>,
 ) -> Vec<EntitlementRow> {
     let classes = Classes::of(inputs.catalog);
-    let recording = Recording::of(inputs.trails, inputs.coverage, inputs.catalog, &classes, &accounts(inputs));
+    let recording = recording(inputs, &classes, &accounts(inputs));
     let shared = Shared::new(inputs, &classes, &recording);
     inputs
         .entitlements
@@ -239,7 +246,7 @@ pub struct ActionVerdicts {
 #[must_use]
 pub fn action_verdicts(inputs: &Inputs<'_>, wanted: impl Fn(&str) -> bool + Sync) -> Vec<ActionVerdicts> {
     let classes = Classes::of(inputs.catalog);
-    let recording = Recording::of(inputs.trails, inputs.coverage, inputs.catalog, &classes, &accounts(inputs));
+    let recording = recording(inputs, &classes, &accounts(inputs));
     let shared = Shared::new(inputs, &classes, &recording);
     let principals = inputs.entitlements.principals.par_iter().zip(&shared.own);
     principals

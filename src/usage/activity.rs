@@ -13,6 +13,7 @@ use crate::model::event::Outcome;
 use crate::model::time::{Day, Slot, Timestamp};
 
 use super::fold::UsageFact;
+use super::kinds::Kinds;
 
 pub use join::Join;
 
@@ -241,4 +242,6 @@ pub struct Activity {
     pub permissionless: BTreeSet<ActionId>,
     /// (event source, event name) that the catalogue does not know → calls.
     pub unmapped: BTreeMap<(String, String), u64>,
+    /// Account → the kinds of management events that its logs hold, whoever made them; none where nobody looked.
+    pub recorded: Option<BTreeMap<String, Kinds>>,
 }

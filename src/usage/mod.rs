@@ -10,6 +10,7 @@ pub mod coverage;
 mod digests;
 pub mod fold;
 pub mod identity;
+pub mod kinds;
 pub mod people;
 pub mod regions;
 pub mod sessions;

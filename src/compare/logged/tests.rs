@@ -98,12 +98,23 @@ fn judge_in_hand(
     grants: &[Grant<'_>],
     in_hand: &[String],
 ) -> Vec<BTreeMap<String, String>> {
+    judge_with(states, calls, data, grants, (in_hand, None))
+}
+
+/// The same, with the kinds of events that the account's logs hold.
+fn judge_with(
+    states: &[TrailState],
+    calls: &[TrailCall],
+    data: usize,
+    grants: &[Grant<'_>],
+    (in_hand, kinds): (&[String], Option<&BTreeMap<String, Kinds>>),
+) -> Vec<BTreeMap<String, String>> {
     let catalog = Catalog::get();
     let classes = Classes::of(catalog);
     let coverage = coverage(data);
     let trails = Trails::gather(states, calls, None, window()).judged(in_hand, &coverage);
     let accounts = BTreeSet::from([ACCOUNT.to_owned()]);
-    let recording = Recording::of(&trails, &coverage, catalog, &classes, &accounts);
+    let recording = Recording::of(&trails, &coverage, (catalog, &classes), &accounts, kinds);
     let regions = ["us-east-1".to_owned()];
     let eyes = Eyes::on(&coverage, &classes, ACCOUNT, "aws", &regions, Vec::new()).with_recording(&recording);
     let reach = Reach::new(catalog);
@@ -169,6 +180,38 @@ fn management_of(states: &[TrailState], in_hand: &[String]) -> [String; 5] {
 fn without_trails_files_decide() {
     assert_eq!(management(&[], &[]), ["unused"; 5]);
     assert_eq!(management(&basic(""), &[]), ["unused"; 5]);
+}
+
+/// Of each of [`ACTIONS`], where the account's logs hold these kinds only.
+fn of_kinds(kinds: &[Kinds], states: &[TrailState], calls: &[TrailCall]) -> [String; 5] {
+    let kinds = kinds.iter().copied().fold(Kinds::default(), Kinds::with);
+    let kinds = BTreeMap::from([(ACCOUNT.to_owned(), kinds)]);
+    let found = judge_with(states, calls, 0, &[(&ACTIONS, &["*"])], (&[], Some(&kinds))).remove(0);
+    ACTIONS.map(|action| found[action].clone())
+}
+
+#[test]
+fn without_trails_a_kind_of_which_there_is_no_event_is_unobservable() {
+    let why = |kind: &str| format!("nobody told what the trails of 111111111111 record, and its logs hold no {kind}");
+    let [reads, writes, kms] = ["read events", "write events", "events of KMS"].map(why);
+    let unused = "unused".to_owned();
+    let all = [Kinds::READS, Kinds::WRITES, Kinds::KMS];
+    let without = |kind: Kinds| all.iter().copied().filter(|other| *other != kind).collect::<Vec<_>>();
+    assert_eq!(of_kinds(&all, &[], &[]), ["unused"; 5], "the RDS Data API takes nothing else with it");
+    for (kind, want) in [
+        // Decrypt and AssumeRole are recorded as reads or as writes: both have to be there.
+        (Kinds::READS, [&reads, &unused, &reads, &reads, &reads]),
+        (Kinds::WRITES, [&unused, &writes, &writes, &writes, &writes]),
+        (Kinds::KMS, [&unused, &unused, &kms, &kms, &unused]),
+    ] {
+        assert_eq!(of_kinds(&without(kind), &[], &[]), want.map(String::clone));
+        // Where somebody told, that is what counts.
+        assert_eq!(of_kinds(&without(kind), &basic(""), &[]), ["unused"; 5]);
+        assert_eq!(of_kinds(&without(kind), &[], &[put("2026-02-01", "")]), ["unused"; 5]);
+    }
+    // A call that starts a trail tells nothing of its selectors.
+    let start = TrailCall { name: "StartLogging".into(), ..put("2026-02-01", "") };
+    assert_eq!(of_kinds(&without(Kinds::KMS), &[], &[start])[2], kms);
 }
 
 #[test]

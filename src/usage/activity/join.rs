@@ -14,6 +14,7 @@ use crate::model::time::{Day, SLOTS_PER_DAY, Slot};
 use crate::usage::block::{UsageBlock, UsageCall, UsageCell};
 use crate::usage::fold::SessionId;
 use crate::usage::identity::{Actor, ActorKind, Actors};
+use crate::usage::kinds::Kinds;
 use crate::usage::sessions::Sessions;
 use crate::usage::unseen::{Unseen, unseen};
 
@@ -39,6 +40,7 @@ pub struct Join<'a> {
     from: Day,
     permissionless: BTreeSet<ActionId>,
     unmapped: BTreeMap<(String, String), u64>,
+    recorded: BTreeMap<String, Kinds>,
 }
 
 /// Texts by number.
@@ -105,6 +107,8 @@ struct Meaning {
     data: Option<ActionId>,
     /// Whether the catalogue does not know it.
     unmapped: bool,
+    /// What it shows of what the trails record.
+    kinds: Kinds,
     /// The action of its name, where it needs no permission.
     permissionless: Option<ActionId>,
     /// Whether it touches more than its record shows.
@@ -146,6 +150,7 @@ impl<'a> Join<'a> {
             from: Day(i32::MIN),
             permissionless: BTreeSet::new(),
             unmapped: BTreeMap::new(),
+            recorded: BTreeMap::new(),
         }
     }
 
@@ -186,10 +191,27 @@ impl<'a> Join<'a> {
         }))
     }
 
+    /// Notes what the trails of the accounts recorded, by any record whoever made the call.
+    fn note_kinds(&mut self, block: &UsageBlock, meanings: &[Meaning]) {
+        let mut by_account: Vec<Kinds> = vec![Kinds::default(); block.texts().len()];
+        for cell in block.cells().iter().filter(|cell| cell.day >= self.from) {
+            if let (Some(known), Some(meaning)) =
+                (by_account.get_mut(cell.account as usize), meanings.get(cell.call as usize))
+            {
+                *known = known.with(meaning.kinds);
+            }
+        }
+        for (number, kinds) in (0u32..).zip(by_account).filter(|(_, kinds)| !kinds.is_empty()) {
+            let known = self.recorded.entry(block.text_of(number).to_owned()).or_default();
+            *known = known.with(kinds);
+        }
+    }
+
     /// Adds rows.
     pub fn add(&mut self, block: &UsageBlock) {
         let behind: Vec<Option<Behind<'a>>> = block.sessions().iter().map(|session| self.behind(*session)).collect();
         let meanings: Vec<Meaning> = block.calls().iter().map(|call| self.meaning(call)).collect();
+        self.note_kinds(block, &meanings);
         // Rows of days that do not count need no texts.
         let mut texts: Vec<Option<u32>> = vec![None; block.texts().len()];
         let mut text = |known: &mut Texts, number: u32| match texts.get_mut(number as usize) {
@@ -270,6 +292,12 @@ impl<'a> Join<'a> {
             named: first,
             data: first.filter(|_| call.category == EventCategory::Data),
             unmapped: mapping.mapped == Mapped::Unmapped,
+            kinds: Kinds::of_call(
+                &call.source,
+                &call.name,
+                call.category,
+                first.and_then(|id| self.catalog.action(id)),
+            ),
             permissionless,
             others: unseen(&call.source, &call.name) == Some(Unseen::Others),
             assumption: sts && call.outcome.supports_use(),
@@ -377,6 +405,7 @@ impl<'a> Join<'a> {
             assumed: self.assumed,
             permissionless: self.permissionless,
             unmapped: self.unmapped,
+            recorded: Some(self.recorded),
         }
     }
 }

@@ -143,7 +143,8 @@ impl Trail {
     /// Takes in a call that was carried out. Source: "Actions", AWS CloudTrail API Reference.
     fn call(&mut self, call: &TrailCall, request: &Value, response: &Value) {
         let (at, set) = (call.time, Mark::Set);
-        let flag = |name: &str| get(response, name).or_else(|| get(request, name)).and_then(Value::as_bool);
+        let asked = |name: &str| get(request, name).and_then(Value::as_bool);
+        let flag = |name: &str| get(response, name).and_then(Value::as_bool).or_else(|| asked(name));
         match call.name.as_str() {
             "CreateTrail" => {
                 self.exists.add(at, set, Some(true));
@@ -154,16 +155,18 @@ impl Trail {
                 self.global_events.add(at, set, Some(flag("includeGlobalServiceEvents").unwrap_or(true)));
                 self.organization.add(at, set, Some(flag("isOrganizationTrail").unwrap_or(false)));
             }
-            // A parameter that is left out changes nothing; the answer names all settings.
             "UpdateTrail" if request.is_null() && response.is_null() => self.doubt(call),
             "UpdateTrail" => {
+                // A parameter that is left out changes nothing; the answer names all settings, these as they were, too.
+                let readable = text(request, "name").is_some();
+                let mark = |name: &str| if readable && asked(name).is_none() { Mark::Seen } else { set };
                 for (track, name) in [
                     (&mut self.multi_region, "isMultiRegionTrail"),
                     (&mut self.global_events, "includeGlobalServiceEvents"),
                     (&mut self.organization, "isOrganizationTrail"),
                 ] {
                     if let Some(value) = flag(name) {
-                        track.add(at, set, Some(value));
+                        track.add(at, mark(name), Some(value));
                     }
                 }
             }
@@ -443,6 +446,14 @@ impl Trails {
     #[must_use]
     pub fn documented(&self, account: &str) -> bool {
         self.trails.iter().any(|trail| trail.documented && self.covers(trail, account))
+    }
+
+    /// Whether anybody told what the trails of an account record: their settings were collected, or calls that put selectors
+    /// are on record for every trail that is known.
+    #[must_use]
+    pub fn told(&self, account: &str) -> bool {
+        let trails = self.of_account(account);
+        self.documented(account) || !trails.is_empty() && trails.iter().all(|trail| !trail.selectors.is_empty())
     }
 
     /// The trails that are taken for the writers of the account's logs: of those collected the ones whose files are in

@@ -229,11 +229,26 @@ fn regions_and_organisations() {
         let trails = gather(std::slice::from_ref(state), &[], members);
         assert_eq!(reads(&trails, account, region), want, "{state:?} {account} {region}");
     }
-    let update = call(5, "UpdateTrail", NAMED, r#"{"isMultiRegionTrail":false,"isOrganizationTrail":false}"#);
+    let off = r#"{"isMultiRegionTrail":false,"isOrganizationTrail":false}"#;
     let before = TrailState { captured_at: at(-1), ..organization };
-    let trails = gather(&[before], &[update], None);
-    assert_eq!(reads(&trails, OTHER, "us-east-1"), "yyyyynnnnn");
-    assert_eq!(reads(&trails, ACCOUNT, "eu-west-1"), "yyyyynnnnn");
+    let asked = off.replacen('{', r#"{"name":"main","#, 1);
+    for (request, response, want) in [
+        (asked.as_str(), "null", "yyyyynnnnn"),
+        (&asked, off, "yyyyynnnnn"),
+        // Where the request is not known it may have been this call.
+        ("null", &off.replacen('{', &format!(r#"{{"trailARN":"{ARN}","#), 1), "yyyyynnnnn"),
+        // What was not asked for was so before: something changed it unseen.
+        (NAMED, off, "?????nnnnn"),
+        (NAMED, r#"{"isMultiRegionTrail":true,"isOrganizationTrail":true}"#, "yyyyyyyyyy"),
+    ] {
+        let trails = gather(std::slice::from_ref(&before), &[call(5, "UpdateTrail", request, response)], None);
+        assert_eq!(reads(&trails, OTHER, "us-east-1"), want, "{request} {response}");
+        assert_eq!(reads(&trails, ACCOUNT, "eu-west-1"), want, "{request} {response}");
+    }
+    // Another setting was changed: what the answer says of the rest held before, too.
+    let answer = r#"{"isMultiRegionTrail":true,"includeGlobalServiceEvents":true,"isOrganizationTrail":false}"#;
+    let bucket = call(5, "UpdateTrail", r#"{"name":"main","s3BucketName":"b"}"#, answer);
+    assert_eq!(reads(&gather(&[base], &[bucket], None), ACCOUNT, "eu-west-1"), yes);
 }
 
 #[test]
