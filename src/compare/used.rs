@@ -30,6 +30,20 @@ impl<'a> OwnActivity<'a> {
         self.collect(catalog, |use_| use_.undecided + use_.not_evaluated > 0, holds)
     }
 
+    /// Those among some actions with a call that was not refused on a resource of which `apart` says that it may have been
+    /// on others, too. Resources that are spelt alike are asked about once.
+    pub fn beside(&self, catalog: &Catalog, among: &ActionSet, apart: impl Fn(ActionId, &str) -> bool) -> ActionSet {
+        let mut set = catalog.no_actions();
+        for (action, rows) in self.by_action.iter().filter(|(action, _)| among.contains(**action)) {
+            let made = rows.iter().filter(|(_, use_)| use_.count + use_.undecided + use_.not_evaluated > 0);
+            let alike: BTreeMap<_, &str> = made.map(|(key, _)| (spelling(&key.resource), &*key.resource)).collect();
+            if alike.into_values().any(|resource| apart(*action, resource)) {
+                set.insert(*action);
+            }
+        }
+        set
+    }
+
     fn collect(
         &self,
         catalog: &Catalog,
@@ -126,6 +140,21 @@ pub fn by_principal<'a>(activity: &'a Activity, principals: &[(&str, &str)]) -> 
     own
 }
 
+/// What tells the type of a resource: its service, the beginning of its name, and how many separators that has.
+fn spelling(resource: &str) -> (&str, &str, usize) {
+    let mut parts = resource.splitn(6, ':').skip(2);
+    let (service, name) = (parts.next().unwrap_or_default(), parts.nth(2).unwrap_or_default());
+    (
+        service,
+        name.split(['/', ':']).next().filter(|kind| kind.len() < name.len()).unwrap_or_default(),
+        separators(name),
+    )
+}
+
+fn separators(name: &str) -> usize {
+    name.bytes().filter(|byte| matches!(byte, b'/' | b':')).count()
+}
+
 /// Whether a call on `resource` may have exercised a grant on `pattern`. The usage fold keeps the parent resource
 /// (a bucket for its objects), so a pattern inside the parent counts; a bare name or nothing may be anything.
 #[must_use]
@@ -151,7 +180,8 @@ pub fn may_hold(pattern: &ArnPattern, resource: &str) -> bool {
         let inside = format!("{name}{separator}");
         // A name that was cut to what many share ends in a wildcard of its own.
         if name.contains(['*', '?']) {
-            return parts.resource.overlaps(&Wild::parse(&format!("{inside}*"), false));
+            // So does one of which a part is not known, as the number in the middle of an Auto Scaling group's ARN.
+            return [name, &format!("{inside}*")].iter().any(|text| parts.resource.overlaps(&Wild::parse(text, false)));
         }
         parts.resource.may_begin(&inside)
     };
@@ -176,6 +206,8 @@ fn full_name(resource: &str) -> Option<String> {
 mod tests {
     use super::*;
 
+    const ASG: &str = "arn:aws:autoscaling:r:1:autoScalingGroup:*:autoScalingGroupName/g";
+
     #[test]
     fn parents_stand_for_what_lies_inside() {
         for (pattern, resource, expected) in [
@@ -192,6 +224,8 @@ mod tests {
             ("arn:aws:iam::1:role/app/*", "arn:aws:iam::1:role/web", true),
             ("arn:aws:iam::1:role/app/other", "arn:aws:iam::1:role/web", false),
             ("arn:aws:iam::1:role/app/*", "arn:aws:iam::1:role/team/web", false),
+            ("arn:aws:autoscaling:r:1:autoScalingGroup:4ce9:autoScalingGroupName/g", ASG, true),
+            ("arn:aws:autoscaling:r:1:autoScalingGroup:4ce9:autoScalingGroupName/h", ASG, false),
             ("arn:aws:lambda:*:*:function:f:*", "arn:aws:lambda:us-east-1:111111111111:function:f", true),
         ] {
             assert_eq!(may_hold(&ArnPattern::parse(pattern, true), resource), expected, "{pattern} {resource}");

@@ -153,6 +153,17 @@ impl Bench<'_> {
             doubtful,
             "a call was made whose outcome, or whose use of the action, the record does not show".to_owned(),
         );
+        let apart = |action: ActionId, resource: &str| {
+            let action = self.catalog.action(action).filter(|_| !holds(resource));
+            let meant = self.profiles.get(resource).copied().unwrap_or(resource);
+            action.is_some_and(|action| !self.reach.tells(action, meant, &scope.resources))
+        };
+        let beside = own.beside(self.catalog, &rest, apart);
+        set_aside(
+            take(&mut rest, &beside),
+            "calls of this action were made that are counted by a resource of another kind, and may have been on these"
+                .to_owned(),
+        );
         set_aside(take(&mut rest, &self.classes.dark), "CloudTrail does not record the use of this action".to_owned());
         if let Some(since) = self.since(entitlement).filter(|since| *since > self.window.from) {
             let young = std::mem::replace(&mut rest, self.catalog.no_actions());
@@ -378,11 +389,37 @@ mod tests {
             provenance: Vec::new(),
             since: None,
         };
-        let shown = |part: &Part| {
-            let dark: Vec<String> = part.verdicts.unobservable.iter().flat_map(|(set, _)| names(set)).collect();
-            (names(&part.verdicts.used), names(&part.verdicts.unused_low), dark)
-        };
         with_bench(|bench| bench.judge(&entitlement, &own).iter().map(shown).collect())
+    }
+
+    fn shown(part: &Part) -> Shown {
+        // Without logs nothing can be seen, whatever else stands against it.
+        let beside = |why: &str| if why.starts_with("calls of this action were made") { " beside" } else { "" };
+        let dark = part.verdicts.unobservable.iter();
+        let dark = dark.flat_map(|(set, why)| names(set).into_iter().map(move |name| name + beside(why)));
+        (names(&part.verdicts.used), names(&part.verdicts.unused_low), dark.collect())
+    }
+
+    #[test]
+    fn a_call_on_two_things_is_counted_by_one_and_says_nothing_of_the_other() {
+        let instance = "arn:aws:ec2:r:1:instance/i-1";
+        for (action, granted, counted, want) in [
+            ("ec2:AttachVolume", "arn:aws:ec2:r:1:volume/*", instance, "ec2:AttachVolume beside"),
+            ("ec2:AttachVolume", "arn:aws:ec2:r:1:instance/i-2", instance, "ec2:AttachVolume"),
+            ("iam:AddUserToGroup", "arn:aws:iam::1:group/a", "arn:aws:iam::1:user/b", "iam:AddUserToGroup beside"),
+            ("iam:AddUserToGroup", "arn:aws:iam::1:group/a", "arn:aws:iam::1:group/b", "iam:AddUserToGroup"),
+            ("ecs:RunTask", "arn:aws:ecs:r:1:task-definition/t:*", "arn:aws:ecs:r:1:cluster/c", "ecs:RunTask beside"),
+            ("s3:GetObject", "arn:aws:s3:::a/*", "arn:aws:s3:::b", "s3:GetObject"),
+            (
+                "logs:PutRetentionPolicy",
+                "arn:aws:logs:r:1:log-group:a:*",
+                "arn:aws:logs:r:1:log-group:b",
+                "logs:PutRetentionPolicy",
+            ),
+        ] {
+            let found = judge(&[action], &[granted], &[(action, counted)]);
+            assert_eq!(found, [(vec![], vec![], vec![want.to_owned()])], "{action} {granted} {counted}");
+        }
     }
 
     /// An account without logs, of which one bucket's data events were seen.

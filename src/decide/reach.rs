@@ -121,6 +121,21 @@ impl<'c> Reach<'c> {
         self.unreachable(&one, &ResourceMatch::Resource(vec![ArnPattern::parse(resource, false)])).is_empty()
     }
 
+    /// Whether calls of an action of which one resource is recorded (or what the others lie in) tell what it was not on: the
+    /// resource is of every type of the action's that the others may be. A call that attaches a volume to an instance is
+    /// checked on both; by the instance nobody knows which volume it was.
+    #[must_use]
+    pub fn tells(&self, action: Action<'_>, recorded: &str, others: &ResourceMatch) -> bool {
+        let ResourceMatch::Resource(others) = others else { return true };
+        let Some(service) = self.services.iter().find(|service| service.range.contains(&action.id().0)) else {
+            return true;
+        };
+        let guises = ["", "/*", ":*"].map(|inside| ArnPattern::parse(&format!("{recorded}{inside}"), false));
+        let (own, wanted) = (self.meaning(service, &guises), self.meaning(service, others));
+        let mut types = action.resource_types().map(|(name, _)| name);
+        !types.any(|name| wanted.reached.contains(&name) && !own.reached.contains(&name))
+    }
+
     /// Whether an action needs a resource of a type of which none is named: a call that names an instance alone was checked on
     /// an image, a subnet and more. Not where a name is of no type that is known.
     #[must_use]

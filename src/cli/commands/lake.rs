@@ -182,6 +182,14 @@ pub fn prune_columns() -> Vec<Column> {
 }
 
 fn prune(context: &Context<'_>, args: &PruneArgs) -> Result<Status, CommandError> {
+    // What lies before a prune is left out for good, so a slip in the year would turn every event to come away.
+    if args.before > context.now {
+        let (before, today) = (args.before.day(), context.now.day());
+        return Err(CommandError::Usage(format!(
+            "--before {before} lies after today, {today}: events that are still to come would be left out for good, too; \
+             give a day up to {today}"
+        )));
+    }
     let pruned = if args.yes {
         writer(context, args.wait)?.prune(args.before, context.now)?
     } else {

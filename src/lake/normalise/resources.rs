@@ -144,18 +144,11 @@ fn values<'t>(value: Value<'t>, path: &[&str], out: &mut Vec<Cow<'t, str>>) {
     }
 }
 
-/// What a parameter's text is called within an ARN: a queue URL ends in its name, names may carry slashes.
-fn trimmed<'a>(text: &'a str, before: &str) -> &'a str {
-    if text.starts_with("https://") || text.starts_with("http://") {
-        return text.rsplit('/').next().unwrap_or(text);
-    }
-    if before.ends_with('/') { text.trim_start_matches('/') } else { text }
-}
-
 fn fill(template: &Template, request: Value<'_>, region: &str, account: &str, out: &mut Vec<Named<'_>>) {
     // Each text and whether it is complete: a parameter that is an ARN already replaces the template.
     let mut texts = vec![(String::new(), false)];
-    for part in &template.parts {
+    let last = template.parts.iter().rposition(|part| matches!(part, Part::Parameter(_)));
+    for (at, part) in template.parts.iter().enumerate() {
         let literal = match part {
             Part::Literal(text) => text,
             Part::Partition => partition(region),
@@ -164,7 +157,9 @@ fn fill(template: &Template, request: Value<'_>, region: &str, account: &str, ou
             Part::Parameter(path) => {
                 let mut found = Vec::new();
                 values(request, path, &mut found);
-                texts = found.iter().flat_map(|value| texts.iter().map(|text| joined(text, value))).collect();
+                let whole = Some(at) == last;
+                texts =
+                    found.iter().flat_map(|value| texts.iter().map(move |text| joined(text, value, whole))).collect();
                 if texts.is_empty() {
                     return;
                 }
@@ -176,20 +171,30 @@ fn fill(template: &Template, request: Value<'_>, region: &str, account: &str, ou
         }
     }
     for (arn, _) in texts {
+        let arn = spelt::on_default_bus(arn);
         push(out, Named { arn: arn.into(), kind: template.kind.into(), account: "".into() });
     }
 }
 
-fn joined((text, complete): &(String, bool), value: &str) -> (String, bool) {
+/// A text with a parameter's value, which is the last or one of those before.
+fn joined((text, complete): &(String, bool), value: &str, last: bool) -> (String, bool) {
     if *complete {
-        (text.clone(), true)
-    } else if value.starts_with("arn:") {
-        (value.to_owned(), true)
-    } else if value.starts_with("alias/") && text.ends_with(":key/") {
-        (format!("{}{value}", text.trim_end_matches("key/")), false)
-    } else {
-        (format!("{text}{}", trimmed(value, text)), false)
+        return (text.clone(), true);
     }
+    if value.starts_with("arn:") {
+        return within(text, value).filter(|_| !last).map_or((value.to_owned(), true), |text| (text, false));
+    }
+    (spelt::spelt(text, value), false)
+}
+
+/// Where a parameter names by its ARN what the wanted resource lies in, and that is of another kind: what lies in the
+/// same account and region, in what has that name. A service is `service/CLUSTER/NAME`, its cluster `cluster/CLUSTER`.
+fn within(text: &str, holder: &str) -> Option<String> {
+    let kind = text.strip_suffix('/')?.rsplit(':').next()?;
+    let (own, name) = holder.splitn(6, ':').nth(5)?.split_once('/')?;
+    let of_one_service = text.split(':').nth(2) == holder.split(':').nth(2);
+    let place = holder.get(..holder.len().checked_sub(own.len() + 1 + name.len())?)?;
+    (of_one_service && own != kind).then(|| format!("{place}{kind}/{name}"))
 }
 
 /// A resource that a record names, over its text where it stands there.
@@ -291,6 +296,8 @@ pub(crate) fn parent(arn: &str) -> &str {
     }
 }
 
+mod spelt;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -355,6 +362,57 @@ mod tests {
             ),
             ("kms", "Decrypt", r#"{"keyId":"arn:aws:kms:eu-west-1:1:key/k"}"#, vec!["arn:aws:kms:eu-west-1:1:key/k"]),
             ("s3", "PutObject", r#""a text""#, vec![]),
+            (
+                "sqs",
+                "PurgeQueue",
+                r#"{"queueUrl":"https://sqs.eu-west-1.amazonaws.com/444455556666/q"}"#,
+                vec!["arn:aws:sqs:eu-west-1:444455556666:q"],
+            ),
+            (
+                "ecs",
+                "UpdateService",
+                r#"{"cluster":"arn:aws:ecs:eu-west-1:444455556666:cluster/c","service":"s"}"#,
+                vec!["arn:aws:ecs:eu-west-1:444455556666:service/c/s", "arn:aws:ecs:eu-west-1:444455556666:cluster/c"],
+            ),
+            (
+                "ecs",
+                "UpdateService",
+                r#"{"cluster":"c","service":"arn:aws:ecs:eu-west-1:1:service/c/s"}"#,
+                vec!["arn:aws:ecs:eu-west-1:1:service/c/s", "arn:aws:ecs:eu-west-1:111122223333:cluster/c"],
+            ),
+            (
+                "s3",
+                "GetObject",
+                r#"{"bucketName":"arn:aws:s3:eu-west-1:1:accesspoint/ap","key":"k"}"#,
+                vec!["arn:aws:s3:eu-west-1:1:accesspoint/ap"],
+            ),
+            (
+                "events",
+                "PutRule",
+                r#"{"name":"r","eventBusName":"bus"}"#,
+                vec![
+                    "arn:aws:events:eu-west-1:111122223333:rule/bus/r",
+                    "arn:aws:events:eu-west-1:111122223333:rule/r",
+                ],
+            ),
+            (
+                "events",
+                "PutTargets",
+                r#"{"rule":"r","eventBusName":"arn:aws:events:eu-west-1:1:event-bus/default"}"#,
+                vec!["arn:aws:events:eu-west-1:1:rule/r", "arn:aws:events:eu-west-1:111122223333:rule/r"],
+            ),
+            (
+                "rds",
+                "StopDBInstance",
+                r#"{"dBInstanceIdentifier":"Main"}"#,
+                vec!["arn:aws:rds:eu-west-1:111122223333:db:main"],
+            ),
+            (
+                "ssm",
+                "StartSession",
+                r#"{"target":"mi-0a1b"}"#,
+                vec!["arn:aws:ssm:eu-west-1:111122223333:managed-instance/mi-0a1b"],
+            ),
         ] {
             assert_eq!(of(&format!("{source}.amazonaws.com"), name, "null", request), want, "{name}");
         }

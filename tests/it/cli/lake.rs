@@ -32,6 +32,9 @@ fn a_plan_first_then_the_deed() {
     let done = place.line("lake prune --before 2025-03-02 --yes --format ndjson");
     assert_eq!((done.code, done.stderr.as_str()), (Some(0), ""));
     assert_eq!(done.stdout, plan.stdout.replace("\"done\":false", "\"done\":true"));
+    for yes in ["", " --yes"] {
+        place.line(&format!("lake prune --before 2999-01-01{yes}")).fails(2, "lies after today");
+    }
     let nothing = place.line("lake prune --before 2025-03-02 --yes --format ndjson");
     assert_eq!((nothing.code, nothing.stdout.as_str()), (Some(0), ""));
     assert!(nothing.stderr.contains("nothing lies before"));
