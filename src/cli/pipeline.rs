@@ -307,13 +307,16 @@ impl Acts {
         let actors = Resolver::new(snapshot, people, &sessions, &issued).with_logs(logs).resolve_all();
         let mut activity = Activity::default();
         if depth >= Depth::Activity {
-            let mut join = Join::new(&sessions, &actors, collected, catalog);
+            let mut join = Join::new(&sessions, &actors, catalog);
             let mut read = window;
             if let Some(days) = times {
                 join = join.with_times(window.from.day());
                 read.from = window.to.plus_days(-days).min(window.from);
             }
             reader.usage_blocks(read, &mut |block| join.add(block))?;
+            if join.left_copies() {
+                reader.lone_copies(read, &sessions, &mut |block| join.add(block))?;
+            }
             activity = join.finish();
         }
         Ok(Self { actors, sessions, activity, gap: chain_gap(&issued) })

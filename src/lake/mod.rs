@@ -12,6 +12,7 @@ mod check;
 mod chunk;
 mod compact;
 mod content;
+mod copies;
 mod disk;
 mod documents;
 mod error;

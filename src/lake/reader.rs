@@ -345,7 +345,7 @@ impl Reader {
         })
     }
 
-    fn paths_of(&self, kind: PartKind, window: Option<Window>) -> Vec<PathBuf> {
+    pub(super) fn paths_of(&self, kind: PartKind, window: Option<Window>) -> Vec<PathBuf> {
         self.parts_of(kind, window).map(|part| self.store.join(&part.name)).collect()
     }
 
@@ -428,7 +428,7 @@ impl Reader {
 }
 
 /// Whether a day lies in a window, as far as usage goes, whose facts are of whole days.
-fn days_of(window: Window) -> impl Fn(Day) -> bool {
+pub(super) fn days_of(window: Window) -> impl Fn(Day) -> bool {
     move |day| day >= window.from.day() && day.start() < window.to && window.from < window.to
 }
 

@@ -420,7 +420,7 @@ fn a_missing_lake_file_is_a_clear_error() {
 }
 
 /// Not a test of anything: how long a large scan takes to load. `cargo nextest run --run-ignored only -E 'test(loading_a_large_scan)' --no-capture`
-/// Copies of a cross-account call: the caller's own account counts where its logs are in the lake.
+/// Copies of a cross-account call: that of the caller's own account counts where it is in the lake.
 #[test]
 fn one_record_counts_of_the_copies_of_a_call() {
     let connection = Connection::open_in_memory().unwrap();
@@ -434,12 +434,13 @@ fn one_record_counts_of_the_copies_of_a_call() {
              INSERT INTO no_coverage BY NAME SELECT 'a' AS account UNION ALL SELECT 'b' AS account;
              INSERT INTO no_event_records BY NAME
                SELECT 'own' AS event_id, 1 AS session, 'a' AS account, 's' AS shared_id
-               UNION ALL SELECT 'copy', 1, 'b', 's' UNION ALL SELECT 'only', 2, 'b', 't' UNION ALL SELECT 'plain', 1, 'b', '';",
+               UNION ALL SELECT 'copy', 1, 'b', 's' UNION ALL SELECT 'only', 2, 'b', 't'
+               UNION ALL SELECT 'lone', 1, 'b', 'u' UNION ALL SELECT 'second', 1, 'c', 'u' UNION ALL SELECT 'plain', 1, 'b', '';",
         )
         .unwrap();
     let mut statement = connection.prepare("SELECT event_id FROM events WHERE counted ORDER BY 1").unwrap();
     let counted: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-    assert_eq!(counted, ["only", "own", "plain"]);
+    assert_eq!(counted, ["lone", "only", "own", "plain"]);
 }
 
 #[test]

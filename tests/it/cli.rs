@@ -7,6 +7,7 @@ mod access_analyzer;
 mod arguments;
 mod collect;
 mod contract;
+mod copies;
 mod decide;
 
 mod damage;

@@ -1,6 +1,7 @@
 //! Parquet in and out, by way of data frames. Nothing outside the lake sees a data frame.
 
 mod columns;
+mod copies;
 mod events;
 mod folds;
 mod slices;
@@ -16,6 +17,7 @@ use super::error::LakeError;
 use crate::model::time::Timestamp;
 
 use columns::{Columns, ParquetBytes};
+pub(crate) use copies::{Copies, Foreign, SharedId, read_calls, read_copies};
 pub use events::EventRow;
 pub(crate) use events::{events_bytes, hex, read_events};
 pub(crate) use folds::{

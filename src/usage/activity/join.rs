@@ -25,7 +25,6 @@ use crate::usage::unseen::{Unseen, unseen};
 pub struct Join<'a> {
     sessions: &'a Sessions,
     actors: &'a Actors,
-    collected: &'a BTreeSet<String>,
     catalog: &'a Catalog,
     texts: Texts,
     who: HashMap<Who, u32>,
@@ -41,6 +40,7 @@ pub struct Join<'a> {
     permissionless: BTreeSet<ActionId>,
     unmapped: BTreeMap<(String, String), u64>,
     recorded: BTreeMap<String, Kinds>,
+    copies: bool,
 }
 
 /// Texts by number.
@@ -127,18 +127,12 @@ type Use = (ActionId, Need, Option<u32>);
 type Cell = (u32, ActionId, u32, u32, u32);
 
 impl<'a> Join<'a> {
-    /// Nothing joined yet. `collected` are the accounts whose own logs the lake holds.
+    /// Nothing joined yet.
     #[must_use]
-    pub fn new(
-        sessions: &'a Sessions,
-        actors: &'a Actors,
-        collected: &'a BTreeSet<String>,
-        catalog: &'a Catalog,
-    ) -> Self {
+    pub fn new(sessions: &'a Sessions, actors: &'a Actors, catalog: &'a Catalog) -> Self {
         Self {
             sessions,
             actors,
-            collected,
             catalog,
             texts: Texts::default(),
             who: HashMap::new(),
@@ -151,6 +145,7 @@ impl<'a> Join<'a> {
             permissionless: BTreeSet::new(),
             unmapped: BTreeMap::new(),
             recorded: BTreeMap::new(),
+            copies: false,
         }
     }
 
@@ -225,7 +220,8 @@ impl<'a> Join<'a> {
             let ((Some(Some(behind)), Some(call)), Some(meaning)) = (at, meanings.get(cell.call as usize)) else {
                 continue;
             };
-            if !counts(cell.shared, block.text_of(cell.account), behind.identity, self.collected) {
+            if !counts(cell.shared, block.text_of(cell.account), behind.identity) {
+                self.copies = true;
                 continue;
             }
             if let Some(who) = behind.acts.filter(|_| self.times.is_some() && call.outcome.supports_use()) {
@@ -355,6 +351,13 @@ impl<'a> Join<'a> {
         } else {
             services.insert(service.to_owned(), BTreeSet::from([day]));
         }
+    }
+
+    /// Whether rows were left out that are copies in other accounts than the caller's: those that are the only record of
+    /// their call are to be added, as rows that nobody shares.
+    #[must_use]
+    pub const fn left_copies(&self) -> bool {
+        self.copies
     }
 
     /// What was joined.
@@ -489,10 +492,10 @@ fn without_permission(mapped: &Mapped<'_>, call: &UsageCall, catalog: &Catalog) 
     }
 }
 
-/// Whether this record is the one that counts: of the copies of a cross-account call the one in the caller's own
-/// account, else, where that account's logs were not collected, the other.
-fn counts(shared: bool, account: &str, identity: &Identity, collected: &BTreeSet<String>) -> bool {
-    !shared || identity.account.is_empty() || identity.account == account || !collected.contains(&identity.account)
+/// Whether this record surely is the one that counts of the copies of a cross-account call: that of the caller's own
+/// account. Of the others a store keeps one where it has not that.
+fn counts(shared: bool, account: &str, identity: &Identity) -> bool {
+    !shared || identity.account.is_empty() || identity.account == account
 }
 
 #[cfg(test)]

@@ -57,11 +57,11 @@ fn usage(store: &Path) -> BTreeSet<String> {
     let (sessions, issued) = (reader.sessions().unwrap(), reader.issued().unwrap());
     let actors = Resolver::new(&snapshot, &people, &sessions, &issued).resolve_all();
     let rows = reader.usage(all_time()).unwrap();
-    let collected = reader.coverage(all_time()).unwrap().into_keys().map(|key| key.account).collect();
-    let mut join = Join::new(&sessions, &actors, &collected, catalog);
+    let mut join = Join::new(&sessions, &actors, catalog);
     let mut block = UsageBlock::default();
     rows.iter().for_each(|row| block.push(&row.view()));
     join.add(&block);
+    reader.lone_copies(all_time(), &sessions, &mut |block| join.add(block)).unwrap();
     let activity = join.finish();
     activity
         .rows
