@@ -286,6 +286,11 @@ impl Coverage {
         self.in_hand.contains(&(account.to_owned(), trail.to_owned()))
     }
 
+    /// The trails of which that is so, by name and home region.
+    pub fn trails_in_hand(&self, account: &str) -> impl Iterator<Item = &str> {
+        self.in_hand.iter().filter(move |(of, _)| of == account).map(|(_, trail)| trail.as_str())
+    }
+
     /// Whether every hour of the window's part of a day is one for which the digests of a trail speak, with all of their
     /// files in hand.
     #[must_use]

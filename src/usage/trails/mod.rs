@@ -285,6 +285,8 @@ pub struct Trails {
     window: Option<Window>,
     /// Calls that may have changed a trail and do not say which, in order of time.
     unread: Vec<TrailCall>,
+    /// Accounts whose logs, as digests show, are those of trails whose settings were not collected.
+    others: BTreeSet<String>,
 }
 
 /// Calls that change what a trail records.
@@ -361,7 +363,7 @@ impl Trails {
                 }
             }
         }
-        Self { trails: trails.into_values().collect(), members, window: Some(window), unread }
+        Self { trails: trails.into_values().collect(), members, window: Some(window), unread, others: BTreeSet::new() }
     }
 
     /// Holds the trails against the logs: whose files are in hand (`in_hand` are the names or ARNs of which the user says
@@ -375,6 +377,12 @@ impl Trails {
             let ours = covered.iter().filter(|account| said || coverage.in_hand(account, &key));
             trail.in_hand = ours.map(|account| (*account).to_owned()).collect();
         }
+        let of_others = |account: &&str| {
+            let mut here = coverage.trails_in_hand(account).peekable();
+            let ours = |trail: &Trail| trail.documented && trail.in_hand.contains(*account);
+            here.peek().is_some() && !self.trails.iter().any(ours)
+        };
+        self.others = covered.iter().copied().filter(of_others).map(str::to_owned).collect();
         let seen: Vec<bool> = self.trails.iter().map(|trail| self.changes_seen(trail, coverage)).collect();
         let conflicts: Vec<Conflicts> = self
             .trails
@@ -442,10 +450,11 @@ impl Trails {
             || (trail.organization.ever(&true) && self.members.as_ref().is_none_or(|members| members.contains(account)))
     }
 
-    /// Whether the settings of any trail of the account were collected.
+    /// Whether the settings of any trail of the account were collected that may have written the logs in hand.
     #[must_use]
     pub fn documented(&self, account: &str) -> bool {
-        self.trails.iter().any(|trail| trail.documented && self.covers(trail, account))
+        !self.others.contains(account)
+            && self.trails.iter().any(|trail| trail.documented && self.covers(trail, account))
     }
 
     /// Whether anybody told what the trails of an account record: their settings were collected, or calls that put selectors

@@ -394,3 +394,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn settings_of_a_trail_say_nothing_of_anothers_files() {
+    let all = || Some(Selectors::of_new_trail());
+    for (trail, said, want) in [
+        ("main_us-east-1", None, "yyyyyyyyyy"),
+        // The digests are of a trail that nobody told of.
+        ("other_us-east-1", None, "----------"),
+        ("other_us-east-1", Some("main"), "yyyyyyyyyy"),
+    ] {
+        let span = |day| DigestSpan {
+            account: ACCOUNT.into(),
+            region: "us-east-1".into(),
+            trail: trail.into(),
+            from: at(day),
+            to: at(day + 1),
+            log_files: 1,
+            in_hand: 1,
+            management: 1,
+        };
+        let spans: Vec<DigestSpan> = (-1..11).map(span).collect();
+        let coverage = coverage(0..10).with_deliveries(&spans, |_| Some(true));
+        let said: Vec<String> = said.into_iter().map(str::to_owned).collect();
+        let trails = Trails::gather(&[document(10, all())], &[], None, coverage.window()).judged(&said, &coverage);
+        assert_eq!(reads(&trails, ACCOUNT, "us-east-1"), want, "{trail} {said:?}");
+        assert_eq!(trails.documented(ACCOUNT), want.starts_with('y'));
+    }
+}
