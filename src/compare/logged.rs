@@ -299,7 +299,9 @@ impl<'a> Recording<'a> {
                     })
                     .unwrap_or_default();
                 if !global_events {
+                    // Of STS what is called at its global endpoint is among them. Source: "update-trail" (CloudTrail User Guide).
                     let mut rest = self.classes.global.clone();
+                    self.catalog.service("sts").into_iter().for_each(|range| rest.insert_range(range));
                     rest.intersect_with(&self.classes.management);
                     for (set, _) in &parts {
                         rest.subtract(set);
@@ -454,9 +456,11 @@ impl Recording<'_> {
     ) -> Recorded {
         let Some(known) = self.catalog.action(action) else { return Recorded::No };
         let Some(kind) = data_type(known.prefix(), known.name()) else { return Recorded::No };
-        // A batch of deletions is recorded on the bucket, whatever the keys.
-        let bucket =
-            (known.prefix() == "s3" && known.name().starts_with("DeleteObject")).then(|| whole_bucket(pattern));
+        // A batch of deletions is recorded on the bucket, whatever the keys; and what lists a bucket is recorded as on all
+        // that lies in it (`ARNPrefix`).
+        let of_bucket = |pattern: &ArnPattern| matches!(pattern, ArnPattern::Arn(parts) if !parts.resource.to_string().contains('/'));
+        let bucket = (known.prefix() == "s3" && (known.name().starts_with("DeleteObject") || of_bucket(pattern)))
+            .then(|| whole_bucket(pattern));
         let scope = Scope(bucket.as_ref().unwrap_or(pattern));
         let answers = self.calls.of_action(action, LogClass::Data).map(|call| {
             let question = Question {

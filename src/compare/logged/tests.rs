@@ -209,6 +209,11 @@ fn without_trails_a_kind_of_which_there_is_no_event_is_unobservable() {
         assert_eq!(of_kinds(&without(kind), &basic(""), &[]), ["unused"; 5]);
         assert_eq!(of_kinds(&without(kind), &[], &[put("2026-02-01", "")]), ["unused"; 5]);
     }
+    // One that was made for a try and deleted did not write these logs.
+    let named =
+        |time: &str, name: &str| TrailCall { name: name.into(), request: r#"{"name":"main"}"#.into(), ..put(time, "") };
+    let tried = [named("2026-02-01", "CreateTrail"), named("2026-02-02", "DeleteTrail")];
+    assert_eq!(of_kinds(&without(Kinds::READS), &[], &tried)[0], reads);
     // A call that starts a trail tells nothing of its selectors.
     let start = TrailCall { name: "StartLogging".into(), ..put("2026-02-01", "") };
     assert_eq!(of_kinds(&without(Kinds::KMS), &[], &[start])[2], kms);
@@ -295,6 +300,8 @@ fn data_events_where_they_were_selected() {
             ("s3:GetObject", "arn:aws:s3:::*", unselected),
             ("s3:GetObject", "*", unselected),
             ("s3:DeleteObject", "arn:aws:s3:::a/in/*", "unused"),
+            ("s3:ListBucket", "arn:aws:s3:::a", "unused"),
+            ("s3:ListBucketVersions", "arn:aws:s3:::ab", unselected),
         ],
     );
     checks(
@@ -415,7 +422,8 @@ fn one_region_and_no_global_services() {
     let found = management(&[elsewhere], &[]);
     assert_eq!(found[1], "trail main recorded its home region only in the whole window");
     let no_global = TrailState { global_events: Some(false), ..single };
-    let found = judge(&[no_global], &[], 0, (&["iam:CreateUser", "ec2:RunInstances"], &["*"]));
+    let found = judge(&[no_global], &[], 0, (&["iam:CreateUser", "ec2:RunInstances", "sts:AssumeRole"], &["*"]));
+    assert_eq!(found["sts:AssumeRole"], found["iam:CreateUser"]);
     assert_eq!(found["iam:CreateUser"], "trail main left out global services in the whole window");
     assert_eq!(found["ec2:RunInstances"], "unused");
 }

@@ -50,8 +50,6 @@ pub struct Trail {
     in_hand: BTreeSet<String>,
     /// Where logs show that another trail was on while it was off.
     conflicts: Conflicts,
-    /// When its settings were collected.
-    collected: Vec<Timestamp>,
     exists: Track<bool>,
     logging: Track<bool>,
     multi_region: Track<bool>,
@@ -120,7 +118,6 @@ impl Trail {
     fn tell(&mut self, state: &TrailState) {
         let (at, seen) = (state.captured_at, Mark::Seen);
         self.documented = true;
-        self.collected.push(at);
         self.exists.add(at, seen, Some(true));
         for (track, value) in [
             (&mut self.multi_region, state.multi_region),
@@ -256,6 +253,12 @@ impl Trail {
             }
             None => State::Unclear("had selectors that nobody knows"),
         }
+    }
+
+    /// Whether of every setting that somebody looked at, somebody looked within a window.
+    fn looked_at(&self, window: Window) -> bool {
+        let flags = [&self.exists, &self.logging, &self.multi_region, &self.global_events, &self.organization];
+        flags.into_iter().all(|flag| flag.looked_at(window)) && self.selectors.looked_at(window)
     }
 
     fn times(&self) -> impl Iterator<Item = Timestamp> + '_ {
@@ -457,12 +460,19 @@ impl Trails {
             && self.trails.iter().any(|trail| trail.documented && self.covers(trail, account))
     }
 
-    /// Whether anybody told what the trails of an account record: their settings were collected, or calls that put selectors
-    /// are on record for every trail that is known.
+    /// Whether anybody told what the trails of an account record: their settings were collected, or calls on record say of
+    /// every trail that is known what it selected, and that it was on through the whole window. One that was off, as a
+    /// trail that was made for a try, did not write these logs.
     #[must_use]
     pub fn told(&self, account: &str) -> bool {
+        let Some(window) = self.window else { return false };
+        let on = |trail: &Trail| {
+            let edges = trail.times().filter(|at| window.contains(*at)).chain([window.from]);
+            let on = |at| matches!(trail.own_state(account, &trail.home, at), State::On { .. });
+            !trail.selectors.is_empty() && edges.into_iter().all(on)
+        };
         let trails = self.of_account(account);
-        self.documented(account) || !trails.is_empty() && trails.iter().all(|trail| !trail.selectors.is_empty())
+        self.documented(account) || !trails.is_empty() && trails.into_iter().all(on)
     }
 
     /// The trails that are taken for the writers of the account's logs: of those collected the ones whose files are in

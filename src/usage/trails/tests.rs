@@ -422,3 +422,18 @@ fn settings_of_a_trail_say_nothing_of_anothers_files() {
         assert_eq!(trails.documented(ACCOUNT), want.starts_with('y'));
     }
 }
+
+#[test]
+fn each_setting_has_to_be_looked_at_anew() {
+    let state = |day, selectors| document(day, selectors);
+    let described = TrailState { selectors: None, ..state(10, None) };
+    let all = Some(Selectors::of_new_trail());
+    for (what, states, want) in [
+        ("all of it", vec![state(10, all.clone())], true),
+        ("selectors long before, and the rest", vec![state(-100, all.clone()), described.clone()], false),
+        ("both", vec![state(-100, all.clone()), described, state(9, all)], true),
+    ] {
+        let trails = Trails::of(&states, &[], None, &coverage(0..10));
+        assert_eq!(trails.of_account(ACCOUNT)[0].changes_seen, want, "{what}");
+    }
+}

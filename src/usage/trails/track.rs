@@ -1,6 +1,6 @@
 //! One setting through time: what was seen of it, and when it was changed.
 
-use crate::model::time::Timestamp;
+use crate::model::time::{Timestamp, Window};
 
 /// How a value is known at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +55,13 @@ impl<T: PartialEq> Track<T> {
     /// The times at which the value may change.
     pub fn times(&self) -> impl Iterator<Item = Timestamp> + '_ {
         self.points.iter().map(|(time, _, _)| *time)
+    }
+
+    /// Whether somebody looked within a window, or nobody ever did.
+    #[must_use]
+    pub fn looked_at(&self, window: Window) -> bool {
+        let mut seen = self.points.iter().filter(|(_, mark, _)| *mark == Mark::Seen).map(|(time, ..)| *time).peekable();
+        seen.peek().is_none() || seen.any(|time| window.contains(time))
     }
 
     /// Whether it ever had this value.

@@ -11,8 +11,8 @@ use crate::usage::coverage::Coverage;
 const CHANGE: Question<'static> = Question { source: Some("cloudtrail.amazonaws.com"), ..Question::management(false) };
 
 impl Trails {
-    /// Whether no change of a trail within the window can have gone unseen: its settings were collected within it or just
-    /// after, and wherever calls that change it are recorded, its home region of these accounts' logs is whole, and the
+    /// Whether no change of a trail within the window can have gone unseen: its settings, each of them, were collected within
+    /// it or just after, and wherever calls that change it are recorded, its home region of these accounts' logs is whole, and the
     /// trails that wrote them recorded such calls throughout.
     pub(super) fn changes_seen(&self, trail: &Trail, coverage: &Coverage) -> bool {
         let window = coverage.window();
@@ -20,7 +20,7 @@ impl Trails {
         let near = Window { from: window.from, to: window.to.plus_days(1) };
         let Some(accounts) = self.changed_from(trail, coverage) else { return false };
         trail.documented
-            && trail.collected.iter().any(|at| near.contains(*at))
+            && trail.looked_at(near)
             && accounts.iter().all(|account| {
                 let spans = self.spans(account, &trail.home);
                 coverage.blind_days(account, &trail.home).is_empty()
