@@ -178,7 +178,11 @@ impl Coverage {
             seen.missing.extend(told.lost);
             seen.missing.retain(|hour| !(settling.0..settling.1).contains(hour));
         }
-        let in_hand = by_trail.into_iter().filter(|(_, spans)| digests::all_in_hand(window, spans));
+        let in_hand = by_trail.into_iter().filter(|((account, _), spans)| {
+            let regions = self.seen.get(*account).into_iter().flatten();
+            let recorded = regions.filter(|(_, seen)| seen.hours.range(range.0..range.1).next().is_some());
+            digests::all_in_hand(window, spans, recorded.map(|(region, _)| region.as_str()))
+        });
         self.in_hand = in_hand.map(|((account, trail), _)| (account.to_owned(), trail.to_owned())).collect();
         self.look();
         self

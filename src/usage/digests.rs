@@ -39,13 +39,21 @@ pub(super) fn shown(evidence: &Evidence<'_>, span: &DigestSpan) -> Option<bool> 
     near.then_some(true)
 }
 
-/// Whether a trail's files of a window are all in hand, by its digests of one account.
-pub(super) fn all_in_hand(window: Window, spans: &[&DigestSpan]) -> bool {
+/// Whether a trail's files of a window are all in hand, by its digests of one account: those of every region of whose logs
+/// there are any follow each other without a hole, and no file that they name is missing.
+pub(super) fn all_in_hand<'r>(
+    window: Window,
+    spans: &[&DigestSpan],
+    mut regions: impl Iterator<Item = &'r str>,
+) -> bool {
     let inside = || spans.iter().filter(|span| span.to > window.from && span.from < window.to);
-    inside().any(|span| span.in_hand > 0)
-        && inside().all(|span| span.in_hand == span.log_files)
-        && inside().any(|span| span.from <= window.from)
-        && inside().any(|span| span.to >= window.to)
+    let follow = |region: &str| {
+        let mut own: Vec<_> = inside().filter(|span| span.region == region).map(|span| (span.from, span.to)).collect();
+        own.sort_unstable();
+        let reached = own.into_iter().try_fold(window.from, |at, (from, to)| (from <= at).then_some(at.max(to)));
+        reached.is_some_and(|at| at >= window.to)
+    };
+    inside().any(|span| span.in_hand > 0) && inside().all(|span| span.in_hand == span.log_files) && regions.all(follow)
 }
 
 /// Hours since the epoch, of a range of hours.

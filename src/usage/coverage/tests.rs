@@ -151,12 +151,17 @@ fn digests_show_whose_files_are_here() {
     };
     let mut lost = hours((1, 1));
     lost[30].in_hand = 0;
-    for (spans, want) in
-        [(hours((1, 1)), true), (hours((0, 0)), false), (lost, false), (hours((1, 1))[..60].to_vec(), false)]
-    {
+    let mut hole = hours((1, 1));
+    hole.remove(30);
+    let end = hours((1, 1))[..60].to_vec();
+    for (spans, want) in [(hours((1, 1)), true), (hours((0, 0)), false), (lost, false), (end, false), (hole, false)] {
         let coverage = Coverage::of(window(), &cells).with_deliveries(&spans, |_| None);
         assert_eq!(coverage.in_hand(ACCOUNT, ""), want);
     }
+    // Of another region's logs nothing tells whose they are.
+    let mut both = cells.clone();
+    both.extend(cells.iter().map(|(key, fact)| (CoverageKey { region: "elsewhere".into(), ..key.clone() }, *fact)));
+    assert!(!Coverage::of(window(), &both).with_deliveries(&hours((1, 1)), |_| None).in_hand(ACCOUNT, ""));
 }
 
 #[test]
