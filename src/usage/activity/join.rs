@@ -244,7 +244,9 @@ impl<'a> Join<'a> {
                 *calls += cell.fact.count;
             }
             let Some(who) = behind.acts else { continue };
-            self.note_presence(cell, call.outcome, who);
+            if call.category != EventCategory::NetworkActivity || !call.outcome.supports_use() {
+                self.note_presence(cell, call.outcome, who);
+            }
             self.note_attempt(cell.day, &call.source, who, meaning.named);
             self.permissionless.extend(meaning.permissionless);
             for (action, need, on) in &meaning.uses {
@@ -283,7 +285,14 @@ impl<'a> Join<'a> {
             };
             uses.push((action.id, action.need, on));
         }
+        // What passed an endpoint is recorded for the endpoint's owner beside the record of the call itself, which alone tells
+        // whether it was allowed. Source: "Logging network activity events" (AWS CloudTrail User Guide).
+        let passing = call.category == EventCategory::NetworkActivity;
+        if passing {
+            uses.iter_mut().for_each(|(_, need, _)| *need = Need::Sometimes);
+        }
         let sts = call.source.starts_with("sts.") && call.name.starts_with("AssumeRole");
+        let certain = permissionless.into_iter().chain(mapping.certain().map(|action| action.id));
         Meaning {
             named: first,
             data: first.filter(|_| call.category == EventCategory::Data),
@@ -296,8 +305,8 @@ impl<'a> Join<'a> {
             ),
             permissionless,
             others: unseen(&call.source, &call.name) == Some(Unseen::Others),
-            assumption: sts && call.outcome.supports_use(),
-            certain: permissionless.into_iter().chain(mapping.certain().map(|action| action.id)).collect(),
+            assumption: sts && call.outcome.supports_use() && !passing,
+            certain: certain.filter(|_| !passing).collect(),
             uses,
         }
     }

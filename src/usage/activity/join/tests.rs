@@ -158,3 +158,23 @@ fn a_call_by_a_service_is_use_but_nobodys_act() {
     let found = joined(&[row("DescribeVpcs", Outcome::Authorised, "", "1", false, &ada)], &ada, false);
     assert_eq!((found[0].1.as_str(), found[0].2.count), ("", 1));
 }
+
+#[test]
+fn what_passed_an_endpoint_is_no_call_of_its_own() {
+    let ada = identity();
+    let view = |outcome| {
+        let mut view = row("DescribeVpcs", outcome, "", "1", false, &ada);
+        view.key.category = EventCategory::NetworkActivity;
+        view
+    };
+    let call = row("DescribeVpcs", Outcome::Authorised, "", "1", false, &ada);
+    let counts = |rows: &[UsageRow]| {
+        let all = joined_all(rows, &ada, true);
+        let use_ = all.rows.values().next().unwrap();
+        (use_.count, use_.undecided, use_.denied, all.presence.values().map(|one| one.calls).sum::<u64>())
+    };
+    assert_eq!(counts(&[call, view(Outcome::Authorised)]), (1, 1, 0, 1));
+    // Alone it shows that there was a call, and not what became of it.
+    assert_eq!(counts(&[view(Outcome::Authorised)]), (0, 1, 0, 0));
+    assert_eq!(counts(&[view(Outcome::Denied)]), (0, 0, 1, 0));
+}
