@@ -164,13 +164,11 @@ pub(super) fn gaps(recording: &Recording<'_>, accounts: &BTreeSet<String>) -> Ve
     let silent: Vec<&str> =
         accounts.iter().filter(|account| !recording.trails().documented(account)).map(String::as_str).collect();
     if !silent.is_empty() {
-        let names = silent.get(..MOST_NAMES).unwrap_or(&silent).join(", ");
-        let more = silent.len().saturating_sub(MOST_NAMES);
-        let more = if more > 0 { format!(" and {more} more accounts") } else { String::new() };
+        let names = named(&silent);
         gaps.push(gap(
             "trails",
             format!(
-                "trail selectors not collected of {names}{more}: their management events are taken to be recorded in \
+                "trail selectors not collected of {names}: their management events are taken to be recorded in \
                  full where there are logs, unless a recorded call says otherwise or the logs hold none of a kind"
             ),
             TELL,
@@ -189,6 +187,15 @@ pub(super) fn gaps(recording: &Recording<'_>, accounts: &BTreeSet<String>) -> Ve
     gaps
 }
 
+/// The first of some accounts, and how many more there are.
+fn named(accounts: &[&str]) -> String {
+    let names = accounts.get(..MOST_NAMES).unwrap_or(accounts).join(", ");
+    match accounts.len().saturating_sub(MOST_NAMES) {
+        0 => names,
+        more => format!("{names} and {more} more accounts"),
+    }
+}
+
 /// What to do where nobody told what trails record.
 const TELL: &str = "run `jitscan ingest trails` on the answers of `aws cloudtrail describe-trails`, `get-event-selectors` \
                     and `get-trail-status` for the trails whose logs are ingested";
@@ -203,12 +210,9 @@ fn unshown_gaps(recording: &Recording<'_>, accounts: &BTreeSet<String>) -> Vec<G
     lacking
         .map(|(kinds, accounts)| {
             let kinds: Vec<&str> = kinds.into_iter().map(Kinds::words).collect();
-            let names = accounts.get(..MOST_NAMES).unwrap_or(&accounts).join(", ");
-            let more = accounts.len().saturating_sub(MOST_NAMES);
-            let more = if more > 0 { format!(" and {more} more accounts") } else { String::new() };
-            let kinds = kinds.join(" and no ");
+            let (kinds, names) = (kinds.join(" and no "), named(&accounts));
             let what = format!(
-                "the logs of {names}{more} hold no {kinds}, which a trail can leave out: what only these would show is \
+                "the logs of {names} hold no {kinds}, which a trail can leave out: what only these would show is \
                  unobservable"
             );
             gap("trails", what, TELL)

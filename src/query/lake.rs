@@ -23,12 +23,14 @@ pub struct LakeFiles {
 
 /// The view `events`: the records with the identities of their sessions, and whether they count. Of the copies of a
 /// cross-account call the one in the caller's own account counts, else, where that is not in the lake, the other: as
-/// `usage::activity` counts.
+/// `usage::activity` counts. What passed an endpoint is the last that counts for another.
 const WITH_IDENTITY: &str = "CREATE VIEW events AS SELECT r.*, s.* EXCLUDE (session), \
      coalesce(r.shared_id, '') = '' OR coalesce(s.principal_account, '') IN ('', r.account) \
-     OR (r.shared_id, r.account) IN (SELECT (o.shared_id, min(o.account)) FROM event_records o \
+     OR (r.shared_id, concat(r.category = 'network_activity', r.account)) IN ( \
+       SELECT (o.shared_id, min(concat(o.category = 'network_activity', o.account))) FROM event_records o \
        LEFT JOIN sessions t USING (session) WHERE o.shared_id <> '' GROUP BY o.shared_id \
-       HAVING NOT bool_or(coalesce(t.principal_account, '') IN ('', o.account))) AS counted \
+       HAVING NOT bool_or(coalesce(t.principal_account, '') IN ('', o.account) \
+         AND coalesce(o.category, '') <> 'network_activity')) AS counted \
      FROM event_records r LEFT JOIN sessions s USING (session);\n";
 
 /// Columns of an identity.

@@ -435,12 +435,16 @@ fn one_record_counts_of_the_copies_of_a_call() {
              INSERT INTO no_event_records BY NAME
                SELECT 'own' AS event_id, 1 AS session, 'a' AS account, 's' AS shared_id
                UNION ALL SELECT 'copy', 1, 'b', 's' UNION ALL SELECT 'only', 2, 'b', 't'
-               UNION ALL SELECT 'lone', 1, 'b', 'u' UNION ALL SELECT 'second', 1, 'c', 'u' UNION ALL SELECT 'plain', 1, 'b', '';",
+               UNION ALL SELECT 'lone', 1, 'b', 'u' UNION ALL SELECT 'second', 1, 'c', 'u' UNION ALL SELECT 'plain', 1, 'b', '';
+             INSERT INTO no_event_records BY NAME
+               SELECT 'passed' AS event_id, 1 AS session, 'a' AS account, 'v' AS shared_id, 'network_activity' AS category
+               UNION ALL SELECT 'read', 1, 'b', 'v', 'data' UNION ALL SELECT 'through', 2, 'a', 'w', 'network_activity'
+               UNION ALL SELECT 'written', 2, 'b', 'w', 'data';",
         )
         .unwrap();
     let mut statement = connection.prepare("SELECT event_id FROM events WHERE counted ORDER BY 1").unwrap();
     let counted: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-    assert_eq!(counted, ["lone", "only", "own", "plain"]);
+    assert_eq!(counted, ["lone", "only", "own", "passed", "plain", "read", "written"]);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Which resources a call names: the record's own `resources` first, else what its request parameters say by the
 //! table in `resources.tsv`; and the resource within which another lies.
 
+mod spelt;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -295,8 +297,6 @@ pub(crate) fn parent(arn: &str) -> &str {
         _ => arn,
     }
 }
-
-mod spelt;
 
 #[cfg(test)]
 mod tests {

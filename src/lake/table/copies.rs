@@ -8,6 +8,7 @@ use polars::prelude::{ParquetReader, SerReader};
 
 use super::events::{category, outcome, variants};
 use super::{LakeError, Table, at, failed};
+use crate::model::event::EventCategory;
 use crate::model::time::{Day, Timestamp};
 use crate::usage::block::{UsageBlock, UsageCall, UsageCell};
 use crate::usage::fold::{SessionId, UsageFact};
@@ -30,7 +31,9 @@ pub(crate) struct Copies {
 pub(crate) struct Foreign {
     /// Which call it is a copy of.
     pub id: SharedId,
-    /// A part of a hash of the account in whose logs it stands: of several copies one is chosen whatever order they came in.
+    /// What passed an endpoint, which shows less than any other copy.
+    pub passing: bool,
+    /// The account in whose logs it stands: of several copies that of the first counts, whatever order they came in.
     pub account: u64,
     /// The row.
     pub row: u32,
@@ -54,16 +57,16 @@ pub(crate) fn read_copies(path: &Path, sessions: &Sessions) -> Result<Copies, La
     if ids.iter().all(|id| id.is_empty()) {
         return Ok(found);
     }
-    let table = columns(path, &["account", "session"])?;
-    let (accounts, keys) = (table.text("account")?, table.key("session")?);
+    let table = columns(path, &["account", "category", "session"])?;
+    let (accounts, kinds, keys) = (table.text("account")?, table.text("category")?, table.key("session")?);
     for (row, id) in (0u32..).zip(&ids).filter(|(_, id)| !id.is_empty()) {
         let (account, id) = (at(&accounts, row as usize), hashed(id));
+        let passing = category(path, at(&kinds, row as usize))? == EventCategory::NetworkActivity;
         let caller = sessions.get(SessionId(at(&keys, row as usize))).map_or("", |(_, identity)| &identity.account);
-        if caller.is_empty() || caller == account {
+        if !caller.is_empty() && caller != account {
+            found.foreign.push(Foreign { id, passing, account: account.parse().unwrap_or(0), row });
+        } else if !passing {
             found.own.push(id);
-        } else {
-            let account = hashed(account).first_chunk::<8>().map_or(0, |first| u64::from_be_bytes(*first));
-            found.foreign.push(Foreign { id, account, row });
         }
     }
     Ok(found)

@@ -44,4 +44,8 @@ fn one_counts_wherever_the_callers_own_is() {
     assert_eq!(counted(&[again.clone(), third.clone()]), [[0, 1], [0, 1]]);
     assert_eq!(counted(&[third, again.clone(), copy(10, "111122223333")]), [[0, 1], [0, 1], [0, 1]]);
     assert_eq!(counted(&[again.clone(), again]), [[0, 1], [0, 1]]);
+    // What passed the caller's own endpoint is no record of what was allowed, and the owner's is.
+    let passed =
+        copy(0, "111122223333").replace("\"Management\"", "\"NetworkActivity\"").replace("AwsApiCall", "AwsVpceEvent");
+    assert_eq!(counted(&[passed, copy(0, OWNER)]), [[0, 0], [1, 0]]);
 }
