@@ -50,11 +50,9 @@ impl<'a> Unshown<'a> {
         Self { kinds, actions }
     }
 
-    /// See [`lacking`]; without kinds that take no action with them.
+    /// See [`lacking`].
     pub(super) fn lacking(&self, trails: &Trails, account: &str) -> Vec<Kinds> {
-        let mut lacking = lacking(trails, account, self.kinds);
-        lacking.retain(|kind| self.actions.iter().any(|(other, set)| other == kind && !set.is_empty()));
-        lacking
+        lacking(trails, account, self.kinds)
     }
 
     /// The actions that the logs of an account may not show, with the reason.

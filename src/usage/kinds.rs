@@ -3,7 +3,7 @@
 //! Where nobody told what the trails record, what is not there may have been left out: logs without a single read may be
 //! those of a trail of write events.
 
-use crate::catalog::{AccessLevel, Action, LogClass};
+use crate::catalog::{AccessLevel, Action};
 use crate::model::event::EventCategory;
 
 /// Services of which `readOnly` follows neither IAM's access level nor the verb: `AssumeRole`, `Decrypt`, `Encrypt` and
@@ -39,10 +39,8 @@ impl Kinds {
     pub const WRITES: Self = Self(2);
     /// Events of KMS. Source: `ExcludeManagementEventSources` of "EventSelector", AWS CloudTrail API Reference.
     pub const KMS: Self = Self(4);
-    /// Events of the RDS Data API. Source: the same.
-    pub const RDS_DATA: Self = Self(8);
-    /// Every kind.
-    pub const EACH: [Self; 4] = [Self::READS, Self::WRITES, Self::KMS, Self::RDS_DATA];
+    /// Every kind. Those of the RDS Data API can be left out, too, but no action that is recorded so is known.
+    pub const EACH: [Self; 3] = [Self::READS, Self::WRITES, Self::KMS];
 
     /// The kinds that a recorded call shows; `named` is the action that it is named for.
     #[must_use]
@@ -50,8 +48,6 @@ impl Kinds {
         if category != EventCategory::Management {
             return Self::default();
         }
-        // IAM's prefix tells services apart where the source of their events is one.
-        let named = named.filter(|action| action.log_class() == LogClass::Management);
         let reads = |action: &Action<'_>| matches!(action.access(), AccessLevel::List | AccessLevel::Read);
         let read = named.and_then(|action| read_only(action.prefix(), name, reads(&action)));
         let of_read = read.map_or(Self::default(), |read| if read { Self::READS } else { Self::WRITES });
@@ -63,7 +59,6 @@ impl Kinds {
     pub fn of_source(source: &str) -> Self {
         match source.split('.').next() {
             Some("kms") => Self::KMS,
-            Some("rdsdata") => Self::RDS_DATA,
             _ => Self::default(),
         }
     }
@@ -92,8 +87,7 @@ impl Kinds {
         match self {
             Self::READS => "read events",
             Self::WRITES => "write events",
-            Self::KMS => "events of KMS",
-            _ => "events of the RDS Data API",
+            _ => "events of KMS",
         }
     }
 }
