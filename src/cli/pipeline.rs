@@ -16,6 +16,7 @@ use crate::usage::code::{self, WrittenByCode};
 use crate::usage::coverage::{AROUND_DAYS, Coverage, SETTLING_HOURS};
 use crate::usage::fold::{FactSource, IssuedCredential, ShapeFact, ShapeKey};
 use crate::usage::identity::{Actors, Resolver};
+use crate::usage::kinds::Exported;
 use crate::usage::people::People;
 use crate::usage::regions;
 use crate::usage::sessions::Sessions;
@@ -307,7 +308,8 @@ impl Acts {
         let actors = Resolver::new(snapshot, people, &sessions, &issued).with_logs(logs).resolve_all();
         let mut activity = Activity::default();
         if depth >= Depth::Activity {
-            let mut join = Join::new(&sessions, &actors, catalog);
+            let exported = Exported::of(&reader.coverage(window)?);
+            let mut join = Join::new(&sessions, &actors, catalog).with_exported(exported);
             let mut read = window;
             if let Some(days) = times {
                 join = join.with_times(window.from.day());

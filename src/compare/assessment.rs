@@ -341,8 +341,10 @@ pub enum ManagementEvents {
     WriteOnly,
     /// Reads, and not all writes.
     ReadOnly,
-    /// Neither, at some time.
+    /// None through the whole window.
     None,
+    /// Both at some times, neither at others.
+    Some,
     /// Nobody knows.
     #[default]
     Unknown,
@@ -357,6 +359,7 @@ impl ManagementEvents {
             Self::WriteOnly => "write_only",
             Self::ReadOnly => "read_only",
             Self::None => "none",
+            Self::Some => "some",
             Self::Unknown => "unknown",
         }
     }

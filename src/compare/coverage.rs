@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::event::EventCategory;
+use crate::model::region;
 use crate::model::snapshot::Snapshot;
 use crate::model::trail::{Operator, Selectors};
 use crate::usage::coverage::{Coverage, SETTLING_HOURS, Tally};
@@ -11,7 +13,6 @@ use crate::usage::trails::{Question, Recorded, Span, State, is_whole_service};
 
 use super::assessment::{Gap, ManagementEvents, RegionCoverage};
 use super::logged::{Logged, Recording};
-use super::observe::home_region;
 
 /// Most names that a gap lists.
 const MOST_NAMES: usize = 3;
@@ -25,13 +26,14 @@ pub(super) fn rows(snapshot: &Snapshot, coverage: &Coverage, recording: &Recordi
         accounts.insert(account.to_string(), partition);
     }
     for account in coverage.accounts() {
-        accounts.entry(account.to_owned()).or_insert_with(|| "aws".to_owned());
+        let of_logs = || coverage.regions(account).next().map_or("aws", region::partition).to_owned();
+        accounts.entry(account.to_owned()).or_insert_with(of_logs);
     }
     let days = coverage.window().days().count() as u64;
     let mut rows = Vec::new();
     for (account, partition) in accounts {
         let mut regions: BTreeSet<&str> = coverage.regions(&account).collect();
-        regions.insert(home_region(&partition));
+        regions.insert(region::home(&partition));
         let logged = recording.account(&account);
         for region in regions {
             let missing = coverage.missing_days(&account, region);
@@ -76,11 +78,14 @@ fn summary(logged: &Logged<'_>, region: &str) -> Said {
         let question = Question::management(read);
         spans.iter().map(|span| span.records(&question)).fold(Recorded::Yes, Recorded::and)
     };
+    let any = Question::any(EventCategory::Management);
+    let never = spans.iter().all(|span| span.records(&any) == Recorded::No);
     let management = match (whole(true), whole(false)) {
         (Recorded::Yes, Recorded::Yes) => ManagementEvents::All,
         (Recorded::No, Recorded::Yes) => ManagementEvents::WriteOnly,
         (Recorded::Yes, Recorded::No) => ManagementEvents::ReadOnly,
-        (Recorded::No, Recorded::No) => ManagementEvents::None,
+        (Recorded::No, Recorded::No) if never => ManagementEvents::None,
+        (Recorded::No, Recorded::No) => ManagementEvents::Some,
         (Recorded::Maybe, _) | (_, Recorded::Maybe) => ManagementEvents::Unknown,
     };
     let mut said = Said { management, ..Said::default() };

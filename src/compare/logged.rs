@@ -233,7 +233,10 @@ impl<'a> Recording<'a> {
             }
         }
         let whole = self.coverage.window();
-        let shades = shades.into_iter().map(|(words, (set, when))| (set, format!("{words} {}", times(&when, whole))));
+        // What was surely not recorded comes before what only may not have been.
+        let (unsure, sure): (Vec<_>, Vec<_>) = shades.into_iter().partition(|(words, _)| words.contains(UNSURE));
+        let shades = sure.into_iter().chain(unsure);
+        let shades = shades.map(|(words, (set, when))| (set, format!("{words} {}", times(&when, whole))));
         Region { shades: shades.chain(self.unshown.shades(self.trails, account)).collect(), spans }
     }
 
@@ -313,6 +316,9 @@ impl<'a> Recording<'a> {
         }
     }
 }
+
+/// How all reasons read that rest on what is not known: see [`State::Unclear`].
+const UNSURE: &str = " may have ";
 
 /// A region that is no trail's home: what holds there holds in all others.
 const ELSEWHERE: &str = "";

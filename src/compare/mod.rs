@@ -13,6 +13,7 @@ pub mod logged;
 pub mod observe;
 mod principal;
 pub mod regions;
+mod role_names;
 mod rows;
 mod unshown;
 pub mod used;
@@ -37,6 +38,7 @@ use assessment::{Assessment, CredentialFacts, CredentialKind, Gap, RegionCoverag
 use holders::Holding;
 use logged::Recording;
 use observe::{Classes, Eyes};
+use role_names::RoleNames;
 use used::OwnActivity;
 
 pub use elsewhere::{Confined, confined};
@@ -93,8 +95,7 @@ struct Shared<'a> {
     records: BTreeMap<&'a str, Record<'a>>,
     own: Vec<OwnActivity<'a>>,
     reach: Reach<'a>,
-    /// Instance profile ARN → ARN of its role.
-    profiles: BTreeMap<&'a str, &'a str>,
+    roles: RoleNames<'a>,
     data_seen: verdict::DataSeen<'a>,
     analyzers: Analyzers<'a>,
 }
@@ -123,15 +124,13 @@ impl<'a> Shared<'a> {
         let own = used::by_principal(inputs.activity, &keys);
         let holders = holders::holders(inputs.snapshot, inputs.people);
         let reach = Reach::new(inputs.catalog);
-        let mut profiles = BTreeMap::new();
-        for role in inputs.snapshot.accounts.values().flat_map(|iam| &iam.roles) {
-            for profile in &role.instance_profiles {
-                profiles.insert(profile.as_str(), role.holder.arn.as_str());
-            }
-        }
+        let roles = inputs.snapshot.accounts.values().flat_map(|iam| &iam.roles);
+        let roles = RoleNames::of(
+            roles.map(|role| (role.holder.arn.as_str(), role.instance_profiles.iter().map(String::as_str).collect())),
+        );
         let (records, data_seen) = (records(inputs.snapshot), verdict::DataSeen::of(&inputs.activity.data_seen));
         let analyzers = Analyzers::of(inputs.snapshot);
-        Self { inputs, classes, eyes, holders, records, own, reach, profiles, data_seen, analyzers }
+        Self { inputs, classes, eyes, holders, records, own, reach, roles, data_seen, analyzers }
     }
 }
 
@@ -260,7 +259,7 @@ pub fn action_verdicts(inputs: &Inputs<'_>, wanted: impl Fn(&str) -> bool + Sync
                 unused: totals.unused,
                 unused_low: totals.unused_low,
                 unobservable: totals.unobservable,
-                seen: own.used(inputs.catalog, |_| true),
+                seen: own.ever_used(inputs.catalog),
             }
         })
         .collect()

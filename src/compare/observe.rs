@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::catalog::{ActionId, ActionSet, Catalog, LogClass, Provenance};
+use crate::model::region;
 use crate::model::time::Day;
 use crate::policy::ArnPattern;
 use crate::usage::coverage::{Coverage, DEFAULT_REGIONS, show_days};
@@ -11,29 +12,9 @@ use crate::usage::trails::Recorded;
 
 use super::logged::{Logged, Recording};
 
-/// Regions of the partitions that are not commercial. Source: AWS General Reference, "AWS service endpoints".
-const CHINA_REGIONS: [&str; 2] = ["cn-north-1", "cn-northwest-1"];
-/// The GovCloud partition's.
-const GOVCLOUD_REGIONS: [&str; 2] = ["us-gov-east-1", "us-gov-west-1"];
-
-/// Where the global services of a partition log. Source: CloudTrail User Guide, "Global service events"; for the
-/// other partitions AWS's partition metadata (the region of IAM's endpoint).
-#[must_use]
-pub fn home_region(partition: &str) -> &'static str {
-    match partition {
-        "aws-cn" => "cn-north-1",
-        "aws-us-gov" => "us-gov-west-1",
-        _ => "us-east-1",
-    }
-}
-
 /// Regions that an account of the partition may use unless something closes them.
 fn partition_regions(partition: &str) -> &'static [&'static str] {
-    match partition {
-        "aws-cn" => &CHINA_REGIONS,
-        "aws-us-gov" => &GOVCLOUD_REGIONS,
-        _ => &DEFAULT_REGIONS,
-    }
+    region::of_partition(partition).unwrap_or(&DEFAULT_REGIONS)
 }
 
 /// Actions that an organisation policy closes outside some regions.
@@ -60,6 +41,8 @@ pub struct Classes {
     pub global: ActionSet,
     /// The same by the region of the commercial partition in which they log.
     pub homes: BTreeMap<String, ActionSet>,
+    /// Actions of IAM, which may have a home of its own.
+    pub iam: ActionSet,
     /// Actions that only read or list.
     pub reads: ActionSet,
 }
@@ -76,6 +59,7 @@ impl Classes {
             dark: catalog.no_actions(),
             global: catalog.no_actions(),
             homes: BTreeMap::new(),
+            iam: catalog.no_actions(),
             reads: catalog.no_actions(),
         };
         for action in catalog.actions() {
@@ -93,6 +77,7 @@ impl Classes {
                 classes.reads.insert(action.id());
             }
         }
+        catalog.service("iam").into_iter().for_each(|range| classes.iam.insert_range(range));
         for service in catalog.services() {
             if let (Some(home), Some(range)) = (service.home_region, catalog.service(service.prefix)) {
                 classes.global.insert_range(range.clone());
@@ -148,7 +133,7 @@ impl<'a> Eyes<'a> {
             configured.iter().cloned().collect()
         };
         open.extend(coverage.regions(account).map(str::to_owned));
-        open.insert(home_region(partition).to_owned());
+        open.insert(region::home(partition).to_owned());
         let missing = open
             .iter()
             .chain(limits.iter().flat_map(|limit| &limit.regions))
@@ -221,9 +206,15 @@ impl<'a> Eyes<'a> {
         for (home, own) in &self.classes.homes {
             let mut global = actions.clone();
             global.intersect_with(own);
-            // The other partitions have one home for all.
-            let main = home_region(&self.partition);
+            // The other partitions have one home for all, or for all but IAM.
+            let main = region::home(&self.partition);
             let home = if self.partition == "aws" { home.as_str() } else { main };
+            if let Some(second) = region::second_home(&self.partition) {
+                let mut others = global.clone();
+                others.subtract(&self.classes.iam);
+                global.intersect_with(&self.classes.iam);
+                self.look(&others, &BTreeSet::from([second.to_owned()]), &mut blind, &mut reasons);
+            }
             // A policy that closes the region of the endpoint closes the service, and the call is refused there.
             for limit in self.limits.iter().filter(|limit| home != main && !limit.regions.contains(home)) {
                 global.subtract(&limit.actions);

@@ -121,7 +121,7 @@ pub(super) fn totals(
         unused: catalog.no_actions(),
         unused_low: catalog.no_actions(),
         unobservable: catalog.no_actions(),
-        beyond: own.used(catalog, |_| true),
+        beyond: own.ever_used(catalog),
         parts: BTreeSet::new(),
     };
     let mut parts = Vec::new();
@@ -130,6 +130,7 @@ pub(super) fn totals(
             for part in bench.judge(entitlement, own) {
                 let verdicts = &part.verdicts;
                 totals.used.union_with(&verdicts.used);
+                totals.used.union_with(&verdicts.unplaced);
                 totals.unused.union_with(&verdicts.unused);
                 totals.unused_low.union_with(&verdicts.unused_low);
                 for (set, _) in &verdicts.unobservable {

@@ -98,7 +98,7 @@ fn beyond(
 ) -> Vec<EntitlementRow> {
     let catalog = shared.inputs.catalog;
     let principal = granted.arn.as_str();
-    let mut beyond = own.used(catalog, |_| true);
+    let mut beyond = own.ever_used(catalog);
     beyond.subtract(&granted.granted);
     beyond.subtract(&granted.undecided);
     if let Some(actions) = actions {
@@ -188,7 +188,8 @@ impl Shared<'_> {
             eyes: self.eyes.get(&granted.account.to_string())?,
             data_seen: &self.data_seen,
             changes: self.inputs.changes,
-            profiles: &self.profiles,
+            roles: &self.roles,
+            granted: &granted.entitlements,
             reach: &self.reach,
             accessed,
             principal: granted.arn.as_str(),

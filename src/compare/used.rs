@@ -9,6 +9,29 @@ use crate::model::time::{Day, Timestamp};
 use crate::policy::{ArnPattern, Wild};
 use crate::usage::activity::{ActionUse, Activity, ActivityKey, Presence, PrincipalKey};
 
+/// Whether a call was on one of some resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Held {
+    /// It was not.
+    No,
+    /// The usage fold does not tell: it keeps the bucket of an object, and records do not name every resource.
+    Maybe,
+    /// It was.
+    Surely,
+}
+
+/// What calls say of actions on some resources. An action that is used is in no other set.
+#[derive(Clone, Debug)]
+pub struct Calls {
+    /// An authorised call surely exercised it there.
+    pub used: ActionSet,
+    /// An authorised call exercised it, there or elsewhere.
+    pub unplaced: ActionSet,
+    /// A call that blocks "unused" may have been there: one whose outcome is not known, or that ended before anybody asked
+    /// whether it was allowed.
+    pub undecided: ActionSet,
+}
+
 /// A principal's rows.
 #[derive(Debug, Default)]
 pub struct OwnActivity<'a> {
@@ -19,15 +42,51 @@ pub struct OwnActivity<'a> {
 }
 
 impl<'a> OwnActivity<'a> {
-    /// Actions with an authorised call on a resource that `holds`.
-    pub fn used(&self, catalog: &Catalog, holds: impl Fn(&str) -> bool) -> ActionSet {
-        self.collect(catalog, |use_| use_.count > 0, holds)
+    /// Actions with an authorised call, on whatever resource.
+    #[must_use]
+    pub fn ever_used(&self, catalog: &Catalog) -> ActionSet {
+        let mut set = catalog.no_actions();
+        for (action, rows) in &self.by_action {
+            if rows.iter().any(|(_, use_)| use_.count > 0) {
+                set.insert(*action);
+            }
+        }
+        set
     }
 
-    /// Actions with a call that blocks "unused" on a resource that `holds`: one whose outcome is not known, or that
-    /// ended before anybody asked whether it was allowed.
-    pub fn undecided(&self, catalog: &Catalog, holds: impl Fn(&str) -> bool) -> ActionSet {
-        self.collect(catalog, |use_| use_.undecided + use_.not_evaluated > 0, holds)
+    /// What its calls say of some actions, where `held` tells whether a resource is one of those that are asked about.
+    pub fn tell(&self, catalog: &Catalog, among: &ActionSet, held: impl Fn(ActionId, &str) -> Held) -> Calls {
+        let none = || catalog.no_actions();
+        let mut calls = Calls { used: none(), unplaced: none(), undecided: none() };
+        for (action, rows) in self.by_action.iter().filter(|(action, _)| among.contains(**action)) {
+            let (mut unplaced, mut undecided) = (false, false);
+            for (key, use_) in rows {
+                let open = use_.undecided + use_.not_evaluated > 0;
+                // What was told already need not be asked again.
+                if use_.count == 0 && (!open || undecided) {
+                    continue;
+                }
+                match held(*action, &key.resource) {
+                    Held::No => continue,
+                    Held::Surely if use_.count > 0 => {
+                        calls.used.insert(*action);
+                        break;
+                    }
+                    _ => unplaced |= use_.count > 0,
+                }
+                undecided |= open;
+            }
+            if calls.used.contains(*action) {
+                continue;
+            }
+            if unplaced {
+                calls.unplaced.insert(*action);
+            }
+            if undecided {
+                calls.undecided.insert(*action);
+            }
+        }
+        calls
     }
 
     /// Those among some actions with a call that was not refused on a resource of which `apart` says that it may have been
@@ -38,21 +97,6 @@ impl<'a> OwnActivity<'a> {
             let made = rows.iter().filter(|(_, use_)| use_.count + use_.undecided + use_.not_evaluated > 0);
             let alike: BTreeMap<_, &str> = made.map(|(key, _)| (spelling(&key.resource), &*key.resource)).collect();
             if alike.into_values().any(|resource| apart(*action, resource)) {
-                set.insert(*action);
-            }
-        }
-        set
-    }
-
-    fn collect(
-        &self,
-        catalog: &Catalog,
-        wanted: impl Fn(&ActionUse) -> bool,
-        holds: impl Fn(&str) -> bool,
-    ) -> ActionSet {
-        let mut set = catalog.no_actions();
-        for (action, rows) in &self.by_action {
-            if rows.iter().any(|(key, use_)| wanted(use_) && holds(&key.resource)) {
                 set.insert(*action);
             }
         }
@@ -190,6 +234,25 @@ pub fn may_hold(pattern: &ArnPattern, resource: &str) -> bool {
         || full_name(resource).is_some_and(|full| pattern.overlaps(&ArnPattern::parse(&full, false)))
 }
 
+/// Whether a call on `resource` exercised a grant on `pattern`, as far as its parent tells: surely where the pattern covers
+/// all that the resource may stand for.
+#[must_use]
+pub fn held(pattern: &ArnPattern, resource: &str) -> Held {
+    if pattern.is_any() {
+        return Held::Surely;
+    }
+    if !may_hold(pattern, resource) {
+        return Held::No;
+    }
+    if !resource.starts_with("arn:") {
+        return Held::Maybe;
+    }
+    let inside = ["/*", ":*"].map(|end| format!("{resource}{end}"));
+    let covers =
+        || inside.into_iter().chain(full_name(resource)).any(|guise| pattern.covers(&ArnPattern::parse(&guise, false)));
+    if pattern.matches(resource) || covers() { Held::Surely } else { Held::Maybe }
+}
+
 /// What an ARN formed from the bare name of a request may be in full: a secret's ends in a hyphen and six random
 /// characters, and what IAM holds may have a path. Source: "Secrets Manager secret ARNs" (Secrets Manager User
 /// Guide, "What's in a Secrets Manager secret?"); "IAM identifiers" (IAM User Guide).
@@ -229,6 +292,32 @@ mod tests {
             ("arn:aws:lambda:*:*:function:f:*", "arn:aws:lambda:us-east-1:111111111111:function:f", true),
         ] {
             assert_eq!(may_hold(&ArnPattern::parse(pattern, true), resource), expected, "{pattern} {resource}");
+        }
+    }
+
+    #[test]
+    fn what_a_parent_tells_for_sure() {
+        use Held::{Maybe, No, Surely};
+        for (pattern, resource, expected) in [
+            ("*", "", Surely),
+            ("*", "some-name", Surely),
+            ("arn:aws:s3:::b/*", "", Maybe),
+            ("arn:aws:s3:::b/*", "arn:aws:s3:::b", Surely),
+            ("arn:aws:s3:::b", "arn:aws:s3:::b", Surely),
+            ("arn:aws:s3:::*", "arn:aws:s3:::b", Surely),
+            ("arn:aws:s3:::b/home/*", "arn:aws:s3:::b", Maybe),
+            ("arn:aws:s3:::c/home/*", "arn:aws:s3:::b", No),
+            ("arn:aws:secretsmanager:r:1:secret:a-??????", "arn:aws:secretsmanager:r:1:secret:a", Surely),
+            ("arn:aws:secretsmanager:r:1:secret:a-*", "arn:aws:secretsmanager:r:1:secret:a", Surely),
+            ("arn:aws:secretsmanager:r:1:secret:a-x1y2z3", "arn:aws:secretsmanager:r:1:secret:a", Maybe),
+            ("arn:aws:iam::1:role/app/*", "arn:aws:iam::1:role/web", Maybe),
+            ("arn:aws:iam::1:role/*", "arn:aws:iam::1:role/web", Surely),
+            ("arn:aws:lambda:r:1:function:f", "arn:aws:lambda:r:1:function:f", Surely),
+            ("arn:aws:lambda:r:1:function:f:live", "arn:aws:lambda:r:1:function:f", Maybe),
+            ("arn:aws:autoscaling:r:1:autoScalingGroup:4ce9:autoScalingGroupName/g", ASG, Maybe),
+            ("arn:aws:autoscaling:r:1:autoScalingGroup:*", ASG, Surely),
+        ] {
+            assert_eq!(held(&ArnPattern::parse(pattern, true), resource), expected, "{pattern} {resource}");
         }
     }
 

@@ -5,7 +5,7 @@
 //! made, it was granted for the whole window, no call of doubtful outcome stands against it, and IAM itself saw no
 //! attempt that the logs do not show.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::catalog::{ActionId, ActionSet, Catalog};
@@ -19,7 +19,8 @@ use crate::usage::trails::Recorded;
 use super::accessed::Accessed;
 use super::logged::{data_type, may_be_of_another_type};
 use super::observe::{Classes, Eyes};
-use super::used::{OwnActivity, may_hold};
+use super::role_names::RoleNames;
+use super::used::{Held, OwnActivity, held, may_hold};
 
 /// The verdicts on one entitlement's actions. The sets do not overlap and together are its actions.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub struct Verdicts {
     pub unused_low: ActionSet,
     /// Not observable, by reason.
     pub unobservable: Vec<(ActionSet, String)>,
+    /// Of these, what was used, and nothing tells whether here.
+    pub unplaced: ActionSet,
 }
 
 impl Verdicts {
@@ -75,8 +78,10 @@ pub struct Bench<'a> {
     pub reach: &'a Reach<'a>,
     /// What IAM saw of the principal beside the logs.
     pub accessed: &'a Accessed<'a>,
-    /// Instance profile ARN → ARN of its role: whoever names the profile passes the role.
-    pub profiles: &'a BTreeMap<&'a str, &'a str>,
+    /// What records call a role otherwise → its ARN.
+    pub roles: &'a RoleNames<'a>,
+    /// All that the principal is granted: what a call of unknown place can have been made by.
+    pub granted: &'a [Entitlement],
     /// ARN of the principal.
     pub principal: &'a str,
     /// The window.
@@ -137,25 +142,36 @@ impl Bench<'_> {
         mut rest: ActionSet,
         own: &OwnActivity<'_>,
     ) -> Verdicts {
-        let holds = |resource: &str| {
-            scope_may_hold(scope, resource)
-                || self.profiles.get(resource).is_some_and(|role| scope_may_hold(scope, role))
+        let held = |action: ActionId, resource: &str| {
+            let meant = self.roles.meant(resource);
+            match scope_held(scope, meant) {
+                Held::Maybe if self.only_one(action, meant) => Held::Surely,
+                held => held,
+            }
         };
-        let used = take(&mut rest, &own.used(self.catalog, holds));
+        let calls = own.tell(self.catalog, &rest, held);
+        let used = take(&mut rest, &calls.used);
         let mut unobservable = Vec::new();
         let mut set_aside = |set: ActionSet, reason: String| {
             if !set.is_empty() {
                 unobservable.push((set, reason));
             }
         };
-        let doubtful = take(&mut rest, &own.undecided(self.catalog, holds));
+        let unplaced = take(&mut rest, &calls.unplaced);
+        set_aside(
+            unplaced.clone(),
+            "a call of this action may have been on these resources or on others that are granted: usage keeps a bucket, not \
+             its objects, and some records name no resource"
+                .to_owned(),
+        );
+        let doubtful = take(&mut rest, &calls.undecided);
         set_aside(
             doubtful,
             "a call was made whose outcome, or whose use of the action, the record does not show".to_owned(),
         );
         let apart = |action: ActionId, resource: &str| {
-            let action = self.catalog.action(action).filter(|_| !holds(resource));
-            let meant = self.profiles.get(resource).copied().unwrap_or(resource);
+            let meant = self.roles.meant(resource);
+            let action = self.catalog.action(action).filter(|_| scope_held(scope, meant) == Held::No);
             action.is_some_and(|action| !self.reach.tells(action, meant, &scope.resources))
         };
         let beside = own.beside(self.catalog, &rest, apart);
@@ -192,7 +208,23 @@ impl Bench<'_> {
         let mut low = self.classes.assumed.clone();
         low.union_with(&data.seen);
         let unused_low = take(&mut observable, &low);
-        Verdicts { used, unused: observable, unused_low, unobservable }
+        Verdicts { used, unused: observable, unused_low, unobservable, unplaced }
+    }
+
+    /// Whether a call that was made on a resource can have been allowed by one pattern only, of all that is granted: then it
+    /// was on what that names, whatever the record says.
+    fn only_one(&self, action: ActionId, resource: &str) -> bool {
+        let mut one: Option<&ArnPattern> = None;
+        for entitlement in self.granted.iter().filter(|entitlement| entitlement.actions.contains(action)) {
+            let ResourceMatch::Resource(patterns) = &entitlement.scope.resources else { return false };
+            for pattern in patterns.iter().filter(|pattern| may_hold(pattern, resource)) {
+                match one {
+                    Some(known) if known != pattern => return false,
+                    _ => one = Some(pattern),
+                }
+            }
+        }
+        one.is_some()
     }
 
     /// Since when the entitlement is granted at the latest: what IAM's dates say, and what the logs show of the
@@ -318,6 +350,24 @@ pub fn scope_may_hold(scope: &Scope, resource: &str) -> bool {
     }
 }
 
+/// Whether a call on `resource` exercised a grant on the scope.
+fn scope_held(scope: &Scope, resource: &str) -> Held {
+    match &scope.resources {
+        ResourceMatch::Resource(patterns) => {
+            let mut best = Held::No;
+            for pattern in patterns {
+                best = best.max(held(pattern, resource));
+                if best == Held::Surely {
+                    break;
+                }
+            }
+            best
+        }
+        other if other.may_match(resource) => Held::Surely,
+        _ => Held::No,
+    }
+}
+
 /// Whether all that a pattern names lies in the resource.
 fn lies_within(pattern: &ArnPattern, resource: &str) -> bool {
     [resource.to_owned(), format!("{resource}/*"), format!("{resource}:*")]
@@ -389,7 +439,8 @@ mod tests {
             provenance: Vec::new(),
             since: None,
         };
-        with_bench(|bench| bench.judge(&entitlement, &own).iter().map(shown).collect())
+        let granted = [entitlement];
+        with_bench(&granted, |bench| bench.judge(&granted[0], &own).iter().map(shown).collect())
     }
 
     fn shown(part: &Part) -> Shown {
@@ -423,10 +474,10 @@ mod tests {
     }
 
     /// An account without logs, of which one bucket's data events were seen.
-    fn with_bench<T>(act: impl FnOnce(&Bench<'_>) -> T) -> T {
+    fn with_bench<T>(granted: &[Entitlement], act: impl FnOnce(&Bench<'_>) -> T) -> T {
         let catalog = Catalog::get();
         let window = Window::last_days("2026-03-03".parse().unwrap(), 2);
-        let coverage = Coverage::of(window, &BTreeMap::new());
+        let coverage = Coverage::of(window, &std::collections::BTreeMap::new());
         let classes = Classes::of(catalog);
         let eyes = Eyes::on(&coverage, &classes, "111111111111", "aws", &[], Vec::new());
         let seen = DataResource { service: "s3".into(), resource: "arn:aws:s3:::seen".into(), write: true };
@@ -438,7 +489,8 @@ mod tests {
             changes: &PolicyChanges::default(),
             reach: &Reach::new(catalog),
             accessed: &Accessed::default(),
-            profiles: &BTreeMap::from([("arn:aws:iam::1:instance-profile/p", "arn:aws:iam::1:role/r")]),
+            roles: &RoleNames::of([("arn:aws:iam::1:role/r", vec!["arn:aws:iam::1:instance-profile/p"])].into_iter()),
+            granted,
             principal: "arn:aws:iam::111111111111:role/x",
             window,
         })

@@ -14,7 +14,7 @@ use super::content::{Content, Hasher};
 use super::fold::Noted;
 use super::ids::Entry;
 use super::json::{Tape, Value};
-use super::normalise::{self, Field, Named, Record, parent};
+use super::normalise::{self, Field, Named, Record, parent, several};
 use super::source::find::Found;
 use super::source::layout::path_text;
 use super::source::read::{Bad, FileEnd};
@@ -62,6 +62,8 @@ pub(crate) struct Targets {
     pub main: Span,
     /// What the main one lies in.
     pub parent: Sym,
+    /// Whether there are others of its kind, in something else.
+    pub several: bool,
 }
 
 /// An event. Texts that repeat are symbols, those that do not are spans.
@@ -481,7 +483,8 @@ impl Chunk {
             }
         });
         let main = append(texts, &first.arn);
-        self.targets.push(Targets { list, arns, main, parent: self.symbols.intern(parent(&first.arn)) });
+        let several = several(resources.iter().map(|one| (one.arn.as_ref(), one.kind.as_ref())));
+        self.targets.push(Targets { list, arns, main, parent: self.symbols.intern(parent(&first.arn)), several });
         key.0
     }
 

@@ -26,7 +26,9 @@ const EXTENSION_CHARS: usize = 8;
 /// The manifest's database.
 pub(crate) const MANIFEST: &str = "manifest.sqlite";
 /// Held by the writer, and by readers.
-const LOCKS: [&str; 2] = ["writer.lock", "readers.lock"];
+const LOCKS: [&str; 2] = ["writer.lock", READERS];
+/// The latter.
+const READERS: &str = "readers.lock";
 /// Folder within a store into which DuckDB spills; empty between runs.
 pub(crate) const SPILL: &str = "spill";
 /// Folder within a store of what was changed in AWS by plans, and how far they came. Only `remediate` writes there.
@@ -326,9 +328,54 @@ fn holder(file: &mut File) -> String {
     }
 }
 
-/// Opens the file that readers hold shared while they use a generation.
+/// The file that readers hold shared while they use a generation, for whoever writes.
 pub(crate) fn readers_file(store: &Path) -> Result<File, LakeError> {
-    touch(&store.join("readers.lock"))
+    touch(&store.join(READERS))
+}
+
+/// What a reader holds while it uses a generation.
+#[derive(Debug)]
+pub(crate) struct ReadLock {
+    /// Those of the files that are there, where nothing can be written.
+    _files: Vec<File>,
+    /// Nothing can be written here, as on evidence that is mounted read-only.
+    pub sealed: bool,
+}
+
+impl ReadLock {
+    /// Takes it, with others.
+    pub(crate) fn take(store: &Path) -> Result<Self, LakeError> {
+        let path = store.join(READERS);
+        match touch(&path) {
+            Ok(file) => {
+                file.lock_shared().map_err(|e| LakeError::io("lock", &path, e))?;
+                Ok(Self { _files: vec![file], sealed: false })
+            }
+            Err(error) if error.is_of_read_only() => Self::of_sealed(store),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Where nothing can be written here, somebody else may write elsewhere: the writer's lock is held, too, since the
+    /// manifest is then read as a file that nobody changes.
+    fn of_sealed(store: &Path) -> Result<Self, LakeError> {
+        let mut files = Vec::new();
+        for path in LOCKS.map(|name| store.join(name)) {
+            let mut file = match File::open(&path) {
+                Ok(file) => file,
+                Err(missing) if missing.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(LakeError::io("open", &path, error)),
+            };
+            match file.try_lock_shared() {
+                Ok(()) => files.push(file),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(LakeError::Locked { path: store.to_owned(), holder: holder(&mut file) });
+                }
+                Err(TryLockError::Error(error)) => return Err(LakeError::io("lock", &path, error)),
+            }
+        }
+        Ok(Self { _files: files, sealed: true })
+    }
 }
 
 #[cfg(test)]

@@ -23,6 +23,15 @@ pub enum LakeError {
         /// Why not.
         source: std::io::Error,
     },
+    /// The store lies where nothing can be written, and its manifest has to be written before it can be read.
+    #[error(
+        "the store {path} cannot be written here, and the last changes of its manifest are still in {path}/manifest.sqlite-wal; \
+         copy all of it, or open it once where it can be written"
+    )]
+    Sealed {
+        /// The store.
+        path: PathBuf,
+    },
     /// A path given to ingest does not exist.
     #[error("cannot read {path}: {source}")]
     Input {
@@ -125,6 +134,11 @@ pub enum LakeError {
 }
 
 impl LakeError {
+    /// Whether the place is mounted so that nobody can write there.
+    pub(crate) fn is_of_read_only(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == std::io::ErrorKind::ReadOnlyFilesystem)
+    }
+
     /// An input/output error, told apart where the disk is full.
     pub(crate) fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
         use std::io::ErrorKind;

@@ -258,8 +258,8 @@ impl<'c> ChunkFolds<'c> {
         });
         let cell = UsageCell { call, category: row.category, resource: targets.parent, day: row.time.day() };
         match self.usage_facts.get_mut(self.usage.number(cell) as usize) {
-            Some(known) => known.add(row.time),
-            None => self.usage_facts.push(UsageFact::of(row.time)),
+            Some(known) => known.add(row.time, targets.several),
+            None => self.usage_facts.push(UsageFact::of_several(row.time, targets.several)),
         }
         let context = self.context(chunk, row);
         let cell = ShapeCell { call, targets: row.targets, context };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, params};
 
 use super::error::LakeError;
 use super::{FORMAT, disk};
@@ -91,6 +91,16 @@ pub(crate) struct Manifest {
     pub path: PathBuf,
 }
 
+/// A database as a URI by which SQLite takes it for a file that nobody changes. Source: "Uniform Resource Identifiers"
+/// (SQLite).
+fn immutable(path: &Path) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'-' | b'_');
+    let bytes = path.as_os_str().as_encoded_bytes().iter();
+    let text: String =
+        bytes.map(|b| if plain(*b) { char::from(*b).to_string() } else { format!("%{b:02X}") }).collect();
+    format!("file:{text}?immutable=1")
+}
+
 /// What a manifest says about the store's format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mark {
@@ -136,6 +146,29 @@ impl Manifest {
                 .map_err(fail)?;
             format = Mark::Known(FORMAT);
         }
+        Self::of_format(format, store, connection, path)
+    }
+
+    /// Opens the manifest of a store that cannot be written: as it stands in the file, of which SQLite otherwise wants to
+    /// make an index beside it.
+    ///
+    /// # Errors
+    /// As [`Manifest::open`], and where its last changes are still beside it.
+    pub(crate) fn open_sealed(store: &Path) -> Result<Self, LakeError> {
+        let path = store.join(disk::MANIFEST);
+        let ahead = std::fs::metadata(store.join(format!("{}-wal", disk::MANIFEST)));
+        if ahead.is_ok_and(|ahead| ahead.len() > 0) {
+            return Err(LakeError::Sealed { path: store.to_owned() });
+        }
+        let fail = |e| LakeError::manifest(&path, e);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        let absolute = std::path::absolute(&path).map_err(|e| LakeError::io("find", &path, e))?;
+        let connection = Connection::open_with_flags(immutable(&absolute), flags).map_err(fail)?;
+        let format = Self::format(&connection).map_err(fail)?;
+        Self::of_format(format, store, connection, path)
+    }
+
+    fn of_format(format: Mark, store: &Path, connection: Connection, path: PathBuf) -> Result<Self, LakeError> {
         match format {
             Mark::Known(found) if found > FORMAT => {
                 Err(LakeError::Newer { path: store.to_owned(), found, known: FORMAT })

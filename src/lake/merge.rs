@@ -135,6 +135,8 @@ fn columns(kind: PartKind) -> Columns {
                 ("slots_2", "bit_or(slots_2)"),
                 ("slots_3", "bit_or(slots_3)"),
                 ("slots_4", "bit_or(slots_4)"),
+                // Rows of earlier releases do not say it.
+                ("several", "sum(coalesce(several, 0))::BIGINT"),
             ],
             distinct: true,
         },
@@ -158,7 +160,7 @@ fn columns(kind: PartKind) -> Columns {
             distinct(&["access_key", "session_principal_id", "role_arn", "session", "time", "event_id"])
         }
         PartKind::TrailCalls => {
-            distinct(&["time", "account", "region", "name", "outcome", "request", "response", "event_id"])
+            distinct(&["time", "account", "region", "name", "outcome", "error_code", "request", "response", "event_id"])
         }
     }
 }

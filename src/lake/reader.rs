@@ -1,7 +1,6 @@
 //! Reads a store at one generation.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,7 +9,7 @@ use rayon::prelude::*;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::ahead::ahead;
-use super::disk;
+use super::disk::ReadLock;
 use super::error::LakeError;
 use super::fold::{MAX_SHAPES, collapse, merge};
 use super::manifest::{Manifest, Part, count};
@@ -118,7 +117,7 @@ pub struct Reader {
     connection: Mutex<Connection>,
     generation: Generation,
     parts: Vec<Part>,
-    _lock: File,
+    _lock: ReadLock,
 }
 
 impl Reader {
@@ -130,9 +129,8 @@ impl Reader {
         if !store.join("manifest.sqlite").is_file() {
             return Err(LakeError::Missing { path: store.to_owned() });
         }
-        let lock = disk::readers_file(store)?;
-        lock.lock_shared().map_err(|e| LakeError::io("lock", &store.join("readers.lock"), e))?;
-        let manifest = Manifest::open(store, false)?;
+        let lock = ReadLock::take(store)?;
+        let manifest = if lock.sealed { Manifest::open_sealed(store)? } else { Manifest::open(store, false)? };
         manifest.connection.execute_batch("BEGIN").map_err(manifest.fail())?;
         let generation = manifest
             .connection
@@ -529,6 +527,7 @@ impl FactSource for Reader {
                     log_files: count(row, 5)?,
                     in_hand: 0,
                     management: 0,
+                    lost_from: None,
                 };
                 Ok((span, row.get::<_, Vec<u8>>(6)?))
             },
@@ -536,13 +535,33 @@ impl FactSource for Reader {
         if spans.iter().any(|(_, names)| !names.is_empty()) {
             let known = self.known_logs()?;
             for (span, names) in &mut spans {
-                for management in names.as_chunks::<8>().0.iter().filter_map(|key| known.get(&u64::from_be_bytes(*key)))
-                {
-                    span.in_hand += 1;
-                    span.management += management;
+                for (key, oldest) in named(names, span.log_files) {
+                    match known.get(&key) {
+                        Some(management) => {
+                            span.in_hand += 1;
+                            span.management += management;
+                        }
+                        None => span.lost_from = span.lost_from.into_iter().chain(oldest).min(),
+                    }
                 }
             }
         }
         Ok(spans.into_iter().map(|(span, _)| span).collect())
     }
+}
+
+/// The files that a digest names, as the manifest holds them: keys, each followed by the time of the file's oldest event in
+/// microseconds (0: not known); in stores of earlier releases keys alone.
+fn named(names: &[u8], files: u64) -> Vec<(u64, Option<Timestamp>)> {
+    let numbers = names.as_chunks::<8>().0;
+    if numbers.len() as u64 == files {
+        return numbers.iter().map(|key| (u64::from_be_bytes(*key), None)).collect();
+    }
+    let pairs = numbers.as_chunks::<2>().0.iter();
+    pairs
+        .map(|[key, oldest]| {
+            let oldest = Some(i64::from_be_bytes(*oldest)).filter(|micros| *micros > 0);
+            (u64::from_be_bytes(*key), oldest.map(Timestamp::from_micros))
+        })
+        .collect()
 }

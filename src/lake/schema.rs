@@ -19,7 +19,8 @@
 //!
 //! **usage** (by month): `session, source, name, version_id, tags, roles, refused, category, resource` (parent of the main
 //! resource)`, outcome, account, region, day, shared, count, first, last, slots_0` to
-//! `slots_4` (288 bits, five minutes each, the first in the lowest bit of the first).
+//! `slots_4` (288 bits, five minutes each, the first in the lowest bit of the first)`, several` (of `count`, calls that named further
+//! resources of the kind of the main one, in something else).
 //!
 //! **shapes** (by month): `session, source, name, version_id, tags, roles, refused, resources` (JSON list)`, outcome, account, region,
 //! context` (JSON list of [key, value])`, shared, inexact, count, first, last, example, example_time`.
@@ -31,7 +32,8 @@
 //! **issued** (by month): `access_key` (empty where the record does not show it)`, session_principal_id, role_arn,
 //! session` (who called)`, time, event_id`.
 //!
-//! **trail_calls** (by month), also those that enable regions: `time, account, region, name, outcome, request, response, event_id`.
+//! **trail_calls** (by month), also those that enable regions: `time, account, region, name, outcome, error_code, request,
+//! response, event_id`.
 //!
 //! **coverage** (by month): `account, region, hour` (start of the hour)`, category, count, whole` (records from files that
 //! hold all of their source, copies included: see [`crate::usage::fold::CoverageFact`])`.

@@ -47,11 +47,14 @@ impl Sql {
     /// The same with so much memory.
     fn open_with(store: &Path, spill: Spill, memory: &str) -> Result<Self, LakeError> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
-        let folder = spill.folder(store);
-        disk::make_dir(&folder)?;
+        let folder = match (spill, disk::make_dir(&spill.folder(store))) {
+            // A store that cannot be written is read all the same.
+            (Spill::Reader, Err(error)) if error.is_of_read_only() => std::env::temp_dir(),
+            (_, made) => made.map(|()| spill.folder(store))?,
+        };
         // Another process may have this number elsewhere: in another container, or on another machine.
         let spill = loop {
-            let own = format!("{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+            let own = format!("jitscan-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
             if let Some(made) = disk::make_new_dir(&folder.join(own))? {
                 break made;
             }

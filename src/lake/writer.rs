@@ -438,7 +438,8 @@ fn insert_file(
     tx.prepare_cached("DELETE FROM digests WHERE path = ?1")?.execute([path])?;
     let digest = end.digest.as_ref().filter(|digest| !is_before(Some(digest.span.from), pruned));
     if let Some(Digest { span, files }) = digest {
-        let names: Vec<u8> = files.iter().flat_map(|key| key.to_be_bytes()).collect();
+        let named = |(key, oldest): &(u64, i64)| key.to_be_bytes().into_iter().chain(oldest.to_be_bytes());
+        let names: Vec<u8> = files.iter().flat_map(named).collect();
         tx.prepare_cached(
             "INSERT INTO digests (path, account, region, trail, first, last, log_files, names)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",

@@ -7,6 +7,7 @@ pub mod defect;
 pub mod event;
 pub mod finding;
 pub mod last_accessed;
+pub mod region;
 pub mod resource_policy;
 pub mod snapshot;
 pub mod table;

@@ -310,14 +310,13 @@ impl Coverage {
         !hours.is_empty() && self.of_region(account, region).is_some_and(|seen| seen.data.range(hours).next().is_some())
     }
 
-    /// Of the whole hours of a span, how many have management events or are proven empty, and how many there are.
+    /// Of the whole hours of a span, how many have management events or are proven empty, and whether nothing speaks
+    /// against the logs having gone on in the others: none is missing, and the region was as quiet as it often is.
     #[must_use]
-    pub fn known_within(&self, account: &str, region: &str, first: i32, end: i32) -> (u64, u64) {
-        if first >= end {
-            return (0, 0);
-        }
-        let Tally { covered, empty, total, .. } = self.count(self.of_region(account, region), first..end);
-        (covered + empty, total)
+    pub fn known_within(&self, account: &str, region: &str, first: i32, end: i32) -> (u64, bool) {
+        let Some(seen) = self.of_region(account, region).filter(|_| first < end) else { return (0, false) };
+        let Tally { covered, empty, missing, .. } = self.count(Some(seen), first..end);
+        (covered + empty, missing == 0 && seen.dark.range(first..end).next().is_none())
     }
 
     /// The window.

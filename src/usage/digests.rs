@@ -132,8 +132,9 @@ fn tell_one((first, last): (i32, i32), spans: &[(&DigestSpan, bool)]) -> Hours {
             whole.push(own);
             proving.extend(proves.then_some(own));
         } else {
-            // The calls of its files were made at most so long before it began.
-            let from = span.from.plus_seconds(-LATE_SECONDS).hour().max(first);
+            // The calls of its files were made at most so long before it began, unless it says how old they are.
+            let late = span.from.plus_seconds(-LATE_SECONDS);
+            let from = span.lost_from.map_or(late, |oldest| oldest.min(late)).hour().max(first);
             told.lost.extend(from..before(span.to).hour().saturating_add(1).min(last));
         }
     }
@@ -196,7 +197,10 @@ mod tests {
             log_files,
             in_hand: 0,
             management: 0,
+            lost_from: None,
         };
+        let late =
+            |span: DigestSpan, hour: i64| DigestSpan { lost_from: Some(Timestamp::from_seconds(hour * 3600)), ..span };
         let here = |from: i64, to: i64| DigestSpan { in_hand: 1, ..span(from, to, 1) };
         let shown = |spans: &[DigestSpan]| {
             let spans: Vec<(&DigestSpan, Option<bool>)> = spans.iter().map(|span| (span, Some(true))).collect();
@@ -224,6 +228,9 @@ mod tests {
             // One names files, and they are in hand, or not.
             (vec![span(0, 120, 0), here(120, 180), span(180, 300, 0)], "eeee...."),
             (vec![span(0, 120, 0), span(120, 180, 1), span(180, 300, 0)], "e!!e...."),
+            // A file that was delivered late.
+            (vec![span(0, 180, 0), late(span(180, 240, 1), 1), span(240, 480, 0)], "e!!!eee."),
+            (vec![span(0, 180, 0), late(span(180, 240, 1), 3), span(240, 480, 0)], "ee!!eee."),
         ] {
             assert_eq!(shown(&spans), want, "{spans:?}");
         }
@@ -240,6 +247,7 @@ mod tests {
             log_files: 0,
             in_hand: 0,
             management: 0,
+            lost_from: None,
         };
         let spans = [span("a", 0, 8), span("b", 2, 3), span("b", 4, 6)];
         let told = tell((0, 8), &spans.iter().map(|span| (span, Some(true))).collect::<Vec<_>>());

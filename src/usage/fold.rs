@@ -202,6 +202,8 @@ pub struct UsageFact {
     pub last: Timestamp,
     /// Five-minute slots of the day with at least one call.
     pub slots: Slots,
+    /// Of the calls, those that named further resources of the main one's kind, which the row does not name.
+    pub several: u64,
 }
 
 impl UsageFact {
@@ -210,11 +212,18 @@ impl UsageFact {
     pub fn of(time: Timestamp) -> Self {
         let mut slots = Slots::default();
         slots.insert(time.slot());
-        Self { count: 1, first: time, last: time, slots }
+        Self { count: 1, first: time, last: time, slots, several: 0 }
+    }
+
+    /// The fact of one call on several resources of a kind, or on one.
+    #[must_use]
+    pub fn of_several(time: Timestamp, several: bool) -> Self {
+        Self { several: u64::from(several), ..Self::of(time) }
     }
 
     /// Adds one call.
-    pub fn add(&mut self, time: Timestamp) {
+    pub fn add(&mut self, time: Timestamp, several: bool) {
+        self.several = self.several.saturating_add(u64::from(several));
         self.count = self.count.saturating_add(1);
         self.first = self.first.min(time);
         self.last = self.last.max(time);
@@ -227,6 +236,7 @@ impl UsageFact {
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
         self.slots.merge(&other.slots);
+        self.several = self.several.saturating_add(other.several);
     }
 }
 
@@ -340,6 +350,8 @@ pub struct TrailCall {
     pub name: String,
     /// What became of it.
     pub outcome: Outcome,
+    /// `errorCode`; empty where there was none, and in stores of earlier releases.
+    pub error_code: String,
     /// `requestParameters` as JSON text; empty where null.
     pub request: String,
     /// `responseElements` as JSON text; empty where null.
@@ -369,6 +381,8 @@ pub struct DigestSpan {
     pub in_hand: u64,
     /// Management events in the files that are in hand: the trail records such events.
     pub management: u64,
+    /// The oldest event in the files that are not in hand, where the digest says it.
+    pub lost_from: Option<Timestamp>,
 }
 
 /// An hour of one account and region of which the logs hold something.

@@ -81,6 +81,8 @@ pub struct Resolver<'a> {
     principals: Vec<Actor>,
     /// (account, role name) → ARN with path, where unique.
     roles: BTreeMap<(String, String), String>,
+    /// Partitions of accounts outside the commercial one, for records without an ARN.
+    partitions: BTreeMap<&'a str, &'a str>,
 }
 
 impl<'a> Resolver<'a> {
@@ -131,9 +133,10 @@ impl<'a> Resolver<'a> {
                 roles.insert((iam.account.to_string(), role.holder.name.clone()), role.holder.arn.to_string());
             }
         }
-        let logs = Logs::default();
+        let partitions = partitions(sessions.identities());
+        let (logs, principals) = (Logs::default(), Vec::new());
         let mut made =
-            Self { people, sessions, by_key, by_session_name, unreadable, logs, roles, principals: Vec::new() };
+            Self { people, sessions, by_key, by_session_name, unreadable, logs, roles, principals, partitions };
         made.principals = sessions.identities().par_iter().map(|identity| made.principal(identity)).collect();
         made
     }
@@ -239,6 +242,14 @@ impl<'a> Resolver<'a> {
             actor.missing = self.missing(id, (session, identity), &actor, origins);
             actor.machine |= actor.missing == Some(Missing::Workload);
         }
+        // Who used an application that carries their identity on, as a context that only Identity Center asserts. Source:
+        // "Identity-enhanced IAM role sessions" (IAM Identity Center User Guide).
+        let carried = !identity.on_behalf_of.is_empty() && !is_identity_center_role(&actor.principal);
+        if actor.kind == ActorKind::Role && !center && carried {
+            actor.person = self.center_user(identity, "");
+            actor.basis = Basis::IdentityCenter;
+            actor.machine = false;
+        }
         if let Some(person) = &actor.person
             && self.people.kind(person) == Some(RosterKind::Service)
         {
@@ -319,7 +330,7 @@ impl<'a> Resolver<'a> {
             "Root" => {
                 actor.kind = ActorKind::Root;
                 if actor.principal.is_empty() {
-                    actor.principal = format!("arn:aws:iam::{}:root", identity.account).into();
+                    actor.principal = self.iam_arn(&identity.account, "root");
                 }
             }
             "FederatedUser" if !identity.issuer_arn.is_empty() => {
@@ -342,9 +353,10 @@ impl<'a> Resolver<'a> {
             "WebIdentityUser" => {
                 actor.kind = ActorKind::WebIdentity;
                 actor.principal = non_empty(&identity.provider, &identity.arn, &identity.principal_id);
-                actor.machine = true;
                 actor.basis = Basis::WebIdentity;
                 actor.session_name = identity.user_name.as_str().into();
+                actor.person = self.web_subject(&identity.user_name);
+                actor.machine = actor.person.is_none();
             }
             "IdentityCenterUser" => {
                 actor.kind = ActorKind::IdentityCenterUser;
@@ -364,6 +376,21 @@ impl<'a> Resolver<'a> {
         actor
     }
 
+    /// The person behind a subject of a web identity provider: whom the roster names, or an e-mail address that is no service
+    /// account's. Pipelines and workloads come by the same providers, and most subjects are theirs.
+    fn web_subject(&self, subject: &str) -> Option<Text> {
+        let address =
+            subject.contains('@') && !subject.contains([':', '/']) && !subject.ends_with(".gserviceaccount.com");
+        let named = self.people.named(subject).filter(|_| !subject.is_empty());
+        named.map(Text::from).or_else(|| address.then(|| subject.to_lowercase().into()))
+    }
+
+    /// An ARN that a record does not have.
+    fn iam_arn(&self, account: &str, resource: &str) -> Text {
+        let partition = self.partitions.get(account).copied().unwrap_or("aws");
+        format!("arn:{partition}:iam::{account}:{resource}").into()
+    }
+
     fn service(identity: &Identity, actor: &mut Actor) {
         actor.kind = ActorKind::Service;
         actor.principal = non_empty(&identity.invoked_by, &identity.principal_id, &identity.arn);
@@ -372,10 +399,15 @@ impl<'a> Resolver<'a> {
     }
 
     fn iam_user(&self, identity: &Identity, actor: &mut Actor) {
+        // A sign-in under a name that no user has: what was typed there may be a password.
+        if identity.user_name == HIDDEN_NAME {
+            actor.principal = non_empty(&identity.arn, HIDDEN_NAME, "");
+            return;
+        }
         actor.kind = ActorKind::User;
         if actor.principal.is_empty() {
             // Some records of console sign-in and of deleted users have no ARN.
-            actor.principal = format!("arn:aws:iam::{}:user/{}", identity.account, identity.user_name).into();
+            actor.principal = self.iam_arn(&identity.account, &format!("user/{}", identity.user_name));
         }
         let arn = actor.principal.clone();
         self.own_user(&arn, &identity.user_name, actor);
@@ -435,6 +467,21 @@ impl<'a> Resolver<'a> {
     fn subject(&self, name: &str) -> Option<Text> {
         (!name.is_empty()).then(|| self.people.named(name).map_or_else(|| name.to_lowercase().into(), Text::from))
     }
+}
+
+/// What stands in place of a user's name that does not exist. Source: "AWS Management Console sign-in events" (AWS
+/// CloudTrail User Guide).
+const HIDDEN_NAME: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
+
+/// The partitions that ARNs of an account's identities name, other than the commercial one.
+fn partitions(identities: &[Identity]) -> BTreeMap<&str, &str> {
+    let arns = identities.iter().flat_map(|identity| [&identity.arn, &identity.issuer_arn]);
+    let named = arns.filter_map(|arn| {
+        let mut parts = arn.split(':').skip(1);
+        let (partition, account) = (parts.next()?, parts.nth(2)?);
+        (partition != "aws" && !account.is_empty()).then_some((account, partition))
+    });
+    named.collect()
 }
 
 /// How well a caller's identity names who obtained credentials: a copy in another account only knows the account.

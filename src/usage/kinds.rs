@@ -3,8 +3,14 @@
 //! Where nobody told what the trails record, what is not there may have been left out: logs without a single read may be
 //! those of a trail of write events.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::catalog::{AccessLevel, Action};
 use crate::model::event::EventCategory;
+use crate::model::time::SLOTS_PER_DAY;
+
+use super::block::UsageCell;
+use super::fold::{CoverageFact, CoverageKey};
 
 /// Services of which `readOnly` follows neither IAM's access level nor the verb: `AssumeRole`, `Decrypt`, `Encrypt` and
 /// `GenerateDataKey` were seen as reads and `GetFederationToken` as a write in real logs (invictus, Panther's samples).
@@ -26,6 +32,36 @@ pub fn read_only(prefix: &str, name: &str, reads: bool) -> Option<bool> {
     let verb = |verbs: &[&str]| verbs.iter().any(|verb| name.starts_with(verb));
     let agrees = if reads { verb(&READING) } else { !verb(&READING) && !verb(&MAYBE_READING) };
     (agrees && !READ_OR_WRITE.contains(&prefix)).then_some(reads)
+}
+
+/// Hours in which some records came from exports that nobody declared complete. What a query left out of them is not known,
+/// so such a record tells nothing of what the trails recorded.
+#[derive(Clone, Debug, Default)]
+pub struct Exported(BTreeMap<(String, String), BTreeSet<(i32, EventCategory)>>);
+
+impl Exported {
+    /// Reads the cells of a lake.
+    #[must_use]
+    pub fn of(cells: &BTreeMap<CoverageKey, CoverageFact>) -> Self {
+        let mut hours: BTreeMap<(String, String), BTreeSet<(i32, EventCategory)>> = BTreeMap::new();
+        for (key, _) in cells.iter().filter(|(_, fact)| fact.whole < fact.count) {
+            let place = (key.account.clone(), key.region.clone());
+            hours.entry(place).or_default().insert((key.hour, key.category));
+        }
+        Self(hours)
+    }
+
+    /// Whether all calls of a row may have come from such exports.
+    pub(super) fn holds(&self, cell: &UsageCell, category: EventCategory, account: &str, region: &str) -> bool {
+        if self.0.is_empty() {
+            return false;
+        }
+        let Some(hours) = self.0.get(&(account.to_owned(), region.to_owned())) else { return false };
+        let midnight = i64::from(cell.day.0) * 24;
+        let of_slot = |slot: u16| midnight + i64::from(slot) * 24 / SLOTS_PER_DAY as i64;
+        let mut slots = cell.fact.slots.iter().map(of_slot);
+        slots.all(|hour| i32::try_from(hour).is_ok_and(|hour| hours.contains(&(hour, category))))
+    }
 }
 
 /// A set of kinds of management events.

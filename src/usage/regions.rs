@@ -47,6 +47,7 @@ mod tests {
                 region: "us-east-1".into(),
                 name: name.into(),
                 outcome,
+                error_code: String::new(),
                 request: request.into(),
                 response: String::new(),
                 event_id: String::new(),

@@ -37,7 +37,7 @@ COLUMNS = {
     "awsRegion": "VARCHAR", "sourceIPAddress": "VARCHAR", "userAgent": "VARCHAR", "errorCode": "VARCHAR",
     "errorMessage": "VARCHAR", "requestID": "VARCHAR", "eventID": "VARCHAR", "eventType": "VARCHAR",
     "eventCategory": "VARCHAR", "managementEvent": "BOOLEAN", "recipientAccountId": "VARCHAR",
-    "sharedEventID": "VARCHAR", "responseElements": "JSON", "resources": "STRUCT(type VARCHAR)[]",
+    "sharedEventID": "VARCHAR", "responseElements": "JSON", "addendum": "STRUCT(reason VARCHAR)", "resources": "STRUCT(type VARCHAR)[]",
     "userIdentity": "STRUCT(type VARCHAR, principalId VARCHAR, arn VARCHAR, accountId VARCHAR, accessKeyId VARCHAR, invokedBy VARCHAR)",
 }
 

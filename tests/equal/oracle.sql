@@ -23,6 +23,7 @@ WITH one AS (
 ), judged AS (
     SELECT read.*,
         CASE
+            WHEN addendum.reason = 'UPDATED_DATA' THEN 'unknown'
             WHEN signed_in = 'Failure' THEN CASE WHEN eventName = 'SwitchRole' THEN 'denied' ELSE 'not_evaluated' END
             WHEN read.code = '' THEN CASE WHEN coalesce(errorMessage, '') = '' OR signed_in = 'Success' THEN 'authorised' ELSE 'unknown' END
             ELSE coalesce(pair.kind, plain.kind, 'unknown')

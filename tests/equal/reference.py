@@ -90,7 +90,10 @@ def one_by_one(text, bad):
                 return out
 
 
-def outcome(source, name, code, message, response):
+def outcome(source, name, code, message, response, addendum):
+    # More of a call that was recorded before ("CloudTrail record contents", addendum).
+    if isinstance(addendum, dict) and addendum.get("reason") == "UPDATED_DATA":
+        return "unknown"
     signed_in = response.get(name) if source == "signin.amazonaws.com" and isinstance(response, dict) else None
     if signed_in == "Failure":
         return "denied" if name == "SwitchRole" else "not_evaluated"
@@ -136,7 +139,7 @@ def wrong(record):
 def row(record):
     who = record.get("userIdentity") or {}
     source, name, at = record["eventSource"], record["eventName"], record["eventTime"]
-    said = outcome(source, name, record.get("errorCode") or "", record.get("errorMessage") or "", record.get("responseElements"))
+    said = outcome(source, name, record.get("errorCode") or "", record.get("errorMessage") or "", record.get("responseElements"), record.get("addendum"))
     identity = tuple(who.get(key) or "" for key in ("type", "principalId", "arn", "accountId", "accessKeyId"))
     account = record.get("recipientAccountId") or record.get("accountId") or who.get("accountId") or ""
     return (*identity, source, name, said, account, record.get("awsRegion") or "", category(record), at[:10]), at

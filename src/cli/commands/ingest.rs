@@ -94,6 +94,7 @@ fn cloudtrail(context: &Context<'_>, args: &IngestLogs) -> Result<Status, Comman
         let mut row: Vec<Cell> = vec![path_text(&source.source).into()];
         row.extend(numbers.map(Cell::from));
         table.rows.push(row);
+        gaps.extend(packed_gap(&source.skipped));
         for (path, reason) in &source.lost {
             context.note(&format!("lost: {}: {reason}", terminal(&path_text(path))));
             gaps.push(Gap {
@@ -130,6 +131,26 @@ fn cloudtrail(context: &Context<'_>, args: &IngestLogs) -> Result<Status, Comman
         context.note("some input could not be read, or lacks what matters; `jitscan query run quarantine` lists it");
     }
     Ok(status)
+}
+
+/// Files that were left out and look like logs, packed in a way that is not read.
+fn packed_gap(skipped: &[PathBuf]) -> Option<Gap> {
+    const PACKED: [&str; 11] = ["zst", "bz2", "xz", "lz4", "zip", "7z", "tar", "tgz", "snappy", "br", "z"];
+    let packed = |path: &&PathBuf| {
+        let extension = path.extension().map(|end| end.to_string_lossy().to_ascii_lowercase());
+        extension.is_some_and(|end| PACKED.contains(&end.as_str()))
+    };
+    let mut all = skipped.iter().filter(packed);
+    let first = all.next()?;
+    Some(Gap {
+        kind: "source".to_owned(),
+        what: format!(
+            "{} files are packed in a way that is not read, and were left out, such as {}",
+            1 + all.count(),
+            path_text(first)
+        ),
+        remedy: "unpack them, or pack them with gzip, and ingest them again".to_owned(),
+    })
 }
 
 /// Columns of the other ingests.

@@ -240,6 +240,7 @@ fn cells(row: &Row) -> Vec<Cell> {
 
 fn sums(chain: &ChainSummary) -> Vec<Cell> {
     let status = match chain.weight() {
+        Weight::Good if chain.digests == 0 => "none",
         Weight::Good => "valid",
         Weight::Inconclusive => "incomplete",
         Weight::Tampering => "tampered",
@@ -275,6 +276,9 @@ fn chain(trail: Option<&str>, backfill: bool) -> Cell {
 }
 
 fn in_words(chain: &ChainSummary) -> String {
+    if chain.digests == 0 && chain.logs == 0 && chain.weight() == Weight::Good {
+        return "none of its digests is of the time that is asked about".to_owned();
+    }
     let mut text = format!(
         "{} of {} digests and {} of {} logs are valid",
         chain.digests_valid, chain.digests, chain.logs_valid, chain.logs

@@ -37,8 +37,16 @@ pub fn scan(context: &Context<'_>, world: &World) -> Result<Scan, CommandError> 
     let after = findings::apply_lifecycle(&mut found, &before, assessment.as_of);
     if after != before {
         let value = serde_json::to_value(&after).map_err(|error| CommandError::Failed(error.to_string()))?;
-        let mut writer = Writer::open(&context.global.store, false, &context.stop)?;
-        writer.put_state(findings_command::STATE, &value)?;
+        match Writer::open(&context.global.store, false, &context.stop) {
+            Ok(mut writer) => {
+                writer.put_state(findings_command::STATE, &value)?;
+            }
+            // What was found holds all the same.
+            Err(error) if error.is_of_read_only() => {
+                context.note("the store cannot be written here: which findings are new is not kept");
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(Scan { assessment, findings: found })
 }

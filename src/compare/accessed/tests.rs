@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::*;
+use crate::compare::RoleNames;
 use crate::compare::observe::{Classes, Eyes};
 use crate::compare::verdict::{Bench, DataSeen};
 use crate::entitlements::{Entitlement, Reach, Scope};
@@ -76,7 +77,7 @@ fn judge(report: &PrincipalLastAccessed, own: &OwnActivity<'_>) -> [String; 3] {
     let (coverage, classes, reach) = (coverage(), Classes::of(catalog), Reach::new(catalog));
     let regions = ["us-east-1".to_owned()];
     let eyes = Eyes::on(&coverage, &classes, ACCOUNT, "aws", &regions, Vec::new());
-    let (changes, seen, profiles) = (PolicyChanges::default(), DataSeen::default(), BTreeMap::new());
+    let (changes, seen, roles) = (PolicyChanges::default(), DataSeen::default(), RoleNames::default());
     let accessed = Accessed::of(report, own, catalog, window(), as_of());
     let bench = Bench {
         catalog,
@@ -86,7 +87,8 @@ fn judge(report: &PrincipalLastAccessed, own: &OwnActivity<'_>) -> [String; 3] {
         changes: &changes,
         reach: &reach,
         accessed: &accessed,
-        profiles: &profiles,
+        roles: &roles,
+        granted: &[],
         principal: ROLE,
         window: window(),
     };

@@ -1,6 +1,7 @@
 //! What trails left out, and the verdicts that follow.
 
 use super::*;
+use crate::compare::RoleNames;
 use crate::compare::accessed::Accessed;
 use crate::compare::observe::Eyes;
 use crate::compare::used::OwnActivity;
@@ -66,6 +67,7 @@ fn put(time: &str, selector: &str) -> TrailCall {
         region: "us-east-1".into(),
         name: "PutEventSelectors".into(),
         outcome: Outcome::Authorised,
+        error_code: String::new(),
         request: format!(r#"{{"trailName":"main","eventSelectors":[{{{selector}}}]}}"#),
         response: String::new(),
         event_id: String::new(),
@@ -118,7 +120,7 @@ fn judge_with(
     let regions = ["us-east-1".to_owned()];
     let eyes = Eyes::on(&coverage, &classes, ACCOUNT, "aws", &regions, Vec::new()).with_recording(&recording);
     let reach = Reach::new(catalog);
-    let (changes, seen, profiles) = (PolicyChanges::default(), DataSeen::default(), BTreeMap::new());
+    let (changes, seen, roles) = (PolicyChanges::default(), DataSeen::default(), RoleNames::default());
     let accessed = Accessed::default();
     let bench = Bench {
         catalog,
@@ -128,7 +130,8 @@ fn judge_with(
         changes: &changes,
         reach: &reach,
         accessed: &accessed,
-        profiles: &profiles,
+        roles: &roles,
+        granted: &[],
         principal: "arn:aws:iam::111111111111:role/x",
         window: window(),
     };

@@ -13,10 +13,9 @@ mod report;
 mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::path::Path;
 
-use super::disk;
+use super::disk::ReadLock;
 use super::error::LakeError;
 use super::manifest::{Manifest, Pack, Part};
 use super::schema::PartKind;
@@ -63,13 +62,12 @@ pub fn check(store: &Path) -> Result<CheckReport, LakeError> {
 }
 
 /// Takes a reader's lock and one state of the manifest.
-fn open(store: &Path) -> Result<(File, Manifest), LakeError> {
+fn open(store: &Path) -> Result<(ReadLock, Manifest), LakeError> {
     if !store.join("manifest.sqlite").is_file() {
         return Err(LakeError::Missing { path: store.to_owned() });
     }
-    let lock = disk::readers_file(store)?;
-    lock.lock_shared().map_err(|e| LakeError::io("lock", &store.join("readers.lock"), e))?;
-    let manifest = Manifest::open(store, false)?;
+    let lock = ReadLock::take(store)?;
+    let manifest = if lock.sealed { Manifest::open_sealed(store)? } else { Manifest::open(store, false)? };
     manifest.connection.execute_batch("BEGIN").map_err(manifest.fail())?;
     // The state is fixed by the first reading.
     manifest.generation()?;

@@ -17,7 +17,7 @@ use crate::model::time::Timestamp;
 use crate::usage::category::recorded_as;
 
 pub(crate) use carried::Carried;
-pub(crate) use resources::{Named, parent};
+pub(crate) use resources::{Named, parent, several};
 
 /// Role-like request parameters kept of one record, and bytes of one such value at most (an ARN has at most 2,048).
 const MAX_ROLES: usize = 16;
@@ -258,7 +258,12 @@ pub(crate) fn normalise<'t>(
     let (region, error_code, error_message) = (text(Field::Region), text(Field::ErrorCode), text(Field::ErrorMessage));
     let request = fields.some(Field::Request);
     let recorded = fields.get(Field::Resources);
-    let outcome = outcome_of(&call, fields, &error_code, &error_message, carried);
+    // The record of a call that was delivered before, with more in it: a call of its own for nobody. Where the first is not in
+    // hand it is all there is. Source: "CloudTrail record contents" (`addendum`).
+    let outcome = match is_update(fields) {
+        true => Outcome::Unknown,
+        false => outcome_of(&call, fields, &error_code, &error_message, carried),
+    };
     let mut variant = match request {
         _ if !carried.request => CallVariant::unknown(),
         request => request.map(variant).unwrap_or_default(),
@@ -293,6 +298,12 @@ pub(crate) fn normalise<'t>(
         tls: fields.get(Field::Tls),
         from_console: fields.flag(Field::Console) == Some(true),
     })
+}
+
+/// Whether a record tells more of a call that was recorded before.
+fn is_update(fields: &Fields<'_>) -> bool {
+    let reason = fields.some(Field::Addendum).and_then(|addendum| addendum.get("reason"));
+    reason.and_then(Value::text).is_some_and(|reason| reason == "UPDATED_DATA")
 }
 
 /// What became of the call.

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use crate::lake::json::{Kind, Value};
+use crate::model::region::partition;
 
 /// Resources kept of one record: a batch call may name hundreds.
 const MAX_RESOURCES: usize = 64;
@@ -100,24 +101,6 @@ fn parts(template: &'static str) -> Vec<Part> {
         out.push(Part::Literal(rest));
     }
     out
-}
-
-/// The partition that a region belongs to. Source: "Regions and Zones" and the SDKs' partition table.
-pub(crate) fn partition(region: &str) -> &'static str {
-    for (prefix, partition) in [
-        ("cn-", "aws-cn"),
-        ("us-gov-", "aws-us-gov"),
-        ("us-isob-", "aws-iso-b"),
-        ("us-isof-", "aws-iso-f"),
-        ("us-iso-", "aws-iso"),
-        ("eu-isoe-", "aws-iso-e"),
-        ("eusc-", "aws-eusc"),
-    ] {
-        if region.starts_with(prefix) {
-            return partition;
-        }
-    }
-    "aws"
 }
 
 /// The texts under a path, walking through lists.
@@ -298,6 +281,17 @@ pub(crate) fn parent(arn: &str) -> &str {
     }
 }
 
+/// Whether a call names, beside its main resource, others of the same kind that do not lie in the same: (ARN, kind), the
+/// main one first.
+pub(crate) fn several<'t>(mut resources: impl Iterator<Item = (&'t str, &'t str)>) -> bool {
+    let Some((main, kind)) = resources.next() else { return false };
+    resources.any(|(arn, other)| {
+        let alike =
+            if kind.is_empty() || other.is_empty() { spelt::begins(main) == spelt::begins(arn) } else { kind == other };
+        alike && parent(main) != parent(arn) && !spelt::may_be_one(main, arn)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -416,7 +410,6 @@ mod tests {
         ] {
             assert_eq!(of(&format!("{source}.amazonaws.com"), name, "null", request), want, "{name}");
         }
-        assert_eq!(partition("us-gov-west-1"), "aws-us-gov");
     }
 
     #[test]
@@ -429,6 +422,31 @@ mod tests {
             of("sts.amazonaws.com", "AssumeRole", r#"[{"ARN":"arn:aws:iam::1:role/r"}]"#, role),
             ["arn:aws:iam::1:role/p/r", "arn:aws:iam::1:role/r"]
         );
+    }
+
+    #[test]
+    fn several_of_a_kind() {
+        const REPO: &str = "AWS::ECR::Repository";
+        let one = |arn, kind| (arn, kind);
+        for (want, all) in [
+            (false, vec![]),
+            (false, vec![one("arn:aws:ecr:r:1:repository/a", REPO)]),
+            (true, vec![one("arn:aws:ecr:r:1:repository/a", REPO), one("arn:aws:ecr:r:1:repository/b", REPO)]),
+            (true, vec![one("arn:aws:kms:r:1:key/a", ""), one("arn:aws:kms:r:1:key/b", "AWS::KMS::Key")]),
+            (false, vec![one("arn:aws:kms:r:1:key/a", ""), one("arn:aws:kms:r:1:alias/b", "")]),
+            // Of a bucket and its objects the bucket is what the fold keeps.
+            (false, vec![one("arn:aws:s3:::b/k", "AWS::S3::Object"), one("arn:aws:s3:::b/l", "AWS::S3::Object")]),
+            (false, vec![one("arn:aws:s3:::b/k", "AWS::S3::Object"), one("arn:aws:s3:::b", "AWS::S3::Bucket")]),
+            // Two buckets of a copy.
+            (true, vec![one("arn:aws:s3:::b/k", "AWS::S3::Object"), one("arn:aws:s3:::c/k", "AWS::S3::Object")]),
+            // One role and one rule, spelt in two ways.
+            (false, vec![one("arn:aws:iam::1:role/p/r", "AWS::IAM::Role"), one("arn:aws:iam::1:role/r", "")]),
+            (true, vec![one("arn:aws:iam::1:role/p/r", "AWS::IAM::Role"), one("arn:aws:iam::1:role/q", "")]),
+            (false, vec![one("arn:aws:events:r:1:rule/bus/r", ""), one("arn:aws:events:r:1:rule/r", "")]),
+            (true, vec![one("arn:aws:ecr:r:1:repository/a/x", REPO), one("arn:aws:ecr:r:1:repository/b/x", REPO)]),
+        ] {
+            assert_eq!(several(all.iter().copied()), want, "{all:?}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::lake::chunk::Chunk;
 use crate::lake::json::{Tape, Value};
 use crate::lake::normalise::Carried;
 use crate::lake::split::{Ending, MAX_RECORD_BYTES, Piece, Splitter};
+use crate::model::time::Timestamp;
 use crate::usage::fold::DigestSpan;
 
 /// Files up to this size on disk are read in one piece; larger ones stream. Every thread holds one such piece.
@@ -52,8 +53,9 @@ pub(crate) struct FileEnd {
 pub(crate) struct Digest {
     /// What it speaks for.
     pub span: DigestSpan,
-    /// Keys of the log files that it names: see [`file_key`].
-    pub files: Vec<u64>,
+    /// The log files that it names: their keys (see [`file_key`]), and when their oldest events were, in microseconds; 0
+    /// where it does not say.
+    pub files: Vec<(u64, i64)>,
 }
 
 /// Why reading stopped: the file, or what its events go to.
@@ -267,8 +269,12 @@ fn is_backfill(key: &str) -> bool {
 /// The span of a digest and the files that it names. Its region stands in its object key only.
 fn span(digest: Value<'_>, key: &str, region: &str) -> Option<Digest> {
     let text = |key: &str| digest.get(key).map(Value::lenient).unwrap_or_default();
-    let named = |file: Value<'_>| file.get("s3Object").map(|key| file_key(&key.lenient())).unwrap_or_default();
-    let files: Vec<u64> = digest.get("logFiles").map_or_else(Vec::new, |files| files.elements().map(named).collect());
+    let named = |file: Value<'_>| {
+        let oldest = file.get("oldestEventTime").and_then(|time| time.lenient().parse::<Timestamp>().ok());
+        let key = file.get("s3Object").map(|key| file_key(&key.lenient())).unwrap_or_default();
+        (key, oldest.map_or(0, Timestamp::micros))
+    };
+    let files = digest.get("logFiles").map_or_else(Vec::new, |files| files.elements().map(named).collect::<Vec<_>>());
     let layout = super::layout::layout(Path::new(key));
     let span = DigestSpan {
         account: text("awsAccountId").into_owned(),
@@ -280,6 +286,7 @@ fn span(digest: Value<'_>, key: &str, region: &str) -> Option<Digest> {
         // Which of them are in hand is known when the store is read.
         in_hand: 0,
         management: 0,
+        lost_from: None,
     };
     Some(Digest { span, files })
 }
@@ -526,14 +533,15 @@ mod tests {
         for (name, key, speaks) in [("", "", true), ("_backfill", "", false), ("", "_backfill", false)] {
             let path = folder.path().join(format!("{stem}{name}.json"));
             let digest = format!(
-                r#"{{"awsAccountId":"1","digestStartTime":"2024-01-01T23:00:00Z","digestEndTime":"2024-01-02T00:00:00Z","digestS3Object":"p/{stem}{key}.json.gz","logFiles":[{{"s3Object":"p/x.json.gz"}},{{}}]}}"#
+                r#"{{"awsAccountId":"1","digestStartTime":"2024-01-01T23:00:00Z","digestEndTime":"2024-01-02T00:00:00Z","digestS3Object":"p/{stem}{key}.json.gz","logFiles":[{{"s3Object":"p/x.json.gz","oldestEventTime":"2024-01-01T20:00:00Z"}},{{}}]}}"#
             );
             std::fs::write(&path, digest).unwrap();
             let (.., end) = read_all(&path);
             assert_eq!((end.kind, end.digest.is_some()), (FileKind::Digest, speaks), "{name} {key}");
             if let Some(digest) = end.digest {
                 assert_eq!((digest.span.trail.as_str(), digest.span.log_files), ("audit_us-east-1", 2));
-                assert_eq!(digest.files[0], file_key("/elsewhere/x.json"));
+                let oldest = "2024-01-01T20:00:00Z".parse::<Timestamp>().unwrap().micros();
+                assert_eq!(digest.files[..], [(file_key("/elsewhere/x.json"), oldest), (0, 0)]);
             }
         }
     }

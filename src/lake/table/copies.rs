@@ -7,7 +7,8 @@ use hashbrown::HashMap;
 use polars::prelude::{ParquetReader, SerReader};
 
 use super::events::{category, outcome, variants};
-use super::{LakeError, Table, at, failed};
+use super::{LakeError, Table, at, failed, from_json};
+use crate::lake::normalise::several;
 use crate::model::event::EventCategory;
 use crate::model::time::{Day, Timestamp};
 use crate::usage::block::{UsageBlock, UsageCall, UsageCell};
@@ -90,6 +91,7 @@ pub(crate) fn read_calls(path: &Path, rows: &[u32], inside: &impl Fn(Day) -> boo
             "refused",
             "category",
             "parent_resource",
+            "resources",
             "outcome",
             "account",
             "region",
@@ -99,6 +101,7 @@ pub(crate) fn read_calls(path: &Path, rows: &[u32], inside: &impl Fn(Day) -> boo
     let text = |name: &str| table.text(name);
     let (time, session) = (table.time("time")?, table.key("session")?);
     let (source, name, resource) = (text("source")?, text("name")?, text("parent_resource")?);
+    let targets = text("resources")?;
     let (kind, result) = (text("category")?, text("outcome")?);
     let (account, region, variants) = (text("account")?, text("region")?, variants(&table)?);
     let mut block = UsageBlock::default();
@@ -118,7 +121,9 @@ pub(crate) fn read_calls(path: &Path, rows: &[u32], inside: &impl Fn(Day) -> boo
         let session = block.session(SessionId(at(&session, row)));
         let [resource, account, region] = [&resource, &account, &region].map(|column| block.text(at(column, row)));
         let cell = cells.entry((session, call, [resource, account, region], time.day()));
-        cell.and_modify(|fact| fact.add(time)).or_insert_with(|| UsageFact::of(time));
+        let named: Vec<[String; 3]> = from_json(path, at(&targets, row))?;
+        let several = several(named.iter().map(|[arn, kind, _]| (arn.as_str(), kind.as_str())));
+        cell.and_modify(|fact| fact.add(time, several)).or_insert_with(|| UsageFact::of_several(time, several));
     }
     let mut cells: Vec<_> = cells.into_iter().collect();
     cells.sort_unstable_by_key(|(cell, _)| *cell);

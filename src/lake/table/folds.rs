@@ -75,6 +75,7 @@ fn usage(columns: &mut Columns, chunk: &Chunk, folds: &ChunkFolds<'_>) -> usize 
     for (word, name) in SLOTS.iter().enumerate() {
         columns.key(name, facts().map(|f| f.slots.words().get(word).copied().unwrap_or_default()));
     }
+    columns.count("several", facts().map(|f| f.several));
     folds.usage_facts.len()
 }
 
@@ -223,6 +224,7 @@ fn trail_calls(columns: &mut Columns, chunk: &Chunk, noted: &[(&Row, &Noted)]) -
     put_symbols(columns, chunk, "region", all().map(|(row, _, _)| row.region));
     put_symbols(columns, chunk, "name", all().map(|(row, _, _)| row.name));
     columns.text("outcome", all().map(|(row, _, _)| row.outcome.as_str()));
+    put_symbols(columns, chunk, "error_code", all().map(|(row, _, _)| row.error_code));
     columns.plain("request", all().map(|(_, request, _)| request.as_str()));
     columns.plain("response", all().map(|(_, _, response)| response.as_str()));
     let examples: Vec<Cow<'_, str>> = all().map(|(row, _, _)| chunk.example(row)).collect();
@@ -338,6 +340,7 @@ fn usage_block(table: &Table<'_>, inside: &(dyn Fn(Day) -> bool + Sync)) -> Resu
     let (shared, count) = (table.flag("shared")?, table.count("count")?);
     let slots = SLOTS.iter().map(|name| table.key(name)).collect::<Result<Vec<_>, _>>()?;
     let (first, last) = (table.time("first")?, table.time("last")?);
+    let several = table.later_count("several")?;
     let mut block = UsageBlock::default();
     let [resources, accounts, regions] = [&resource, &account, &region]
         .map(|column| column.texts.iter().map(|text| block.text(text)).collect::<Vec<u32>>());
@@ -365,7 +368,8 @@ fn usage_block(table: &Table<'_>, inside: &(dyn Fn(Day) -> bool + Sync)) -> Resu
         };
         let mut words = slots.iter().map(|column| at(column, row));
         let slots = Slots::from_words(std::array::from_fn(|_| words.next().unwrap_or_default()));
-        let fact = UsageFact { count: at(&count, row), first: at(&first, row), last: at(&last, row), slots };
+        let (count, several) = (at(&count, row), at(&several, row));
+        let fact = UsageFact { count, first: at(&first, row), last: at(&last, row), slots, several };
         let session = block.session(SessionId(at(&session, row)));
         let [resource, account, region] = [(&resource, &resources), (&account, &accounts), (&region, &regions)]
             .map(|(column, numbers)| at(numbers, column.at(row) as usize));
@@ -461,7 +465,8 @@ fn issued_of(table: &Table<'_>) -> Result<Vec<IssuedCredential>, LakeError> {
 fn read_trail_calls(table: &Table<'_>, folds: &mut Folds) -> Result<(), LakeError> {
     let (time, account, region) = (table.time("time")?, table.text("account")?, table.text("region")?);
     let (name, result, event) = (table.text("name")?, table.text("outcome")?, table.text("event_id")?);
-    let (request, response) = (table.text("request")?, table.text("response")?);
+    let (request, response, error_code) =
+        (table.text("request")?, table.text("response")?, table.later_text("error_code")?);
     for row in 0..table.height() {
         folds.trail_calls.insert(TrailCall {
             time: at(&time, row),
@@ -469,6 +474,7 @@ fn read_trail_calls(table: &Table<'_>, folds: &mut Folds) -> Result<(), LakeErro
             region: at(&region, row).to_owned(),
             name: at(&name, row).to_owned(),
             outcome: outcome(table.path, at(&result, row))?,
+            error_code: at(&error_code, row).to_owned(),
             request: at(&request, row).to_owned(),
             response: at(&response, row).to_owned(),
             event_id: at(&event, row).to_owned(),

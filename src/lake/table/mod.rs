@@ -93,6 +93,11 @@ impl<'p> Table<'p> {
         if self.frame.get_column_index(name).is_some() { self.text(name) } else { Ok(Vec::new()) }
     }
 
+    /// As [`Table::later_text`], of numbers.
+    fn later_count(&self, name: &str) -> Result<Vec<u64>, LakeError> {
+        if self.frame.get_column_index(name).is_some() { self.count(name) } else { Ok(Vec::new()) }
+    }
+
     fn optional_text(&self, name: &str) -> Result<Vec<Option<&str>>, LakeError> {
         Ok(self.column(name)?.str().map_err(|e| failed(self.path, &e))?.iter().collect())
     }

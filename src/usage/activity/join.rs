@@ -8,13 +8,13 @@ use rayon::prelude::*;
 
 use super::{ActionUse, Activity, ActivityKey, Assumed, Attempts, DataResource};
 use super::{PersonPresence, Presence, PrincipalKey, TimeKey};
-use crate::catalog::{ActionId, CallResource, Catalog, Mapped, Need};
+use crate::catalog::{ActionId, CallResource, Catalog, Mapped, Need, RoleKind};
 use crate::model::event::{EventCategory, Identity, Outcome};
 use crate::model::time::{Day, SLOTS_PER_DAY, Slot};
 use crate::usage::block::{UsageBlock, UsageCall, UsageCell};
 use crate::usage::fold::SessionId;
 use crate::usage::identity::{Actor, ActorKind, Actors};
-use crate::usage::kinds::Kinds;
+use crate::usage::kinds::{Exported, Kinds};
 use crate::usage::sessions::Sessions;
 use crate::usage::unseen::{Unseen, unseen};
 
@@ -40,6 +40,7 @@ pub struct Join<'a> {
     permissionless: BTreeSet<ActionId>,
     unmapped: BTreeMap<(String, String), u64>,
     recorded: BTreeMap<String, Kinds>,
+    exported: Exported,
     copies: bool,
 }
 
@@ -145,6 +146,7 @@ impl<'a> Join<'a> {
             permissionless: BTreeSet::new(),
             unmapped: BTreeMap::new(),
             recorded: BTreeMap::new(),
+            exported: Exported::default(),
             copies: false,
         }
     }
@@ -153,6 +155,13 @@ impl<'a> Join<'a> {
     #[must_use]
     pub fn with_times(mut self, from: Day) -> Self {
         (self.times, self.from) = (Some(Vec::new()), from);
+        self
+    }
+
+    /// With the hours of which only exports tell something: what lies there shows nothing of what the trails record.
+    #[must_use]
+    pub fn with_exported(mut self, exported: Exported) -> Self {
+        self.exported = exported;
         self
     }
 
@@ -192,6 +201,8 @@ impl<'a> Join<'a> {
         for cell in block.cells().iter().filter(|cell| cell.day >= self.from) {
             if let (Some(known), Some(meaning)) =
                 (by_account.get_mut(cell.account as usize), meanings.get(cell.call as usize))
+                && !known.has(meaning.kinds)
+                && !self.from_exports(block, cell, EventCategory::Management)
             {
                 *known = known.with(meaning.kinds);
             }
@@ -200,6 +211,10 @@ impl<'a> Join<'a> {
             let known = self.recorded.entry(block.text_of(number).to_owned()).or_default();
             *known = known.with(kinds);
         }
+    }
+
+    fn from_exports(&self, block: &UsageBlock, cell: &UsageCell, category: EventCategory) -> bool {
+        self.exported.holds(cell, category, block.text_of(cell.account), block.text_of(cell.region))
     }
 
     /// Adds rows.
@@ -236,10 +251,11 @@ impl<'a> Join<'a> {
             if meaning.assumption && resource.contains(":role/") {
                 self.note_assumption(resource, cell, behind.actor);
             }
+            let shows_data = meaning.data.is_some() && !self.from_exports(block, cell, EventCategory::Data);
             let [resource, account, region] =
                 [cell.resource, cell.account, cell.region].map(|number| text(&mut self.texts, number));
             let is_named = resource != nothing;
-            self.data.extend(meaning.data.filter(|_| is_named).map(|action| (resource, action)));
+            self.data.extend(meaning.data.filter(|_| is_named && shows_data).map(|action| (resource, action)));
             if let Some(calls) = unmapped.get_mut(cell.call as usize).filter(|_| meaning.unmapped) {
                 *calls += cell.fact.count;
             }
@@ -250,10 +266,12 @@ impl<'a> Join<'a> {
             self.note_attempt(cell.day, &call.source, who, meaning.named);
             self.permissionless.extend(meaning.permissionless);
             for (action, need, on) in &meaning.uses {
+                let on = on.map(|on| self.in_account(on, behind));
                 let place = (on.unwrap_or(resource), account, region);
                 self.add_use(cell, call.outcome, who, (*action, *need), place);
                 // The same call touched more than it shows: on anything else the action is neither used nor unused.
-                if meaning.others && is_named && on.is_none() && call.outcome.supports_use() {
+                let others = meaning.others || cell.fact.several > 0;
+                if others && is_named && on.is_none() && call.outcome.supports_use() {
                     let place = (nothing, account, region);
                     self.add_use(cell, call.outcome, who, (*action, Need::Sometimes), place);
                 }
@@ -280,7 +298,7 @@ impl<'a> Join<'a> {
         for action in mapping.actions().iter().filter(|mapped| refused.is_none_or(|refused| mapped.id == refused)) {
             let on = match &action.on {
                 CallResource::Main => None,
-                CallResource::Role { value, .. } => Some(self.texts.number(value)),
+                CallResource::Role { value, kind } => Some(self.named(value, *kind)),
                 CallResource::Named(_) => Some(self.texts.number("")),
             };
             uses.push((action.id, action.need, on));
@@ -309,6 +327,27 @@ impl<'a> Join<'a> {
             certain: certain.filter(|_| !passing).collect(),
             uses,
         }
+    }
+
+    /// A role that a request names: its ARN, or what an ARN has after the account.
+    fn named(&mut self, value: &str, kind: RoleKind) -> u32 {
+        match kind {
+            _ if value.starts_with("arn:") => self.texts.number(value),
+            RoleKind::Role => self.texts.number(&format!("role/{}", value.trim_start_matches('/'))),
+            RoleKind::InstanceProfile => self.texts.number(&format!("instance-profile/{value}")),
+        }
+    }
+
+    /// The ARN of what [`Join::named`] has no account of: a role is passed in the account of whoever passes it. Source: "Granting
+    /// a user permissions to pass a role to an AWS service" (IAM User Guide).
+    fn in_account(&mut self, on: u32, behind: &Behind<'_>) -> u32 {
+        let name = self.texts.get(on);
+        let account = behind.identity.account.as_str();
+        if name.is_empty() || name.starts_with("arn:") || account.is_empty() {
+            return on;
+        }
+        let partition = behind.actor.principal.split(':').nth(1).unwrap_or("aws");
+        self.texts.number(&format!("arn:{partition}:iam::{account}:{name}"))
     }
 
     fn add_use(

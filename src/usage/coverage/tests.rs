@@ -87,6 +87,7 @@ fn span(from: &str, hours: i64, (log_files, in_hand): (u64, u64)) -> DigestSpan 
         log_files,
         in_hand,
         management: 0,
+        lost_from: None,
     }
 }
 
@@ -184,10 +185,11 @@ fn hours_with_records_or_proven_empty() {
     let coverage = Coverage::of(window(), &records(&["2026-03-02T05:00:00Z"]));
     let hour = |text: &str| text.parse::<Timestamp>().unwrap().hour();
     for (from, to, want) in [
-        ("2026-03-02T05:00:00Z", "2026-03-02T06:00:00Z", (1, 1)),
-        ("2026-03-02T04:30:00Z", "2026-03-02T08:00:00Z", (1, 4)),
-        ("2026-03-02T06:00:00Z", "2026-03-02T08:00:00Z", (0, 2)),
-        ("2026-03-02T06:00:00Z", "2026-03-02T05:00:00Z", (0, 0)),
+        ("2026-03-02T05:00:00Z", "2026-03-02T06:00:00Z", (1, true)),
+        // Around the only record nothing shows that logs were delivered.
+        ("2026-03-02T04:30:00Z", "2026-03-02T08:00:00Z", (1, false)),
+        ("2026-03-02T06:00:00Z", "2026-03-02T08:00:00Z", (0, false)),
+        ("2026-03-02T06:00:00Z", "2026-03-02T05:00:00Z", (0, false)),
     ] {
         assert_eq!(coverage.known_within(ACCOUNT, REGION, hour(from), hour(to)), want, "{from}");
     }

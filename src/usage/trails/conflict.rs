@@ -15,7 +15,7 @@ pub(super) struct Conflicts(BTreeMap<String, BTreeMap<String, Vec<Conflict>>>);
 struct Conflict {
     from: Timestamp,
     to: Timestamp,
-    /// Every hour of it has records: another trail was on all the time.
+    /// Every hour of it has records or was quiet as the region is: another trail was on all the time.
     whole: bool,
 }
 
@@ -53,8 +53,8 @@ impl Trails {
                 let off = |at: &Timestamp| matches!(trail.own_state(account, region, *at), State::Off(_));
                 let spans = edges.iter().zip(&ends).filter(|(from, _)| off(from)).filter_map(|(from, to)| {
                     let first = if *from == window.from { from.hour() } else { from.hour().saturating_add(1) };
-                    let (known, total) = coverage.known_within(account, region, first, to.hour());
-                    (known > 0).then_some(Conflict { from: *from, to: *to, whole: known == total })
+                    let (known, whole) = coverage.known_within(account, region, first, to.hour());
+                    (known > 0).then_some(Conflict { from: *from, to: *to, whole })
                 });
                 let spans: Vec<Conflict> = spans.collect();
                 if !spans.is_empty() {

@@ -21,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::model::event::{EventCategory, Outcome};
+use crate::model::region;
 use crate::model::time::{Timestamp, Window};
 use crate::model::trail::{Selectors, TrailState, get, text, trail_arn};
 
@@ -322,9 +323,7 @@ impl Trails {
             let Some((_, home, account, name)) = trail_arn(&state.arn) else { continue };
             trails.entry(state.arn.clone()).or_insert_with(|| Trail::new(&state.arn, home, account, name)).tell(state);
         }
-        let counts = |call: &&TrailCall| {
-            matches!(call.outcome, Outcome::Authorised | Outcome::Unknown) && CHANGES.contains(&call.name.as_str())
-        };
+        let counts = |call: &&TrailCall| may_have_changed(call) && CHANGES.contains(&call.name.as_str());
         let mut calls: Vec<&TrailCall> = calls.iter().filter(counts).collect();
         calls.sort();
         let mut unread: Vec<TrailCall> = Vec::new();
@@ -547,6 +546,20 @@ fn once<'a>(spans: &[Span<'a>]) -> BTreeSet<(&'a str, EventCategory)> {
     found
 }
 
+/// Whether a call may have been carried out. One that CloudTrail answered with an error of the caller's
+/// (`TrailNotFoundException` and the like) changed nothing; what broke off on its own side may have. Source: "Common
+/// Errors", AWS CloudTrail API Reference.
+fn may_have_changed(call: &TrailCall) -> bool {
+    const OF_THE_SERVICE: [&str; 4] = ["Internal", "Unavailable", "Timeout", "TimedOut"];
+    match call.outcome {
+        Outcome::Authorised => true,
+        Outcome::Unknown => {
+            call.error_code.is_empty() || OF_THE_SERVICE.iter().any(|kind| call.error_code.contains(kind))
+        }
+        _ => false,
+    }
+}
+
 /// Whether a call that names no trail may have been on this one: one of its account or organisation, and of its region.
 fn may_be_on(call: &TrailCall, trail: &Trail) -> bool {
     let placeless = call.account.is_empty() || call.region.is_empty();
@@ -563,11 +576,7 @@ fn arn_of(call: &TrailCall, request: &Value, response: &Value) -> Option<String>
     if name.starts_with("arn:") {
         return Some(name);
     }
-    let partition = match call.region.split('-').next() {
-        Some("cn") => "aws-cn",
-        Some("us") if call.region.starts_with("us-gov-") => "aws-us-gov",
-        _ => "aws",
-    };
+    let partition = region::partition(&call.region);
     Some(format!("arn:{partition}:cloudtrail:{}:{}:trail/{name}", call.region, call.account))
 }
 

@@ -62,10 +62,16 @@ fn call(day: i64, name: &str, request: &str, response: &str) -> TrailCall {
         region: "us-east-1".into(),
         name: name.into(),
         outcome: Outcome::Authorised,
+        error_code: String::new(),
         request: request.into(),
         response: response.into(),
         event_id: String::new(),
     }
+}
+
+/// A call that was answered with an error whose outcome is in no table.
+fn failed(code: &str, call: &TrailCall) -> TrailCall {
+    TrailCall { outcome: Outcome::Unknown, error_code: code.to_owned(), ..call.clone() }
 }
 
 const NAMED: &str = r#"{"name":"main"}"#;
@@ -188,7 +194,14 @@ fn trails_that_only_calls_speak_of() {
             "yyyyyyyyyy|nnnnnnnnnn",
         ),
         ("a call that cannot be read", vec![call(4, "StopLogging", "", "")], 0..10, "??????????"),
-        ("its outcome is not known", vec![TrailCall { outcome: Outcome::Unknown, ..stop }], 0..10, "??????????"),
+        (
+            "its outcome is not known",
+            vec![TrailCall { outcome: Outcome::Unknown, ..stop.clone() }],
+            0..10,
+            "??????????",
+        ),
+        ("there was no such trail", vec![failed("TrailNotFoundException", &stop)], 0..10, "----------"),
+        ("CloudTrail broke off", vec![failed("InternalFailure", &stop)], 0..10, "??????????"),
         (
             "nobody knows whether it was made",
             vec![TrailCall { outcome: Outcome::Unknown, ..made(3) }],
@@ -307,6 +320,7 @@ fn digests_of_known_trails() {
         log_files: 0,
         in_hand: 0,
         management: 0,
+        lost_from: None,
     };
     let data = selectors(
         r#"{"EventSelectors":[{"IncludeManagementEvents":false,"DataResources":[{"Type":"AWS::S3::Object","Values":["arn:aws:s3"]}]}]}"#,
@@ -413,6 +427,7 @@ fn settings_of_a_trail_say_nothing_of_anothers_files() {
             log_files: 1,
             in_hand: 1,
             management: 1,
+            lost_from: None,
         };
         let spans: Vec<DigestSpan> = (-1..11).map(span).collect();
         let coverage = coverage(0..10).with_deliveries(&spans, |_| Some(true));

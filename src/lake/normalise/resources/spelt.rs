@@ -60,6 +60,19 @@ pub(super) fn on_default_bus(arn: String) -> String {
     }
 }
 
+/// What tells the kind of a resource whose record does not: its service, and how its name begins.
+pub(super) fn begins(arn: &str) -> (&str, &str) {
+    let mut parts = arn.splitn(6, ':').skip(2);
+    let (service, name) = (parts.next().unwrap_or_default(), parts.nth(2).unwrap_or_default());
+    (service, name.split(['/', ':']).next().filter(|kind| kind.len() < name.len()).unwrap_or_default())
+}
+
+/// Whether two ARNs may be spellings of one: of a role with and without its path, of a rule with and without its bus.
+pub(super) fn may_be_one(a: &str, b: &str) -> bool {
+    let named = |arn: &str| arn.contains(":role/") || arn.contains(":rule/");
+    named(a) && named(b) && a.rsplit('/').next() == b.rsplit('/').next()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
