@@ -379,6 +379,10 @@ mod tests {
         assert_eq!(dark("us-east-1", "aws", &["us-east-1"]), [names[1]]);
         assert_eq!(dark("us-west-2", "aws", &["us-west-2"]), [names[0], names[2]], "the home is always open");
         assert_eq!(dark("us-gov-west-1", "aws-us-gov", &["us-gov-west-1"]), [""; 0]);
+        // In China IAM has one home and the others have another.
+        assert_eq!(dark("cn-north-1", "aws-cn", &["cn-north-1"]), [names[1]]);
+        assert_eq!(dark("cn-northwest-1", "aws-cn", &["cn-northwest-1"]), [names[0], names[2]]);
+        assert_eq!(dark("us-iso-east-1", "aws-iso", &["us-iso-east-1"]), [""; 0]);
         // A policy that leaves us-east-1 open only closes Global Accelerator.
         let limit = RegionLimit { actions: set(&names), regions: BTreeSet::from(["us-east-1".into()]) };
         assert_eq!(limited("us-east-1", "aws", &[], vec![limit]), [""; 0]);

@@ -328,6 +328,11 @@ fn holder(file: &mut File) -> String {
     }
 }
 
+/// Where what a reader spills goes that cannot write to the store.
+pub(crate) fn elsewhere() -> PathBuf {
+    std::env::temp_dir()
+}
+
 /// The file that readers hold shared while they use a generation, for whoever writes.
 pub(crate) fn readers_file(store: &Path) -> Result<File, LakeError> {
     touch(&store.join(READERS))

@@ -393,3 +393,25 @@ pub(crate) fn insert_part(tx: &Transaction<'_>, part: &Part) -> rusqlite::Result
     ])?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_written_is_read_as_it_stands() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("a #1?%20 store");
+        for name in disk::FOLDERS {
+            disk::make_dir(&store.join(name)).unwrap();
+        }
+        Manifest::open(&store, true).unwrap();
+        let sealed = Manifest::open_sealed(&store).unwrap();
+        assert_eq!(sealed.generation().unwrap(), 0);
+        assert!(sealed.connection.execute("INSERT INTO kv VALUES ('a', 'b')", []).is_err());
+        assert!(!store.join("manifest.sqlite-shm").exists(), "nothing is written beside it");
+        std::fs::write(store.join("manifest.sqlite-wal"), "x").unwrap();
+        let refused = Manifest::open_sealed(&store).unwrap_err();
+        assert!(matches!(refused, LakeError::Sealed { .. }), "{refused}");
+    }
+}

@@ -49,7 +49,7 @@ impl Sql {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let folder = match (spill, disk::make_dir(&spill.folder(store))) {
             // A store that cannot be written is read all the same.
-            (Spill::Reader, Err(error)) if error.is_of_read_only() => std::env::temp_dir(),
+            (Spill::Reader, Err(error)) if error.is_of_read_only() => disk::elsewhere(),
             (_, made) => made.map(|()| spill.folder(store))?,
         };
         // Another process may have this number elsewhere: in another container, or on another machine.

@@ -117,12 +117,17 @@ impl Check<'_> {
             }
             PartKind::Sessions | PartKind::Events => ("NULL::TIMESTAMP", "NULL::TIMESTAMP", "session IS NOT NULL"),
         };
+        let from = files(self.store, std::iter::once(part.name.as_str()))?;
+        let mut sane = sane.to_owned();
+        // Files of earlier releases do not have it.
+        if kind == PartKind::Usage && self.sql.columns(&from, &path)?.iter().any(|name| name == "several") {
+            sane.push_str(" AND several BETWEEN 0 AND count");
+        }
         let query = format!(
             "SELECT n, (a IS NOT NULL)::INTEGER, epoch_us(a), epoch_us(z), astray FROM (
                  SELECT count(*) AS n, {first} AS a, {last} AS z, count(*) FILTER (WHERE ({}) IS NOT TRUE) AS astray
-                 FROM {})",
+                 FROM {from})",
             sane.replace("$month", &format!("'{}'", part.month.replace('\'', "''"))),
-            files(self.store, std::iter::once(part.name.as_str()))?
         );
         let [rows, spans, first, last, astray] = self.sql.integers(&query, &path)?;
         Ok(Found {

@@ -93,6 +93,19 @@ fn identities() {
 }
 
 #[test]
+fn what_tells_more_of_an_earlier_call_is_none_of_its_own() {
+    for (addendum, want) in [
+        (r#"{"reason":"UPDATED_DATA","originalEventID":"e1","updatedFields":"responseElements"}"#, Outcome::Unknown),
+        (r#"{"reason":"DELIVERY_DELAY"}"#, Outcome::Authorised),
+        (r#"{"reason":"SERVICE_OUTAGE"}"#, Outcome::Authorised),
+        ("null", Outcome::Authorised),
+        ("7", Outcome::Authorised),
+    ] {
+        assert_eq!(with(&format!(r#""addendum":{addendum}"#)).outcome, want, "{addendum}");
+    }
+}
+
+#[test]
 fn sign_ins() {
     for (name, answer, want) in [
         ("ConsoleLogin", "Failure", Outcome::NotEvaluated),

@@ -192,6 +192,57 @@ fn the_copy_that_knows_the_caller_wins() {
 }
 
 #[test]
+fn subjects_of_web_identities_are_people_where_somebody_says_so() {
+    for (provider, subject, person) in [
+        ("token.actions.githubusercontent.com", "repo:acme/app:ref:refs/heads/main", None),
+        ("oidc.eks.eu-west-1.amazonaws.com/id/A", "system:serviceaccount:web:app", None),
+        ("accounts.google.com", "106611112222333344445", None),
+        ("accounts.google.com", "build@acme.iam.gserviceaccount.com", None),
+        ("accounts.google.com", "Eve@example.com", Some("eve@example.com")),
+        ("acme.okta.com", "ada@example.com", Some("ada@example.com")),
+        ("acme.okta.com", "ada.l", Some("ada@example.com")),
+        // The roster names a program.
+        ("acme.okta.com", "s1", None),
+    ] {
+        let web = Identity {
+            kind: "WebIdentityUser".into(),
+            user_name: subject.into(),
+            provider: provider.into(),
+            ..Identity::default()
+        };
+        let actor = &resolve(&[web], &[])[0];
+        assert_eq!((actor.person.as_deref(), actor.machine), (person, person.is_none()), "{subject}");
+    }
+}
+
+#[test]
+fn whoever_an_application_acts_for_is_carried_on() {
+    let mut session = role("app", "s", "ASIA1");
+    session.on_behalf_of = "u-1".into();
+    let function =
+        Identity { kind: "AWSService".into(), invoked_by: "lambda.amazonaws.com".into(), ..Identity::default() };
+    let actors = resolve(&[session, function.clone()], &[issued("ASIA1", "AROAapp:s", &function)]);
+    assert_eq!((actors[0].person.as_deref(), actors[0].machine), (Some("ada@example.com"), false));
+    assert_eq!(actors[0].basis, Basis::IdentityCenter);
+}
+
+#[test]
+fn what_a_record_does_not_name_is_not_made_up() {
+    let hidden = Identity {
+        kind: "IAMUser".into(),
+        account: "111111111111".into(),
+        user_name: "HIDDEN_DUE_TO_SECURITY_REASONS".into(),
+        ..Identity::default()
+    };
+    let mut gone = user("gone", "AKIA1");
+    let mut there = user("there", "AKIA2");
+    (gone.arn, there.arn) = (String::new(), there.arn.replace("arn:aws:", "arn:aws-cn:"));
+    let actors = resolve(&[hidden, gone, there], &[]);
+    assert_eq!((actors[0].kind, actors[0].person.as_deref()), (ActorKind::Unknown, None));
+    assert_eq!(actors[1].principal, "arn:aws-cn:iam::111111111111:user/gone");
+}
+
+#[test]
 fn odd_identities_still_resolve() {
     let mut no_arn = user("gone", "AKIA1");
     no_arn.arn = String::new();

@@ -274,6 +274,11 @@ fn what_fits_the_manifest_but_not_the_rest() {
         ),
         ("usage", format!("SELECT * FROM {usage} LIMIT 1"), vec!["usage 2025-03", "account 111122223333"]),
         ("usage", format!("SELECT * REPLACE (0 AS count) FROM {usage} LIMIT 1"), vec!["times and counts cannot be"]),
+        (
+            "usage",
+            format!("SELECT * REPLACE (count + 1 AS several) FROM {usage} LIMIT 1"),
+            vec!["times and counts cannot be"],
+        ),
         ("usage", format!("SELECT * EXCLUDE (slots_3) FROM {usage} LIMIT 1"), vec!["usage 2025-03"]),
         ("shapes", format!("SELECT * FROM {shapes} LIMIT 1"), vec!["shapes 2025-03"]),
         ("coverage", format!("SELECT * FROM {coverage} LIMIT 1"), vec!["coverage 2025-03: 2025-03-01"]),

@@ -3,8 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use std::sync::atomic::AtomicBool;
 
-use jitscan::lake::{LakeError, PartKind, PutDocument, Writer};
+use jitscan::lake::{Effort, LakeError, PartKind, PutDocument, Writer};
 
 use super::*;
 
@@ -127,6 +128,35 @@ fn digests_insights_and_network_activity_are_told_apart() {
 }
 
 #[test]
+fn calls_on_several_resources_of_a_kind_are_counted_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, logs_folder) = (folder.path().join("store"), folder.path().join("logs"));
+    fs::create_dir(&logs_folder).unwrap();
+    for (at, others) in [(0, r#"{"ARN":"arn:aws:kms:r:1:key/b"}"#), (1, ""), (2, r#"{"ARN":"arn:aws:kms:r:1:key/c"}"#)]
+    {
+        let list =
+            format!(r#"[{{"ARN":"arn:aws:kms:r:1:key/a"}}{}{others}]"#, if others.is_empty() { "" } else { "," });
+        let text = format!(
+            r#"{{"Records":[{{"eventTime":"2025-03-01T00:00:0{at}Z","eventSource":"kms.amazonaws.com","eventName":"ReEncrypt","eventID":"e{at}","awsRegion":"r","recipientAccountId":"111122223333","resources":{list}}}]}}"#
+        );
+        fs::write(logs_folder.join(format!("{at}.json.gz")), gz(&text)).unwrap();
+    }
+    let options = IngestOptions { batch_files: 1, compact_over: 99, ..options() };
+    ingest_cloudtrail(&store, &[logs_folder], &options, &Quiet).unwrap();
+    let told = || {
+        let rows = Reader::open(&store).unwrap().usage(all_time()).unwrap();
+        rows.iter().map(|row| (row.key.resource.clone(), row.fact.count, row.fact.several)).collect::<Vec<_>>()
+    };
+    let want = [("arn:aws:kms:r:1:key/a".to_owned(), 3, 2)];
+    assert_eq!(told(), want);
+    let mut writer = Writer::open(&store, false, &AtomicBool::new(false)).unwrap();
+    writer.compact(Effort::Full, options.now).unwrap();
+    drop(writer);
+    assert_clean(&store);
+    assert_eq!(told(), want);
+}
+
+#[test]
 fn copies_and_changes() {
     let folder = tempfile::tempdir().unwrap();
     let (store, logs_folder) = (folder.path().join("store"), folder.path().join("logs"));
@@ -155,7 +185,7 @@ fn two_writers_and_a_newer_store() {
     let folder = tempfile::tempdir().unwrap();
     let (store, logs_folder) = (folder.path().join("store"), folder.path().join("logs"));
     logs(&logs_folder, 0..10, 10);
-    let stop = std::sync::atomic::AtomicBool::new(false);
+    let stop = AtomicBool::new(false);
     let writer = Writer::open(&store, false, &stop).unwrap();
     let second = ingest_cloudtrail(&store, std::slice::from_ref(&logs_folder), &options(), &Quiet).unwrap_err();
     let text = second.to_string();
@@ -217,7 +247,7 @@ fn a_reader_keeps_its_generation_while_others_write() {
     assert_eq!(ids.len(), 120);
     drop(reader);
     // The next writer sweeps what the reader held.
-    drop(Writer::open(&store, false, &std::sync::atomic::AtomicBool::new(false)).unwrap());
+    drop(Writer::open(&store, false, &AtomicBool::new(false)).unwrap());
     let reader = Reader::open(&store).unwrap();
     let named: usize =
         PartKind::ALL.iter().filter(|k| **k != PartKind::Events).map(|k| reader.parquet_files(*k).len()).sum();
@@ -227,7 +257,7 @@ fn a_reader_keeps_its_generation_while_others_write() {
 #[test]
 fn documents_and_state() {
     let folder = tempfile::tempdir().unwrap();
-    let stop = std::sync::atomic::AtomicBool::new(false);
+    let stop = AtomicBool::new(false);
     let time = |text: &str| text.parse::<Timestamp>().unwrap();
     let now = time("2026-01-05");
     let mut writer = Writer::open(folder.path(), false, &stop).unwrap();

@@ -1,7 +1,7 @@
 use super::*;
 use crate::model::event::CallVariant;
 use crate::model::time::{Day, Timestamp};
-use crate::usage::fold::{UsageFact, UsageKey, UsageRow};
+use crate::usage::fold::{CoverageFact, CoverageKey, UsageFact, UsageKey, UsageRow};
 
 fn row(name: &str, outcome: Outcome, refused: &str, account: &str, shared: bool, by: &Identity) -> UsageRow {
     let key = UsageKey {
@@ -149,7 +149,55 @@ fn what_a_batch_does_not_show_is_undecided() {
     let table = "arn:aws:dynamodb:r:1:table/a".to_owned();
     assert_eq!(activity(batch.clone()), [(String::new(), 0, 1), (table.clone(), 1, 0)]);
     batch.key.name = "PutItem".into();
-    assert_eq!(activity(batch), [(table, 1, 0)]);
+    assert_eq!(activity(batch.clone()), [(table.clone(), 1, 0)]);
+    // Of any call its record may show that there were others.
+    batch.fact.several = 1;
+    assert_eq!(activity(batch), [(String::new(), 0, 1), (table, 1, 0)]);
+}
+
+#[test]
+fn roles_that_are_passed_by_name_are_of_the_callers_account() {
+    let ada = identity();
+    let passed = |value: &str, path: &str| {
+        let mut run = row("RunInstances", Outcome::Authorised, "", "1", false, &ada);
+        run.key.variant.roles = vec![(path.to_owned(), value.to_owned())];
+        let keys = joined_keys(&[run], &ada).into_iter().map(|(key, _)| key);
+        let pass = Catalog::get().find("iam:PassRole").unwrap();
+        keys.filter(|key| key.action == pass).map(|key| key.resource.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(passed("p", "iaminstanceprofile.name"), ["arn:aws:iam::1:instance-profile/p"]);
+    let arn = "arn:aws:iam::1:instance-profile/a/p";
+    assert_eq!(passed(arn, "iaminstanceprofile.arn"), [arn]);
+}
+
+#[test]
+fn exports_show_nothing_of_what_trails_record() {
+    let ada = identity();
+    let mut read = row("DescribeVpcs", Outcome::Authorised, "", "1", false, &ada);
+    let sessions = Sessions::from_iter([(SessionId::of(&ada), ada.clone())]);
+    let actors = Actors::new();
+    let hour = 20_000 * 24;
+    let cell = |hour, count, whole| {
+        let (account, region) = ("1".to_owned(), "us-east-1".to_owned());
+        let key = CoverageKey { account, region, hour, category: EventCategory::Management };
+        (key, CoverageFact { count, whole })
+    };
+    let mut kinds = |cells: &[(CoverageKey, CoverageFact)], also_later: bool| {
+        if also_later {
+            read.fact.add(Timestamp::from_seconds(20_000 * 86_400 + 3_600), false);
+        }
+        let exported = Exported::of(&cells.iter().cloned().collect());
+        let mut join = Join::new(&sessions, &actors, Catalog::get()).with_exported(exported);
+        let mut block = UsageBlock::default();
+        block.push(&read.view());
+        join.add(&block);
+        join.finish().recorded.unwrap().contains_key("1")
+    };
+    assert!(kinds(&[cell(hour, 1, 1)], false));
+    assert!(!kinds(&[cell(hour, 1, 0)], false));
+    assert!(!kinds(&[cell(hour, 2, 1)], false), "which of the two the trail recorded is not known");
+    // One of its hours is of trail files alone.
+    assert!(kinds(&[cell(hour, 1, 0), cell(hour + 1, 1, 1)], true));
 }
 
 #[test]
