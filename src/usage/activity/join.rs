@@ -202,7 +202,7 @@ impl<'a> Join<'a> {
             if let (Some(known), Some(meaning)) =
                 (by_account.get_mut(cell.account as usize), meanings.get(cell.call as usize))
                 && !known.has(meaning.kinds)
-                && !self.from_exports(block, cell, EventCategory::Management)
+                && !self.of_exports(block, cell, EventCategory::Management)
             {
                 *known = known.with(meaning.kinds);
             }
@@ -213,7 +213,7 @@ impl<'a> Join<'a> {
         }
     }
 
-    fn from_exports(&self, block: &UsageBlock, cell: &UsageCell, category: EventCategory) -> bool {
+    fn of_exports(&self, block: &UsageBlock, cell: &UsageCell, category: EventCategory) -> bool {
         self.exported.holds(cell, category, block.text_of(cell.account), block.text_of(cell.region))
     }
 
@@ -251,7 +251,7 @@ impl<'a> Join<'a> {
             if meaning.assumption && resource.contains(":role/") {
                 self.note_assumption(resource, cell, behind.actor);
             }
-            let shows_data = meaning.data.is_some() && !self.from_exports(block, cell, EventCategory::Data);
+            let shows_data = meaning.data.is_some() && !self.of_exports(block, cell, EventCategory::Data);
             let [resource, account, region] =
                 [cell.resource, cell.account, cell.region].map(|number| text(&mut self.texts, number));
             let is_named = resource != nothing;
