@@ -274,6 +274,16 @@ fn found_gaps(
         what: format!("trail {name} of `trails_in_hand` is not known: neither its settings nor calls on it"),
         remedy: "ingest its settings, or correct its name in jitscan.toml".to_owned(),
     }));
+    if reader.has_older_usage() {
+        gaps.push(Gap {
+            kind: "facts".to_owned(),
+            what:
+                "usage folded by an earlier release does not tell which calls were on several resources of a kind: of \
+                   such a call all but the first may be said to be unused"
+                    .to_owned(),
+            remedy: "ingest the logs into a new store".to_owned(),
+        });
+    }
     gaps.extend(chains);
     gaps
 }
@@ -308,7 +318,9 @@ impl Acts {
         let actors = Resolver::new(snapshot, people, &sessions, &issued).with_logs(logs).resolve_all();
         let mut activity = Activity::default();
         if depth >= Depth::Activity {
-            let exported = Exported::of(&reader.coverage(window)?);
+            // Usage is of whole days, also at the ends of a window.
+            let days = Window { from: window.from.plus_days(-1), to: window.to.plus_days(1) };
+            let exported = Exported::of(&reader.coverage(days)?);
             let mut join = Join::new(&sessions, &actors, catalog).with_exported(exported);
             let mut read = window;
             if let Some(days) = times {

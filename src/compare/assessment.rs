@@ -343,7 +343,7 @@ pub enum ManagementEvents {
     ReadOnly,
     /// None through the whole window.
     None,
-    /// Both at some times, neither at others.
+    /// Some at some times, and neither reads nor writes through the whole window.
     Some,
     /// Nobody knows.
     #[default]

@@ -2,37 +2,45 @@
 
 use std::collections::HashMap;
 
-/// Spellings of roles. Names are unique in an account whatever the path. Source: "IAM identifiers" (IAM User Guide).
+/// Spellings of roles and instance profiles. Names are unique in an account whatever the path. Source: "IAM identifiers" (IAM
+/// User Guide).
 #[derive(Debug, Default)]
 pub struct RoleNames<'a> {
+    /// Without its path → the ARN of a role or an instance profile.
     by_spelling: HashMap<String, &'a str>,
+    /// Instance profile → role.
+    carried: HashMap<&'a str, &'a str>,
 }
 
 impl<'a> RoleNames<'a> {
     /// Of the roles of a snapshot: ARN, and the ARNs of the instance profiles that carry it.
     #[must_use]
     pub fn of(roles: impl Iterator<Item = (&'a str, Vec<&'a str>)>) -> Self {
-        let mut by_spelling = HashMap::new();
+        let mut names = Self::default();
         for (arn, profiles) in roles {
-            let own = pathless(arn).filter(|spelt| spelt != arn);
-            let of_profiles = profiles.iter().flat_map(|profile| {
-                let short = pathless(profile).filter(|spelt| spelt != profile);
-                short.into_iter().chain([(*profile).to_owned()])
-            });
-            by_spelling.extend(of_profiles.chain(own).map(|spelt| (spelt, arn)));
+            for whole in profiles.iter().copied().chain([arn]) {
+                if let Some(spelt) = pathless(whole).filter(|spelt| spelt != whole) {
+                    names.by_spelling.insert(spelt, whole);
+                }
+            }
+            names.carried.extend(profiles.into_iter().map(|profile| (profile, arn)));
         }
-        Self { by_spelling }
+        names
     }
 
-    /// The role that is meant by an ARN; the ARN itself where it is no other spelling of any.
+    /// What is meant by an ARN, which may be another spelling; the ARN itself where it is none of any that is known. Whoever
+    /// passes an instance profile passes the role in it.
     #[must_use]
-    pub fn meant<'r>(&self, resource: &'r str) -> &'r str
+    pub fn meant<'r>(&self, resource: &'r str, passed: bool) -> &'r str
     where
         'a: 'r,
     {
         // Most resources are no roles.
-        let may_be = resource.contains(":role/") || resource.contains(":instance-profile/");
-        self.by_spelling.get(resource).copied().filter(|_| may_be).unwrap_or(resource)
+        if !resource.contains(":role/") && !resource.contains(":instance-profile/") {
+            return resource;
+        }
+        let whole = self.by_spelling.get(resource).copied().unwrap_or(resource);
+        self.carried.get(whole).copied().filter(|_| passed).unwrap_or(whole)
     }
 }
 
@@ -52,17 +60,17 @@ mod tests {
         let roles = RoleNames::of(
             [("arn:aws:iam::1:role/app/r", vec![profile]), ("arn:aws:iam::1:role/q", vec![])].into_iter(),
         );
-        for (spelt, meant) in [
-            (profile, "arn:aws:iam::1:role/app/r"),
-            ("arn:aws:iam::1:instance-profile/p", "arn:aws:iam::1:role/app/r"),
-            ("arn:aws:iam::1:role/r", "arn:aws:iam::1:role/app/r"),
-            ("arn:aws:iam::1:role/app/r", "arn:aws:iam::1:role/app/r"),
-            ("arn:aws:iam::1:role/q", "arn:aws:iam::1:role/q"),
-            ("arn:aws:iam::2:role/r", "arn:aws:iam::2:role/r"),
-            ("arn:aws:s3:::b", "arn:aws:s3:::b"),
-            ("", ""),
+        for (spelt, meant, passed) in [
+            (profile, profile, "arn:aws:iam::1:role/app/r"),
+            ("arn:aws:iam::1:instance-profile/p", profile, "arn:aws:iam::1:role/app/r"),
+            ("arn:aws:iam::1:role/r", "arn:aws:iam::1:role/app/r", "arn:aws:iam::1:role/app/r"),
+            ("arn:aws:iam::1:role/app/r", "arn:aws:iam::1:role/app/r", "arn:aws:iam::1:role/app/r"),
+            ("arn:aws:iam::1:role/q", "arn:aws:iam::1:role/q", "arn:aws:iam::1:role/q"),
+            ("arn:aws:iam::2:role/r", "arn:aws:iam::2:role/r", "arn:aws:iam::2:role/r"),
+            ("arn:aws:s3:::b", "arn:aws:s3:::b", "arn:aws:s3:::b"),
+            ("", "", ""),
         ] {
-            assert_eq!(roles.meant(spelt), meant, "{spelt}");
+            assert_eq!((roles.meant(spelt, false), roles.meant(spelt, true)), (meant, passed), "{spelt}");
         }
     }
 }

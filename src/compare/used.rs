@@ -234,8 +234,8 @@ pub fn may_hold(pattern: &ArnPattern, resource: &str) -> bool {
         || full_name(resource).is_some_and(|full| pattern.overlaps(&ArnPattern::parse(&full, false)))
 }
 
-/// Whether a call on `resource` exercised a grant on `pattern`, as far as its parent tells: surely where the pattern covers
-/// all that the resource may stand for.
+/// Whether a call on `resource` exercised a grant on `pattern`, as far as the fold tells, which keeps what holds the main
+/// resource for some services (see `parent` of `lake::normalise`).
 #[must_use]
 pub fn held(pattern: &ArnPattern, resource: &str) -> Held {
     if pattern.is_any() {
@@ -247,10 +247,19 @@ pub fn held(pattern: &ArnPattern, resource: &str) -> Held {
     if !resource.starts_with("arn:") {
         return Held::Maybe;
     }
-    let inside = ["/*", ":*"].map(|end| format!("{resource}{end}"));
-    let covers =
-        || inside.into_iter().chain(full_name(resource)).any(|guise| pattern.covers(&ArnPattern::parse(&guise, false)));
-    if pattern.matches(resource) || covers() { Held::Surely } else { Held::Maybe }
+    let covers = |guise: &str| pattern.covers(&ArnPattern::parse(guise, false));
+    let inside = || ["/*", ":*"].iter().any(|end| covers(&format!("{resource}{end}")));
+    let mut parts = resource.splitn(6, ':').skip(2);
+    let (service, name) = (parts.next().unwrap_or_default(), parts.nth(2).unwrap_or_default());
+    let surely = match service {
+        // An action is on the bucket or on what it holds, never on both; a log group is named with and without `:*`.
+        "s3" if !name.starts_with("accesspoint") => pattern.matches(resource) || inside(),
+        "logs" => pattern.matches(resource) || inside(),
+        // A table and its indexes, a function and its versions are granted apart, and the fold keeps one for both.
+        "s3" | "s3express" | "dynamodb" | "kinesis" | "lambda" => pattern.matches(resource) && inside(),
+        _ => pattern.matches(resource) || full_name(resource).is_some_and(|full| covers(&full)),
+    };
+    if surely { Held::Surely } else { Held::Maybe }
 }
 
 /// What an ARN formed from the bare name of a request may be in full: a secret's ends in a hyphen and six random
@@ -312,7 +321,14 @@ mod tests {
             ("arn:aws:secretsmanager:r:1:secret:a-x1y2z3", "arn:aws:secretsmanager:r:1:secret:a", Maybe),
             ("arn:aws:iam::1:role/app/*", "arn:aws:iam::1:role/web", Maybe),
             ("arn:aws:iam::1:role/*", "arn:aws:iam::1:role/web", Surely),
-            ("arn:aws:lambda:r:1:function:f", "arn:aws:lambda:r:1:function:f", Surely),
+            ("arn:aws:lambda:r:1:function:f", "arn:aws:lambda:r:1:function:f", Maybe),
+            ("arn:aws:lambda:r:1:function:f*", "arn:aws:lambda:r:1:function:f", Surely),
+            ("arn:aws:dynamodb:r:1:table/a", "arn:aws:dynamodb:r:1:table/a", Maybe),
+            ("arn:aws:dynamodb:r:1:table/a/*", "arn:aws:dynamodb:r:1:table/a", Maybe),
+            ("arn:aws:dynamodb:r:1:table/*", "arn:aws:dynamodb:r:1:table/a", Surely),
+            ("arn:aws:logs:r:1:log-group:g:*", "arn:aws:logs:r:1:log-group:g", Surely),
+            ("arn:aws:ecr:r:1:repository/team", "arn:aws:ecr:r:1:repository/team", Surely),
+            ("arn:aws:ecr:r:1:repository/team/*", "arn:aws:ecr:r:1:repository/team", Maybe),
             ("arn:aws:lambda:r:1:function:f:live", "arn:aws:lambda:r:1:function:f", Maybe),
             ("arn:aws:autoscaling:r:1:autoScalingGroup:4ce9:autoScalingGroupName/g", ASG, Maybe),
             ("arn:aws:autoscaling:r:1:autoScalingGroup:*", ASG, Surely),

@@ -22,7 +22,7 @@ use super::observe::{Classes, Eyes};
 use super::role_names::RoleNames;
 use super::used::{Held, OwnActivity, held, may_hold};
 
-/// The verdicts on one entitlement's actions. The sets do not overlap and together are its actions.
+/// The verdicts on one entitlement's actions. Used, unused and unobservable ones do not overlap and together are its actions.
 #[derive(Clone, Debug)]
 pub struct Verdicts {
     /// Used.
@@ -60,6 +60,14 @@ pub struct Part {
 /// Most resource patterns of one statement that are judged one by one; longer lists are judged as a whole, which
 /// says less but costs no more.
 const MOST_PARTS: usize = 64;
+
+/// Of services whose resources the fold keeps as what they lie in: the types that lie inside. Source: "Resource types defined by
+/// ..." (Service Authorization Reference).
+const INNER: [(&str, &[&str]); 3] = [
+    ("dynamodb", &["backup", "export", "import", "index", "stream"]),
+    ("kinesis", &["consumer"]),
+    ("lambda", &["durable execution", "function alias", "function version", "layerVersion"]),
+];
 
 /// What the verdict on a principal's entitlements rests on.
 #[derive(Debug)]
@@ -142,10 +150,13 @@ impl Bench<'_> {
         mut rest: ActionSet,
         own: &OwnActivity<'_>,
     ) -> Verdicts {
+        let pass = self.catalog.find("iam:PassRole");
+        let settled = self.is_settled(entitlement);
         let held = |action: ActionId, resource: &str| {
-            let meant = self.roles.meant(resource);
-            match scope_held(scope, meant) {
-                Held::Maybe if self.only_one(action, meant) => Held::Surely,
+            let resource = self.roles.meant(resource, pass == Some(action));
+            match scope_held(scope, resource) {
+                Held::Maybe if self.is_on_parent(action, scope, resource) => Held::Surely,
+                Held::Maybe if settled && self.only_one(action, resource) => Held::Surely,
                 held => held,
             }
         };
@@ -170,7 +181,7 @@ impl Bench<'_> {
             "a call was made whose outcome, or whose use of the action, the record does not show".to_owned(),
         );
         let apart = |action: ActionId, resource: &str| {
-            let meant = self.roles.meant(resource);
+            let meant = self.roles.meant(resource, pass == Some(action));
             let action = self.catalog.action(action).filter(|_| scope_held(scope, meant) == Held::No);
             action.is_some_and(|action| !self.reach.tells(action, meant, &scope.resources))
         };
@@ -211,17 +222,43 @@ impl Bench<'_> {
         Verdicts { used, unused: observable, unused_low, unobservable, unplaced }
     }
 
-    /// Whether a call that was made on a resource can have been allowed by one pattern only, of all that is granted: then it
-    /// was on what that names, whatever the record says.
+    /// Whether a call of the action can only have been on the resource itself, not on what lies in it, and the scope names it.
+    fn is_on_parent(&self, action: ActionId, scope: &Scope, resource: &str) -> bool {
+        let ResourceMatch::Resource(patterns) = &scope.resources else { return false };
+        let Some(action) = self.catalog.action(action) else { return false };
+        let inner = INNER.iter().find(|(prefix, _)| *prefix == action.prefix());
+        inner.is_some_and(|(_, inner)| {
+            let mut types = action.resource_types().map(|(name, _)| name).peekable();
+            types.peek().is_some() && types.all(|name| !inner.contains(&name))
+        }) && resource.starts_with("arn:")
+            && patterns.iter().any(|pattern| pattern.matches(resource))
+    }
+
+    /// Whether what is granted now was all that was granted through the window, as far as it is known: the entitlement is
+    /// older, and nothing was taken from the principal since.
+    fn is_settled(&self, entitlement: &Entitlement) -> bool {
+        self.since(entitlement).is_none_or(|since| since <= self.window.from)
+            && self.changes.taken(self.principal).is_none_or(|(at, _)| at < self.window.from)
+    }
+
+    /// Whether a call that was made on a resource can have been allowed by one pattern only, of all that is granted by identity
+    /// policies: then it was on what that names, whatever the record says.
     fn only_one(&self, action: ActionId, resource: &str) -> bool {
-        let mut one: Option<&ArnPattern> = None;
+        let mut one: Option<Allowing<'_>> = None;
         for entitlement in self.granted.iter().filter(|entitlement| entitlement.actions.contains(action)) {
-            let ResourceMatch::Resource(patterns) = &entitlement.scope.resources else { return false };
-            for pattern in patterns.iter().filter(|pattern| may_hold(pattern, resource)) {
-                match one {
-                    Some(known) if known != pattern => return false,
-                    _ => one = Some(pattern),
+            let scope = &*entitlement.scope;
+            let own = match &scope.resources {
+                ResourceMatch::Resource(patterns) => {
+                    patterns.iter().filter(|pattern| may_hold(pattern, resource)).map(Allowing::Pattern).collect()
                 }
+                _ if scope_held(scope, resource) == Held::No => Vec::new(),
+                other => vec![Allowing::Others(other)],
+            };
+            for allowing in own {
+                if one.is_some_and(|known| known != allowing) {
+                    return false;
+                }
+                one = Some(allowing);
             }
         }
         one.is_some()
@@ -363,9 +400,21 @@ fn scope_held(scope: &Scope, resource: &str) -> Held {
             }
             best
         }
-        other if other.may_match(resource) => Held::Surely,
-        _ => Held::No,
+        other if !other.may_match(resource) => Held::No,
+        ResourceMatch::NotResource(patterns) if patterns.iter().any(|pattern| may_hold(pattern, resource)) => {
+            Held::Maybe
+        }
+        _ => Held::Surely,
     }
+}
+
+/// What of an entitlement can have allowed a call.
+#[derive(Clone, Copy, PartialEq)]
+enum Allowing<'a> {
+    /// One of the patterns that it names.
+    Pattern(&'a ArnPattern),
+    /// All but what it names.
+    Others(&'a ResourceMatch),
 }
 
 /// Whether all that a pattern names lies in the resource.
@@ -471,6 +520,41 @@ mod tests {
             let found = judge(&[action], &[granted], &[(action, counted)]);
             assert_eq!(found, [(vec![], vec![], vec![want.to_owned()])], "{action} {granted} {counted}");
         }
+    }
+
+    #[test]
+    fn what_nothing_places_is_used_only_where_one_grant_can_have_allowed_it() {
+        let none = Vec::<String>::new;
+        let one = |name: &str| vec![name.to_owned()];
+        let (get, query) = ("s3:GetObject", "dynamodb:Query");
+        let bucket = [(get, "arn:aws:s3:::b")];
+        assert_eq!(judge(&[get], &["arn:aws:s3:::b/x/*"], &bucket), [(one(get), none(), none())]);
+        let two = judge(&[get], &["arn:aws:s3:::b/x/*", "arn:aws:s3:::b/y/*"], &bucket);
+        assert_eq!(two, [(none(), none(), one(get)), (none(), none(), one(get))]);
+        let all = judge(&[get], &["arn:aws:s3:::b/x/*", "arn:aws:s3:::b/*"], &bucket);
+        assert_eq!(all, [(none(), none(), one(get)), (one(get), none(), none())]);
+        // A batch whose record names no table, and a table that stands for its indexes.
+        for resource in ["", "arn:aws:dynamodb:r:1:table/a"] {
+            let tables = ["arn:aws:dynamodb:r:1:table/a", "arn:aws:dynamodb:r:1:table/a/index/*"];
+            let found = judge(&[query], &tables, &[(query, resource)]);
+            assert_eq!(found, [(none(), none(), one(query)), (none(), none(), one(query))], "{resource}");
+        }
+        // What works on tables alone was on the table.
+        let (update, table) = ("dynamodb:UpdateTable", "arn:aws:dynamodb:r:1:table/a");
+        let found = judge(&[update], &[table, "arn:aws:dynamodb:r:1:table/a/*"], &[(update, table)]);
+        assert_eq!(found[0], (one(update), none(), none()));
+        // A profile is one where it is not passed.
+        let (read, profile) = ("iam:GetInstanceProfile", "arn:aws:iam::1:instance-profile/p");
+        let found = judge(&[read], &["arn:aws:iam::1:instance-profile/*"], &[(read, profile)]);
+        assert_eq!(found, [(one(read), none(), none())]);
+        assert!(judge(&[read], &["arn:aws:iam::1:role/*"], &[(read, profile)])[0].0.is_empty());
+        let others = |pattern: &str| {
+            let resources = ResourceMatch::NotResource(vec![ArnPattern::parse(pattern, true)]);
+            scope_held(&Scope { resources, conditions: Vec::new() }, "arn:aws:s3:::b")
+        };
+        assert_eq!(others("arn:aws:s3:::b/x/*"), Held::Maybe);
+        assert_eq!(others("arn:aws:s3:::c/*"), Held::Surely);
+        assert_eq!(others("arn:aws:s3:::b*"), Held::No);
     }
 
     /// An account without logs, of which one bucket's data events were seen.

@@ -108,6 +108,9 @@ pub struct DocumentMeta {
     pub generation: i64,
 }
 
+/// The version of the fold that first counted [`crate::usage::fold::UsageFact::several`].
+const SEVERAL_SINCE: u32 = 4;
+
 /// A store, pinned at the generation that was complete when it was opened.
 #[derive(Debug)]
 pub struct Reader {
@@ -188,6 +191,12 @@ impl Reader {
     #[must_use]
     pub fn parquet_files(&self, kind: PartKind) -> Vec<PathBuf> {
         self.parts(kind).map(|part| self.store.join(&part.name)).collect()
+    }
+
+    /// Whether some usage was folded by a version that did not count calls on several resources of a kind.
+    #[must_use]
+    pub fn has_older_usage(&self) -> bool {
+        self.parts(PartKind::Usage).any(|part| part.fold_version < SEVERAL_SINCE)
     }
 
     /// How many events are stored.

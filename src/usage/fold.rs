@@ -14,7 +14,7 @@ use super::block::UsageBlock;
 use super::sessions::Sessions;
 
 /// Version of the normaliser and of the fold keys; every stored fold carries it.
-pub const FOLD_VERSION: u32 = 3;
+pub const FOLD_VERSION: u32 = 4;
 
 /// Key of a session: a hash of its [`Identity`] as recorded, stable across runs and machines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -75,7 +75,7 @@ impl Kinds {
     pub const WRITES: Self = Self(2);
     /// Events of KMS. Source: `ExcludeManagementEventSources` of "EventSelector", AWS CloudTrail API Reference.
     pub const KMS: Self = Self(4);
-    /// Every kind. Those of the RDS Data API can be left out, too, but no action that is recorded so is known.
+    /// Every kind. Those of the RDS Data API can be left out, too; its actions are taken to be recorded as data events.
     pub const EACH: [Self; 3] = [Self::READS, Self::WRITES, Self::KMS];
 
     /// The kinds that a recorded call shows; `named` is the action that it is named for.

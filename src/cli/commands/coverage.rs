@@ -37,7 +37,7 @@ pub fn columns() -> Vec<Column> {
         Column::new(
             "management",
             Text,
-            "which management events the trails recorded through the whole window: all, write_only, read_only, none, some (at some times neither), unknown",
+            "which management events the trails recorded through the whole window: all, write_only, read_only, none, some (neither kind all the time), unknown",
         ),
         Column::new("excluded_sources", List, "event sources whose management events trails left out"),
         Column::new("data_selectors", List, "data events that trails select at the end of the window: type and number"),

@@ -41,6 +41,8 @@ pub struct Join<'a> {
     unmapped: BTreeMap<(String, String), u64>,
     recorded: BTreeMap<String, Kinds>,
     exported: Exported,
+    /// Names of roles and instance profiles without an account.
+    bare: HashSet<u32>,
     copies: bool,
 }
 
@@ -147,6 +149,7 @@ impl<'a> Join<'a> {
             unmapped: BTreeMap::new(),
             recorded: BTreeMap::new(),
             exported: Exported::default(),
+            bare: HashSet::new(),
             copies: false,
         }
     }
@@ -271,7 +274,7 @@ impl<'a> Join<'a> {
                 self.add_use(cell, call.outcome, who, (*action, *need), place);
                 // The same call touched more than it shows: on anything else the action is neither used nor unused.
                 let others = meaning.others || cell.fact.several > 0;
-                if others && is_named && on.is_none() && call.outcome.supports_use() {
+                if others && is_named && on.is_none() && call.outcome != Outcome::Denied {
                     let place = (nothing, account, region);
                     self.add_use(cell, call.outcome, who, (*action, Need::Sometimes), place);
                 }
@@ -331,23 +334,28 @@ impl<'a> Join<'a> {
 
     /// A role that a request names: its ARN, or what an ARN has after the account.
     fn named(&mut self, value: &str, kind: RoleKind) -> u32 {
-        match kind {
-            _ if value.starts_with("arn:") => self.texts.number(value),
-            RoleKind::Role => self.texts.number(&format!("role/{}", value.trim_start_matches('/'))),
-            RoleKind::InstanceProfile => self.texts.number(&format!("instance-profile/{value}")),
+        if value.starts_with("arn:") {
+            return self.texts.number(value);
         }
+        let name = match kind {
+            RoleKind::Role => format!("role/{}", value.trim_start_matches('/')),
+            RoleKind::InstanceProfile => format!("instance-profile/{value}"),
+        };
+        let number = self.texts.number(&name);
+        self.bare.insert(number);
+        number
     }
 
     /// The ARN of what [`Join::named`] has no account of: a role is passed in the account of whoever passes it. Source: "Granting
     /// a user permissions to pass a role to an AWS service" (IAM User Guide).
     fn in_account(&mut self, on: u32, behind: &Behind<'_>) -> u32 {
-        let name = self.texts.get(on);
         let account = behind.identity.account.as_str();
-        if name.is_empty() || name.starts_with("arn:") || account.is_empty() {
+        if account.is_empty() || !self.bare.contains(&on) {
             return on;
         }
-        let partition = behind.actor.principal.split(':').nth(1).unwrap_or("aws");
-        self.texts.number(&format!("arn:{partition}:iam::{account}:{name}"))
+        let name = self.texts.get(on);
+        let partition = behind.actor.principal.strip_prefix("arn:").and_then(|rest| rest.split(':').next());
+        self.texts.number(&format!("arn:{}:iam::{account}:{name}", partition.unwrap_or("aws")))
     }
 
     fn add_use(

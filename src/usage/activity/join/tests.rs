@@ -152,7 +152,11 @@ fn what_a_batch_does_not_show_is_undecided() {
     assert_eq!(activity(batch.clone()), [(table.clone(), 1, 0)]);
     // Of any call its record may show that there were others.
     batch.fact.several = 1;
-    assert_eq!(activity(batch), [(String::new(), 0, 1), (table, 1, 0)]);
+    assert_eq!(activity(batch.clone()), [(String::new(), 0, 1), (table.clone(), 1, 0)]);
+    batch.key.outcome = Outcome::Unknown;
+    assert_eq!(activity(batch.clone()), [(String::new(), 0, 1), (table.clone(), 0, 1)]);
+    batch.key.outcome = Outcome::Denied;
+    assert_eq!(activity(batch), [(table, 0, 0)]);
 }
 
 #[test]
