@@ -11,6 +11,7 @@ mod external;
 pub mod holders;
 pub mod logged;
 pub mod observe;
+mod placed;
 mod principal;
 pub mod regions;
 mod role_names;

@@ -189,6 +189,7 @@ impl Shared<'_> {
             data_seen: &self.data_seen,
             changes: self.inputs.changes,
             roles: &self.roles,
+            pass: self.inputs.catalog.find("iam:PassRole"),
             granted: &granted.entitlements,
             reach: &self.reach,
             accessed,

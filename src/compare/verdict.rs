@@ -20,7 +20,7 @@ use super::accessed::Accessed;
 use super::logged::{data_type, may_be_of_another_type};
 use super::observe::{Classes, Eyes};
 use super::role_names::RoleNames;
-use super::used::{Held, OwnActivity, held, may_hold};
+use super::used::{OwnActivity, may_hold};
 
 /// The verdicts on one entitlement's actions. Used, unused and unobservable ones do not overlap and together are its actions.
 #[derive(Clone, Debug)]
@@ -61,14 +61,6 @@ pub struct Part {
 /// says less but costs no more.
 const MOST_PARTS: usize = 64;
 
-/// Of services whose resources the fold keeps as what they lie in: the types that lie inside. Source: "Resource types defined by
-/// ..." (Service Authorization Reference).
-const INNER: [(&str, &[&str]); 3] = [
-    ("dynamodb", &["backup", "export", "import", "index", "stream"]),
-    ("kinesis", &["consumer"]),
-    ("lambda", &["durable execution", "function alias", "function version", "layerVersion"]),
-];
-
 /// What the verdict on a principal's entitlements rests on.
 #[derive(Debug)]
 pub struct Bench<'a> {
@@ -88,6 +80,8 @@ pub struct Bench<'a> {
     pub accessed: &'a Accessed<'a>,
     /// What records call a role otherwise → its ARN.
     pub roles: &'a RoleNames<'a>,
+    /// `iam:PassRole`.
+    pub pass: Option<ActionId>,
     /// All that the principal is granted: what a call of unknown place can have been made by.
     pub granted: &'a [Entitlement],
     /// ARN of the principal.
@@ -150,16 +144,8 @@ impl Bench<'_> {
         mut rest: ActionSet,
         own: &OwnActivity<'_>,
     ) -> Verdicts {
-        let pass = self.catalog.find("iam:PassRole");
         let settled = self.is_settled(entitlement);
-        let held = |action: ActionId, resource: &str| {
-            let resource = self.roles.meant(resource, pass == Some(action));
-            match scope_held(scope, resource) {
-                Held::Maybe if self.is_on_parent(action, scope, resource) => Held::Surely,
-                Held::Maybe if settled && self.only_one(action, resource) => Held::Surely,
-                held => held,
-            }
-        };
+        let held = |action: ActionId, resource: &str| self.held(scope, settled, action, resource);
         let calls = own.tell(self.catalog, &rest, held);
         let used = take(&mut rest, &calls.used);
         let mut unobservable = Vec::new();
@@ -180,11 +166,7 @@ impl Bench<'_> {
             doubtful,
             "a call was made whose outcome, or whose use of the action, the record does not show".to_owned(),
         );
-        let apart = |action: ActionId, resource: &str| {
-            let meant = self.roles.meant(resource, pass == Some(action));
-            let action = self.catalog.action(action).filter(|_| scope_held(scope, meant) == Held::No);
-            action.is_some_and(|action| !self.reach.tells(action, meant, &scope.resources))
-        };
+        let apart = |action: ActionId, resource: &str| self.is_apart(scope, action, resource);
         let beside = own.beside(self.catalog, &rest, apart);
         set_aside(
             take(&mut rest, &beside),
@@ -222,51 +204,9 @@ impl Bench<'_> {
         Verdicts { used, unused: observable, unused_low, unobservable, unplaced }
     }
 
-    /// Whether a call of the action can only have been on the resource itself, not on what lies in it, and the scope names it.
-    fn is_on_parent(&self, action: ActionId, scope: &Scope, resource: &str) -> bool {
-        let ResourceMatch::Resource(patterns) = &scope.resources else { return false };
-        let Some(action) = self.catalog.action(action) else { return false };
-        let inner = INNER.iter().find(|(prefix, _)| *prefix == action.prefix());
-        inner.is_some_and(|(_, inner)| {
-            let mut types = action.resource_types().map(|(name, _)| name).peekable();
-            types.peek().is_some() && types.all(|name| !inner.contains(&name))
-        }) && resource.starts_with("arn:")
-            && patterns.iter().any(|pattern| pattern.matches(resource))
-    }
-
-    /// Whether what is granted now was all that was granted through the window, as far as it is known: the entitlement is
-    /// older, and nothing was taken from the principal since.
-    fn is_settled(&self, entitlement: &Entitlement) -> bool {
-        self.since(entitlement).is_none_or(|since| since <= self.window.from)
-            && self.changes.taken(self.principal).is_none_or(|(at, _)| at < self.window.from)
-    }
-
-    /// Whether a call that was made on a resource can have been allowed by one pattern only, of all that is granted by identity
-    /// policies: then it was on what that names, whatever the record says.
-    fn only_one(&self, action: ActionId, resource: &str) -> bool {
-        let mut one: Option<Allowing<'_>> = None;
-        for entitlement in self.granted.iter().filter(|entitlement| entitlement.actions.contains(action)) {
-            let scope = &*entitlement.scope;
-            let own = match &scope.resources {
-                ResourceMatch::Resource(patterns) => {
-                    patterns.iter().filter(|pattern| may_hold(pattern, resource)).map(Allowing::Pattern).collect()
-                }
-                _ if scope_held(scope, resource) == Held::No => Vec::new(),
-                other => vec![Allowing::Others(other)],
-            };
-            for allowing in own {
-                if one.is_some_and(|known| known != allowing) {
-                    return false;
-                }
-                one = Some(allowing);
-            }
-        }
-        one.is_some()
-    }
-
     /// Since when the entitlement is granted at the latest: what IAM's dates say, and what the logs show of the
     /// policy having been attached or put. Of several statements that grant it the oldest way counts.
-    fn since(&self, entitlement: &Entitlement) -> Option<Timestamp> {
+    pub(super) fn since(&self, entitlement: &Entitlement) -> Option<Timestamp> {
         let mut oldest: Option<Option<Timestamp>> = None;
         for provenance in &entitlement.provenance {
             let at = match provenance.layer {
@@ -385,36 +325,6 @@ pub fn scope_may_hold(scope: &Scope, resource: &str) -> bool {
         ResourceMatch::Resource(patterns) => patterns.iter().any(|pattern| may_hold(pattern, resource)),
         other => other.may_match(resource),
     }
-}
-
-/// Whether a call on `resource` exercised a grant on the scope.
-fn scope_held(scope: &Scope, resource: &str) -> Held {
-    match &scope.resources {
-        ResourceMatch::Resource(patterns) => {
-            let mut best = Held::No;
-            for pattern in patterns {
-                best = best.max(held(pattern, resource));
-                if best == Held::Surely {
-                    break;
-                }
-            }
-            best
-        }
-        other if !other.may_match(resource) => Held::No,
-        ResourceMatch::NotResource(patterns) if patterns.iter().any(|pattern| may_hold(pattern, resource)) => {
-            Held::Maybe
-        }
-        _ => Held::Surely,
-    }
-}
-
-/// What of an entitlement can have allowed a call.
-#[derive(Clone, Copy, PartialEq)]
-enum Allowing<'a> {
-    /// One of the patterns that it names.
-    Pattern(&'a ArnPattern),
-    /// All but what it names.
-    Others(&'a ResourceMatch),
 }
 
 /// Whether all that a pattern names lies in the resource.
@@ -550,11 +460,11 @@ mod tests {
         assert!(judge(&[read], &["arn:aws:iam::1:role/*"], &[(read, profile)])[0].0.is_empty());
         let others = |pattern: &str| {
             let resources = ResourceMatch::NotResource(vec![ArnPattern::parse(pattern, true)]);
-            scope_held(&Scope { resources, conditions: Vec::new() }, "arn:aws:s3:::b")
+            crate::compare::placed::scope_held(&Scope { resources, conditions: Vec::new() }, "arn:aws:s3:::b")
         };
-        assert_eq!(others("arn:aws:s3:::b/x/*"), Held::Maybe);
-        assert_eq!(others("arn:aws:s3:::c/*"), Held::Surely);
-        assert_eq!(others("arn:aws:s3:::b*"), Held::No);
+        assert_eq!(others("arn:aws:s3:::b/x/*"), crate::compare::used::Held::Maybe);
+        assert_eq!(others("arn:aws:s3:::c/*"), crate::compare::used::Held::Surely);
+        assert_eq!(others("arn:aws:s3:::b*"), crate::compare::used::Held::No);
     }
 
     /// An account without logs, of which one bucket's data events were seen.
@@ -574,6 +484,7 @@ mod tests {
             reach: &Reach::new(catalog),
             accessed: &Accessed::default(),
             roles: &RoleNames::of([("arn:aws:iam::1:role/r", vec!["arn:aws:iam::1:instance-profile/p"])].into_iter()),
+            pass: catalog.find("iam:PassRole"),
             granted,
             principal: "arn:aws:iam::111111111111:role/x",
             window,

@@ -88,6 +88,7 @@ fn judge(report: &PrincipalLastAccessed, own: &OwnActivity<'_>) -> [String; 3] {
         reach: &reach,
         accessed: &accessed,
         roles: &roles,
+        pass: catalog.find("iam:PassRole"),
         granted: &[],
         principal: ROLE,
         window: window(),

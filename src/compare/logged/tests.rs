@@ -131,6 +131,7 @@ fn judge_with(
         reach: &reach,
         accessed: &accessed,
         roles: &roles,
+        pass: catalog.find("iam:PassRole"),
         granted: &[],
         principal: "arn:aws:iam::111111111111:role/x",
         window: window(),
