@@ -8,7 +8,7 @@ FLAGS := --locked
 DUCKDB := DUCKDB_LIB_DIR="$${DUCKDB_LIB_DIR:-$$(scripts/fetch-duckdb.sh)}" && export DUCKDB_LIB_DIR
 TARGET := $${CARGO_TARGET_DIR:-target}
 
-.PHONY: demo build release test unit collect remediate check fmt clippy wire digests equal million bench fuzz catalog dist clean
+.PHONY: demo build release test unit collect remediate check fmt clippy wire digests equal bad-input million bench fuzz catalog dist clean
 
 demo: build
 	@"$(TARGET)/debug/jitscan" demo
@@ -67,6 +67,11 @@ digests: build
 equal: build
 	@cd benches/corpus && $(CARGO) build --locked
 	@python3 tests/equal/run.py "$(TARGET)/debug/jitscan" "$${CARGO_TARGET_DIR:-benches/corpus/target}/debug/corpus" "$(TARGET)/equal"
+
+# Hostile input, small enough for a build without optimisation: bombs, names, files that grow and shrink while they are
+# read. `benches/run-bad-input target/release/jitscan` is the same at scale.
+bad-input: build
+	@benches/run-bad-input "$(TARGET)/debug/jitscan" --mb 20 --files 1000
 
 # The engine against the slow oracle on a million random cases, optimised: about ten minutes on two cores.
 CASES ?= 1000000

@@ -184,6 +184,8 @@ fn gaps(report: &Report, args: &VerifyArgs, no_keys: bool) -> Vec<Gap> {
         let paths: Vec<String> = args.paths.iter().map(|path| path.display().to_string()).collect();
         let what = format!("no digest files below {}", paths.join(", "));
         gap("incomplete", what, "download the CloudTrail-Digest folders of the bucket, too");
+    } else if report.chains.iter().all(|chain| chain.digests == 0) {
+        gap("incomplete", "no digest is of the time that is asked about".to_owned(), "widen --from and --to");
     } else if no_keys {
         gap(
             "incomplete",

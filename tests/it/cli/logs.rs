@@ -69,6 +69,19 @@ fn exit_codes_and_which_of_them_wins() {
     assert_eq!(statuses(&run.rows()).get("log log-hash-mismatch"), None, "{run:?}");
 }
 
+/// A chain of which nothing is of the asked time is not called valid, and where that is so of all, nothing was verified.
+#[test]
+fn a_time_of_which_nothing_is_there() {
+    let corpus = Corpus::whole();
+    let (place, _) = place(&corpus, Sidecars::Newest);
+    let run = place.line("logs verify tree --public-keys keys.json --to 2020-01-01 --format json");
+    let whole: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(statuses(whole["rows"].as_array().unwrap()), [("chain none".to_owned(), 5)].into());
+    assert_eq!(whole["rows"][0]["detail"], "none of its digests is of the time that is asked about");
+    assert_eq!(run.code, Some(4), "{run:?}");
+    assert!(run.stderr.contains("no digest is of the time that is asked about"), "{run:?}");
+}
+
 #[test]
 fn what_cannot_be_done() {
     let corpus = Corpus::small();
