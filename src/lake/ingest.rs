@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
-use super::chunk::{Chunk, MAX_CHUNK_BYTES, Origin};
+use super::chunk::{Chunk, MAX_CHUNK_BYTES};
 use super::compact::Effort;
 use super::error::LakeError;
+use super::large::{Ended, Large, read_large};
 use super::source::find::{Found, Listing, find};
 use super::source::layout::{FileKind, path_text};
 use super::source::read::{FileEnd, ReadError, Room, read};
@@ -25,6 +26,8 @@ const TEXT_PER_HELD: u64 = 6;
 const MIN_CHUNK_BYTES: u64 = 8 << 20;
 /// How many times as many files of a kind as a run leaves at its end it may make before it merges them.
 const CROWD: usize = 2;
+/// Large files that are read before files are merged again.
+const LARGE_FILES: usize = 16;
 /// Bytes that a chunk gains before the others of its batch are told.
 const TELL_BYTES: usize = 64 << 10;
 
@@ -40,7 +43,7 @@ pub struct IngestOptions {
     pub batch_bytes: u64,
     /// Files read before a commit.
     pub batch_files: usize,
-    /// Files larger than this (as text) are read alone and committed in parts.
+    /// Files larger than this (as text) are read one after the other and committed in parts.
     pub large_bytes: u64,
     /// Files of one kind and month beyond which they are merged at the end.
     pub compact_over: usize,
@@ -242,6 +245,10 @@ impl Job {
         let gzip = self.found.path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"));
         if gzip { self.found.size.saturating_mul(GZIP_RATIO) } else { self.found.size }
     }
+
+    fn large(&self) -> Large<'_> {
+        Large { found: &self.found, known_hash: self.known_hash.as_deref() }
+    }
 }
 
 struct Run<'o> {
@@ -316,7 +323,13 @@ impl<'o> Run<'o> {
                 return Ok(());
             }
             if job.text_bytes() > self.options.large_bytes {
-                self.read_large(&job, writer)?;
+                let mut large = vec![job];
+                while large.len() < LARGE_FILES
+                    && let Some(next) = jobs.pop_front_if(|next| next.text_bytes() > self.options.large_bytes)
+                {
+                    large.push(next);
+                }
+                self.read_large(&large.iter().collect::<Vec<_>>(), writer)?;
                 self.relieve(writer, CROWD)?;
                 continue;
             }
@@ -393,7 +406,8 @@ impl<'o> Run<'o> {
         chunks.iter_mut().for_each(Chunk::clear);
         self.spare().append(&mut chunks);
         large.sort_unstable();
-        large.into_iter().filter_map(|at| jobs.get(at)).try_for_each(|job| self.read_large(job, writer))?;
+        let large: Vec<&Job> = large.into_iter().filter_map(|at| jobs.get(at)).collect();
+        self.read_large(&large, writer)?;
         let taken = next.into_inner();
         let left = jobs.into_iter().enumerate().filter(|(at, _)| *at >= taken || later.contains(at));
         Ok(left.map(|(_, job)| job).collect())
@@ -474,33 +488,37 @@ impl<'o> Run<'o> {
         }
     }
 
-    /// A file that does not fit in memory: its events are committed in parts, the file with the last one. After an
-    /// interruption it is read again, and what is there already is known by its ids.
-    fn read_large(&mut self, job: &Job, writer: &mut Writer) -> Result<(), LakeError> {
-        let mut chunk = self.chunk();
-        chunk.begin(&job.found, 0);
-        let mut parts = Parts { writer, options: self.options, found: &job.found, before: Counts::default() };
-        match read(&job.found, job.known_hash.as_deref(), &mut chunk, &mut parts) {
-            Ok(end) if end.unchanged => parts.writer.touch(&[(job.found.clone(), end.hash)])?,
-            Ok(end) => {
-                chunk.end(end.clone());
-                parts.flush(&mut chunk)?;
-                let sum = parts.before;
-                self.count(job.source, Some(&end), &sum);
-            }
-            Err(ReadError::File(error)) => {
-                let sum = parts.before;
-                self.count(job.source, None, &sum);
-                self.lose(job, error.to_string());
-            }
-            Err(ReadError::Full(Halt::Lake(error))) => return Err(error),
-            Err(ReadError::Full(Halt::Stopped)) => {
-                let sum = parts.before;
-                self.count(job.source, None, &sum);
-                self.report.interrupted = true;
+    fn read_large(&mut self, jobs: &[&Job], writer: &mut Writer) -> Result<(), LakeError> {
+        let files: Vec<Large<'_>> = jobs.iter().map(|job| job.large()).collect();
+        let mut ends = Vec::with_capacity(jobs.len());
+        let progress = self.progress;
+        let read = read_large(
+            &files,
+            writer,
+            self.options,
+            || self.chunk(),
+            |at, ended, counts| {
+                if let Some(job) = jobs.get(at) {
+                    progress.file_done(&job.found.path, job.found.size);
+                    ends.push((*job, ended, counts));
+                }
+            },
+        );
+        read?;
+        for (job, ended, counts) in ends {
+            match ended {
+                Ended::Unchanged => {}
+                Ended::Read(end) => self.count(job.source, Some(&end), &counts),
+                Ended::Lost(reason) => {
+                    self.count(job.source, None, &counts);
+                    self.lose(job, reason);
+                }
+                Ended::Stopped => {
+                    self.count(job.source, None, &counts);
+                    self.report.interrupted = true;
+                }
             }
         }
-        self.progress.file_done(&job.found.path, job.found.size);
         Ok(())
     }
 }
@@ -557,44 +575,5 @@ impl Room for Limit<'_> {
         }
         self.tell(chunk);
         if self.budget.held.load(Ordering::Relaxed) > self.budget.most { Err(TooLarge) } else { Ok(()) }
-    }
-}
-
-enum Halt {
-    Stopped,
-    Lake(LakeError),
-}
-
-struct Parts<'w> {
-    writer: &'w mut Writer,
-    options: &'w IngestOptions,
-    found: &'w Found,
-    before: Counts,
-}
-
-impl Parts<'_> {
-    /// Commits what the chunk holds and empties it.
-    fn flush(&mut self, chunk: &mut Chunk) -> Result<(), LakeError> {
-        let counts = self.writer.commit(std::slice::from_ref(chunk), self.options.now)?;
-        counts.iter().flatten().for_each(|own| self.before.add(own));
-        let whole = chunk.files.last().is_some_and(|file| file.origin == Origin::Whole);
-        chunk.clear();
-        chunk.resume(self.found, 0, self.before, false);
-        chunk.set_origin(whole);
-        Ok(())
-    }
-}
-
-impl Room for Parts<'_> {
-    type Error = Halt;
-
-    fn after(&mut self, chunk: &mut Chunk) -> Result<(), Halt> {
-        if self.options.stop.load(Ordering::Relaxed) {
-            return Err(Halt::Stopped);
-        }
-        if chunk.bytes() as u64 > self.options.batch_bytes.min(MAX_CHUNK_BYTES as u64) {
-            self.flush(chunk).map_err(Halt::Lake)?;
-        }
-        Ok(())
     }
 }

@@ -21,6 +21,7 @@ mod ids;
 mod incoming;
 mod ingest;
 mod json;
+mod large;
 mod manifest;
 mod merge;
 mod normalise;

@@ -49,7 +49,7 @@ impl Job {
         let compact_over = if fault.is_some_and(|fault| fault.point == FaultPoint::InCompaction) { 8 } else { 99 };
         let mut options = IngestOptions { archive: true, fault, compact_over, ..small() };
         if self == Self::Parts {
-            options = IngestOptions { large_bytes: 1, batch_bytes: 400_000, ..options };
+            options = IngestOptions { large_bytes: 1, batch_bytes: 100_000, ..options };
         }
         if matches!(self, Self::Ingest | Self::Parts) {
             counts(&ingest_cloudtrail(store, &[logs.to_owned()], &options, &Quiet).unwrap());
@@ -240,7 +240,10 @@ fn kill_at_any_time() {
     while kills.iter().sum::<u64>() < wanted {
         lives += 1;
         let store = case.folder.path().join(format!("life-{lives}"));
-        for (at, job) in Job::ALL.into_iter().enumerate() {
+        for (at, mut job) in Job::ALL.into_iter().enumerate() {
+            if job == Job::Ingest && lives % 2 == 0 {
+                job = Job::Parts;
+            }
             if took[at] == 0 {
                 // How long it takes undisturbed, in a process of its own.
                 let measured = case.folder.path().join("measured");
@@ -287,12 +290,19 @@ fn large_files_are_committed_in_parts() {
     let want = contents(&again);
     assert_eq!(want.events.len(), 6000);
     let parts = || IngestOptions { large_bytes: 1, batch_bytes: 400_000, ..options() };
-    let whole_store = folder.path().join("whole");
-    let report = ingest_cloudtrail(&whole_store, std::slice::from_ref(&all), &parts(), &Quiet).unwrap();
-    assert_eq!(counts(&report), (6001, 6000, 0, 0, 1));
-    assert!(report.generation > 8, "{report:?}");
-    assert_eq!(contents(&whole_store), want);
-    assert_eq!(Reader::open(&whole_store).unwrap().quarantine().unwrap().len(), 1);
+    // A single thread reads and commits by turns.
+    for threads in [1, 2, 4] {
+        let store = folder.path().join(format!("whole-{threads}"));
+        let options = IngestOptions { threads, ..parts() };
+        let report = ingest_cloudtrail(&store, std::slice::from_ref(&all), &options, &Quiet).unwrap();
+        assert_eq!(counts(&report), (6001, 6000, 0, 0, 1));
+        assert!(report.generation > 8, "{report:?}");
+        assert_eq!(contents(&store), want);
+        let reader = Reader::open(&store).unwrap();
+        assert_eq!(reader.quarantine().unwrap().len(), 1);
+        let files: Vec<(u64, u64)> = reader.files().unwrap().iter().map(|file| (file.read, file.stored)).collect();
+        assert_eq!(files, [(3001, 3000), (3000, 3000)], "the counts of all parts");
+    }
     // Stopped between the parts: the file is read again, what is there is known.
     let store = folder.path().join("stopped");
     let stopped = IngestOptions { fault: None, stop: Default::default(), ..parts() };
@@ -308,6 +318,31 @@ fn large_files_are_committed_in_parts() {
     let report = ingest_cloudtrail(&store, std::slice::from_ref(&all), &parts(), &Quiet).unwrap();
     assert_eq!(counts(&report), (3000, 3000, 0, 0, 0));
     assert_eq!(contents(&store), want);
+}
+
+/// A large file that cannot be read, or is what it was, is no reason to leave the next one out.
+#[test]
+fn large_files_beside_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, all) = (folder.path().join("store"), folder.path().join("logs"));
+    std::fs::create_dir(&all).unwrap();
+    let lines = |range: std::ops::Range<usize>| range.map(|n| record(n) + "\n").collect::<String>();
+    std::fs::write(all.join("a.json"), lines(0..500)).unwrap();
+    std::fs::write(all.join("b.parquet"), b"PAR1 and then nothing that is Parquet PAR1").unwrap();
+    std::fs::write(all.join("c.json"), lines(500..1500)).unwrap();
+    let large = IngestOptions { large_bytes: 1, batch_bytes: 100_000, ..options() };
+    let read = || ingest_cloudtrail(&store, std::slice::from_ref(&all), &large, &Quiet).unwrap();
+    let report = read();
+    assert_eq!(counts(&report), (1500, 1500, 0, 0, 0));
+    let lost: Vec<_> = report.sources[0].lost.iter().map(|(path, _)| path.file_name().unwrap().to_owned()).collect();
+    assert_eq!(lost, ["b.parquet"]);
+    // Another time, the same content: noted, so that the next run need not look.
+    let file = std::fs::File::options().append(true).open(all.join("a.json")).unwrap();
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000)).unwrap();
+    std::fs::write(all.join("c.json"), lines(500..1600)).unwrap();
+    let report = read();
+    assert_eq!((counts(&report), report.sources[0].new_files), ((1100, 100, 1000, 0, 0), 1));
+    assert_eq!((counts(&read()), contents(&store).events.len()), ((0, 0, 0, 0, 0), 1600));
 }
 
 #[test]

@@ -1,0 +1,183 @@
+//! Files that do not fit in memory: their events are committed in parts, the file with the last one. While one part is
+//! committed the next is read.
+//!
+//! Parts come in the order of the files and of their events, so a store is the same however long each step takes. After
+//! an interruption a file is read again, and what is there already is known by its ids.
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use super::chunk::{Chunk, MAX_CHUNK_BYTES, Origin};
+use super::error::LakeError;
+use super::ingest::IngestOptions;
+use super::source::find::Found;
+use super::source::read::{FileEnd, ReadError, Room, read};
+use super::writer::{Counts, Writer};
+
+/// Chunks in use: one is read into while the other is committed.
+const CHUNKS: usize = 2;
+
+/// A large file: where it is, and the hash of its content as last read.
+pub(super) struct Large<'j> {
+    pub found: &'j Found,
+    pub known_hash: Option<&'j str>,
+}
+
+/// How reading a large file ended.
+pub(super) enum Ended {
+    /// It was read to its end.
+    Read(FileEnd),
+    /// It is what it was.
+    Unchanged,
+    /// It cannot be read, or no further.
+    Lost(String),
+    /// The run was asked to stop.
+    Stopped,
+}
+
+/// What the reading thread hands over.
+enum Step {
+    /// A full chunk; more of the file is to come.
+    Part(Chunk),
+    /// The rest of a file, and how it ended.
+    End(Chunk, Ended),
+}
+
+/// Reads files and commits them, one after the other; `each` is told of every file that was begun, in their order, what
+/// it brought. `chunk` makes one that is empty.
+///
+/// # Errors
+/// When a part cannot be committed.
+pub(super) fn read_large(
+    files: &[Large<'_>],
+    writer: &mut Writer,
+    options: &IngestOptions,
+    chunk: impl Fn() -> Chunk,
+    mut each: impl FnMut(usize, Ended, Counts),
+) -> Result<(), LakeError> {
+    // A single thread reads and commits by turns.
+    let chunks = CHUNKS.min(rayon::current_num_threads().max(1));
+    let (steps, taken) = channel();
+    let (emptied, empty) = channel();
+    for _ in 0..chunks {
+        // The other end is here, too.
+        let _ = emptied.send(chunk());
+    }
+    let limit = usize::try_from(options.batch_bytes / chunks as u64).unwrap_or(usize::MAX).min(MAX_CHUNK_BYTES);
+    std::thread::scope(|scope| {
+        let (taken, emptied): (Receiver<Step>, Sender<Chunk>) = (taken, emptied);
+        scope.spawn(move || read_all(files, options, limit, &steps, &empty));
+        // Both ends are dropped with this closure's return, early or not, and the reader ends with them.
+        commit_all(files, writer, options, &taken, &emptied, &mut each)
+    })
+}
+
+/// Reads the files into chunks, and hands these over. Ends when nobody takes them any more.
+fn read_all(files: &[Large<'_>], options: &IngestOptions, limit: usize, steps: &Sender<Step>, empty: &Receiver<Chunk>) {
+    for file in files {
+        let Ok(mut chunk) = empty.recv() else { return };
+        chunk.begin(file.found, 0);
+        let mut parts = Parts { found: file.found, options, limit, steps, empty };
+        let ended = match read(file.found, file.known_hash, &mut chunk, &mut parts) {
+            Ok(end) => Ended::Read(end),
+            Err(ReadError::File(error)) => Ended::Lost(error.to_string()),
+            Err(ReadError::Full(Halt)) => Ended::Stopped,
+        };
+        let stopped = matches!(ended, Ended::Stopped);
+        if steps.send(Step::End(chunk, ended)).is_err() || stopped {
+            return;
+        }
+    }
+}
+
+fn commit_all(
+    files: &[Large<'_>],
+    writer: &mut Writer,
+    options: &IngestOptions,
+    taken: &Receiver<Step>,
+    emptied: &Sender<Chunk>,
+    each: &mut dyn FnMut(usize, Ended, Counts),
+) -> Result<(), LakeError> {
+    let (mut at, mut sum) = (0, Counts::default());
+    while at < files.len() {
+        let Ok(step) = taken.recv() else { break };
+        let mut chunk = match step {
+            // Without it the rest of the file is not to be committed either.
+            Step::Part(_) if options.stop.load(Ordering::Relaxed) => {
+                each(at, Ended::Stopped, sum);
+                return Ok(());
+            }
+            Step::Part(mut chunk) => {
+                commit(writer, options, &mut chunk, &mut sum)?;
+                chunk
+            }
+            Step::End(mut chunk, ended) => {
+                let ended = match ended {
+                    Ended::Read(end) if end.unchanged => {
+                        if let Some(file) = files.get(at) {
+                            writer.touch(&[(file.found.clone(), end.hash)])?;
+                        }
+                        Ended::Unchanged
+                    }
+                    Ended::Read(end) => {
+                        chunk.end(end.clone());
+                        commit(writer, options, &mut chunk, &mut sum)?;
+                        Ended::Read(end)
+                    }
+                    other => other,
+                };
+                each(at, ended, std::mem::take(&mut sum));
+                at += 1;
+                chunk
+            }
+        };
+        chunk.clear();
+        // Nobody wants it where all is read.
+        let _ = emptied.send(chunk);
+    }
+    Ok(())
+}
+
+/// Commits a part of a file, of which parts with these counts were committed before, and adds its own.
+fn commit(writer: &mut Writer, options: &IngestOptions, chunk: &mut Chunk, sum: &mut Counts) -> Result<(), LakeError> {
+    if let Some(file) = chunk.files.last_mut() {
+        file.before = *sum;
+    }
+    let counts = writer.commit(std::slice::from_ref(chunk), options.now)?;
+    counts.iter().flatten().for_each(|own| sum.add(own));
+    Ok(())
+}
+
+/// Reading is to end.
+struct Halt;
+
+/// Hands chunks over as they fill.
+struct Parts<'r> {
+    found: &'r Found,
+    options: &'r IngestOptions,
+    /// Bytes that a chunk holds when it is handed over.
+    limit: usize,
+    steps: &'r Sender<Step>,
+    empty: &'r Receiver<Chunk>,
+}
+
+impl Room for Parts<'_> {
+    type Error = Halt;
+
+    fn after(&mut self, chunk: &mut Chunk) -> Result<(), Halt> {
+        if self.options.stop.load(Ordering::Relaxed) {
+            return Err(Halt);
+        }
+        if chunk.bytes() <= self.limit {
+            return Ok(());
+        }
+        let whole = chunk.files.last().is_some_and(|file| file.origin == Origin::Whole);
+        // With one chunk only it is this one that comes back.
+        let full = std::mem::take(chunk);
+        self.steps.send(Step::Part(full)).map_err(|_| Halt)?;
+        *chunk = self.empty.recv().map_err(|_| Halt)?;
+        chunk.resume(self.found, 0, Counts::default(), false);
+        chunk.set_origin(whole);
+        Ok(())
+    }
+}
