@@ -55,6 +55,9 @@ pub(super) fn read_large(
     chunk: impl Fn() -> Chunk,
     mut each: impl FnMut(usize, Ended, Counts),
 ) -> Result<(), LakeError> {
+    if files.is_empty() {
+        return Ok(());
+    }
     // A single thread reads and commits by turns.
     let chunks = CHUNKS.min(rayon::current_num_threads().max(1));
     let (steps, taken) = channel();

@@ -128,25 +128,30 @@ impl<'t> Fields<'t> {
         fields
     }
 
+    #[inline]
     pub(crate) fn set(&mut self, field: Field, value: Value<'t>) {
         if let Some(slot) = self.values.get_mut(field as usize) {
             *slot = Some(value);
         }
     }
 
+    #[inline]
     fn get(&self, field: Field) -> Option<Value<'t>> {
         self.values.get(field as usize).copied().flatten()
     }
 
+    #[inline]
     fn text(&self, field: Field) -> Cow<'t, str> {
         self.get(field).map(Value::lenient).unwrap_or_default()
     }
 
+    #[inline]
     fn flag(&self, field: Field) -> Option<bool> {
         self.get(field).and_then(Value::boolean)
     }
 
     /// None where null.
+    #[inline]
     fn some(&self, field: Field) -> Option<Value<'t>> {
         self.get(field).filter(|value| !value.is_null())
     }
