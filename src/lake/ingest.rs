@@ -114,7 +114,9 @@ pub enum FaultPoint {
 pub trait Progress: Sync {
     /// The listing is done: files to read, and their bytes on disk.
     fn files_found(&self, files: usize, bytes: u64);
-    /// A file was read.
+    /// More was read, of one file or another: bytes on disk, as far as that is known before its end, and events.
+    fn more(&self, _bytes: u64, _events: u64) {}
+    /// A file was read; so many bytes of it were not told of before.
     fn file_done(&self, path: &Path, bytes: u64);
 }
 
@@ -434,6 +436,7 @@ impl<'o> Run<'o> {
                 outcomes.push((at, Outcome::Stopped));
                 break;
             }
+            let before = chunk.rows.len();
             chunk.begin(&job.found, at);
             let outcome = match read(&job.found, job.known_hash.as_deref(), &mut chunk, &mut room) {
                 Ok(end) if end.unchanged => Outcome::Unchanged,
@@ -451,6 +454,7 @@ impl<'o> Run<'o> {
             room.tell(&chunk);
             let full = matches!(outcome, Outcome::Later);
             if !matches!(outcome, Outcome::Large | Outcome::Later) {
+                self.progress.more(0, (chunk.rows.len() - before) as u64);
                 self.progress.file_done(&job.found.path, job.found.size);
             }
             outcomes.push((at, outcome));
@@ -491,20 +495,16 @@ impl<'o> Run<'o> {
     fn read_large(&mut self, jobs: &[&Job], writer: &mut Writer) -> Result<(), LakeError> {
         let files: Vec<Large<'_>> = jobs.iter().map(|job| job.large()).collect();
         let mut ends = Vec::with_capacity(jobs.len());
-        let progress = self.progress;
-        let read = read_large(
+        let how = (self.options, self.progress);
+        read_large(
             &files,
             writer,
-            self.options,
+            how,
             || self.chunk(),
             |at, ended, counts| {
-                if let Some(job) = jobs.get(at) {
-                    progress.file_done(&job.found.path, job.found.size);
-                    ends.push((*job, ended, counts));
-                }
+                ends.extend(jobs.get(at).map(|job| (*job, ended, counts)));
             },
-        );
-        read?;
+        )?;
         for (job, ended, counts) in ends {
             match ended {
                 Ended::Unchanged => {}

@@ -4,18 +4,22 @@
 //! Parts come in the order of the files and of their events, so a store is the same however long each step takes. After
 //! an interruption a file is read again, and what is there already is known by its ids.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::chunk::{Chunk, MAX_CHUNK_BYTES, Origin};
 use super::error::LakeError;
-use super::ingest::IngestOptions;
+use super::ingest::{IngestOptions, Progress};
 use super::source::find::Found;
 use super::source::read::{FileEnd, ReadError, Room, read};
 use super::writer::{Counts, Writer};
 
 /// Chunks in use: one is read into while the other is committed.
 const CHUNKS: usize = 2;
+/// Events, and bytes of a file, that are read before somebody is told.
+const TELL_EVENTS: usize = 4096;
+const TELL_BYTES: u64 = 4 << 20;
 
 /// A large file: where it is, and the hash of its content as last read.
 pub(super) struct Large<'j> {
@@ -39,8 +43,8 @@ pub(super) enum Ended {
 enum Step {
     /// A full chunk; more of the file is to come.
     Part(Chunk),
-    /// The rest of a file, and how it ended.
-    End(Chunk, Ended),
+    /// The rest of a file, how it ended, and how many of its bytes were told of.
+    End(Chunk, Ended, u64),
 }
 
 /// Reads files and commits them, one after the other; `each` is told of every file that was begun, in their order, what
@@ -51,7 +55,7 @@ enum Step {
 pub(super) fn read_large(
     files: &[Large<'_>],
     writer: &mut Writer,
-    options: &IngestOptions,
+    (options, progress): (&IngestOptions, &dyn Progress),
     chunk: impl Fn() -> Chunk,
     mut each: impl FnMut(usize, Ended, Counts),
 ) -> Result<(), LakeError> {
@@ -69,26 +73,40 @@ pub(super) fn read_large(
     let limit = usize::try_from(options.batch_bytes / chunks as u64).unwrap_or(usize::MAX).min(MAX_CHUNK_BYTES);
     std::thread::scope(|scope| {
         let (taken, emptied): (Receiver<Step>, Sender<Chunk>) = (taken, emptied);
-        scope.spawn(move || read_all(files, options, limit, &steps, &empty));
+        let reader = Reader { options, progress, limit, steps, empty };
+        scope.spawn(move || reader.read_all(files));
         // Both ends are dropped with this closure's return, early or not, and the reader ends with them.
-        commit_all(files, writer, options, &taken, &emptied, &mut each)
+        commit_all(files, writer, (options, progress), &taken, &emptied, &mut each)
     })
 }
 
-/// Reads the files into chunks, and hands these over. Ends when nobody takes them any more.
-fn read_all(files: &[Large<'_>], options: &IngestOptions, limit: usize, steps: &Sender<Step>, empty: &Receiver<Chunk>) {
-    for file in files {
-        let Ok(mut chunk) = empty.recv() else { return };
-        chunk.begin(file.found, 0);
-        let mut parts = Parts { found: file.found, options, limit, steps, empty };
-        let ended = match read(file.found, file.known_hash, &mut chunk, &mut parts) {
-            Ok(end) => Ended::Read(end),
-            Err(ReadError::File(error)) => Ended::Lost(error.to_string()),
-            Err(ReadError::Full(Halt)) => Ended::Stopped,
-        };
-        let stopped = matches!(ended, Ended::Stopped);
-        if steps.send(Step::End(chunk, ended)).is_err() || stopped {
-            return;
+/// Reads files into chunks, and hands these over.
+struct Reader<'r> {
+    options: &'r IngestOptions,
+    progress: &'r dyn Progress,
+    /// Bytes that a chunk holds when it is handed over.
+    limit: usize,
+    steps: Sender<Step>,
+    empty: Receiver<Chunk>,
+}
+
+impl Reader<'_> {
+    /// Ends when nobody takes what is read any more.
+    fn read_all(&self, files: &[Large<'_>]) {
+        for file in files {
+            let Ok(mut chunk) = self.empty.recv() else { return };
+            chunk.begin(file.found, 0);
+            let mut parts = Parts { reader: self, found: file.found, position: Arc::default(), told: (0, 0) };
+            let ended = match read(file.found, file.known_hash, &mut chunk, &mut parts) {
+                Ok(end) => Ended::Read(end),
+                Err(ReadError::File(error)) => Ended::Lost(error.to_string()),
+                Err(ReadError::Full(Halt)) => Ended::Stopped,
+            };
+            parts.tell(&chunk);
+            let stopped = matches!(ended, Ended::Stopped);
+            if self.steps.send(Step::End(chunk, ended, parts.told.0)).is_err() || stopped {
+                return;
+            }
         }
     }
 }
@@ -96,7 +114,7 @@ fn read_all(files: &[Large<'_>], options: &IngestOptions, limit: usize, steps: &
 fn commit_all(
     files: &[Large<'_>],
     writer: &mut Writer,
-    options: &IngestOptions,
+    (options, progress): (&IngestOptions, &dyn Progress),
     taken: &Receiver<Step>,
     emptied: &Sender<Chunk>,
     each: &mut dyn FnMut(usize, Ended, Counts),
@@ -114,7 +132,7 @@ fn commit_all(
                 commit(writer, options, &mut chunk, &mut sum)?;
                 chunk
             }
-            Step::End(mut chunk, ended) => {
+            Step::End(mut chunk, ended, told) => {
                 let ended = match ended {
                     Ended::Read(end) if end.unchanged => {
                         if let Some(file) = files.get(at) {
@@ -129,6 +147,9 @@ fn commit_all(
                     }
                     other => other,
                 };
+                if let Some(Large { found, .. }) = files.get(at) {
+                    progress.file_done(&found.path, found.size.saturating_sub(told));
+                }
                 each(at, ended, std::mem::take(&mut sum));
                 at += 1;
                 chunk
@@ -154,33 +175,54 @@ fn commit(writer: &mut Writer, options: &IngestOptions, chunk: &mut Chunk, sum: 
 /// Reading is to end.
 struct Halt;
 
-/// Hands chunks over as they fill.
+/// Hands the chunks of a file over as they fill.
 struct Parts<'r> {
+    reader: &'r Reader<'r>,
     found: &'r Found,
-    options: &'r IngestOptions,
-    /// Bytes that a chunk holds when it is handed over.
-    limit: usize,
-    steps: &'r Sender<Step>,
-    empty: &'r Receiver<Chunk>,
+    /// Bytes of the file that were read from the disk.
+    position: Arc<AtomicU64>,
+    /// Of these, those that were told of; and events of the chunk at hand.
+    told: (u64, usize),
+}
+
+impl Parts<'_> {
+    fn tell(&mut self, chunk: &Chunk) {
+        // Who reads a file that grows reads more than was found.
+        let position = self.position.load(Ordering::Relaxed).min(self.found.size);
+        let (bytes, events) = self.told;
+        self.told = (position.max(bytes), chunk.rows.len());
+        self.reader.progress.more(position.saturating_sub(bytes), chunk.rows.len().saturating_sub(events) as u64);
+    }
 }
 
 impl Room for Parts<'_> {
     type Error = Halt;
 
     fn after(&mut self, chunk: &mut Chunk) -> Result<(), Halt> {
-        if self.options.stop.load(Ordering::Relaxed) {
+        let Reader { options, limit, steps, empty, .. } = self.reader;
+        if options.stop.load(Ordering::Relaxed) {
             return Err(Halt);
         }
-        if chunk.bytes() <= self.limit {
+        let full = chunk.bytes() > *limit;
+        let (bytes, events) = self.told;
+        let position = self.position.load(Ordering::Relaxed);
+        if full || chunk.rows.len() >= events + TELL_EVENTS || position >= bytes + TELL_BYTES {
+            self.tell(chunk);
+        }
+        if !full {
             return Ok(());
         }
         let whole = chunk.files.last().is_some_and(|file| file.origin == Origin::Whole);
         // With one chunk only it is this one that comes back.
-        let full = std::mem::take(chunk);
-        self.steps.send(Step::Part(full)).map_err(|_| Halt)?;
-        *chunk = self.empty.recv().map_err(|_| Halt)?;
+        steps.send(Step::Part(std::mem::take(chunk))).map_err(|_| Halt)?;
+        *chunk = empty.recv().map_err(|_| Halt)?;
+        self.told.1 = 0;
         chunk.resume(self.found, 0, Counts::default(), false);
         chunk.set_origin(whole);
         Ok(())
+    }
+
+    fn position(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.position)
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use crate::cli::args::{IngestFiles, IngestKind, IngestLogs};
 use crate::cli::context::{CommandError, Context};
@@ -315,18 +316,30 @@ fn modified(path: &Path) -> Option<Timestamp> {
     Some(Timestamp::from_seconds(i64::try_from(since.as_secs()).ok()?))
 }
 
-/// Progress on a terminal: files, bytes, time left.
-struct Bar(Option<Mutex<ProgressBar>>);
+/// Progress on a terminal: files, events, bytes, time left.
+#[derive(Default)]
+struct Bar {
+    shown: Option<Mutex<ProgressBar>>,
+    files: AtomicU64,
+    of: AtomicU64,
+    events: AtomicU64,
+}
 
 impl Bar {
     fn new(shown: bool) -> Self {
-        let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {msg} {eta}")
+        let style = ProgressStyle::with_template("{wide_bar} {binary_bytes}/{binary_total_bytes}, {msg}, {eta} left")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
-        Self(shown.then(|| Mutex::new(ProgressBar::new(0).with_style(style))))
+        Self { shown: shown.then(|| Mutex::new(ProgressBar::new(0).with_style(style))), ..Self::default() }
+    }
+
+    /// So many files of all, and so many events.
+    fn counts(&self) -> String {
+        let [files, of, events] = [&self.files, &self.of, &self.events].map(|count| count.load(Ordering::Relaxed));
+        format!("{}/{} files, {} events", HumanCount(files), HumanCount(of), HumanCount(events))
     }
 
     fn with(&self, act: impl FnOnce(&ProgressBar)) {
-        if let Some(bar) = &self.0
+        if let Some(bar) = &self.shown
             && let Ok(bar) = bar.lock()
         {
             act(&bar);
@@ -340,13 +353,26 @@ impl Bar {
 
 impl Progress for Bar {
     fn files_found(&self, files: usize, bytes: u64) {
+        self.of.store(files as u64, Ordering::Relaxed);
         self.with(|bar| {
+            bar.set_message(self.counts());
             bar.set_length(bytes);
-            bar.set_message(format!("{files} files"));
+        });
+    }
+
+    fn more(&self, bytes: u64, events: u64) {
+        self.events.fetch_add(events, Ordering::Relaxed);
+        self.with(|bar| {
+            bar.inc(bytes);
+            bar.set_message(self.counts());
         });
     }
 
     fn file_done(&self, _path: &Path, bytes: u64) {
-        self.with(|bar| bar.inc(bytes));
+        self.files.fetch_add(1, Ordering::Relaxed);
+        self.with(|bar| {
+            bar.inc(bytes);
+            bar.set_message(self.counts());
+        });
     }
 }

@@ -4,6 +4,8 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use libdeflater::Decompressor;
 
@@ -69,6 +71,11 @@ pub(crate) trait Room {
     type Error;
     /// Goes on, or stops reading.
     fn after(&mut self, chunk: &mut Chunk) -> Result<(), Self::Error>;
+
+    /// Where to add the bytes that are read from the disk of a file that streams.
+    fn position(&self) -> Arc<AtomicU64> {
+        Arc::default()
+    }
 }
 
 /// Reads a file into a chunk, where it was begun. `known` is the hash of its content as last read.
@@ -137,7 +144,8 @@ fn stream<S: Room>(found: &Found, chunk: &mut Chunk, room: &mut S) -> Result<Fil
     let mut file = File::open(found.file()).map_err(ReadError::File)?;
     let mut magic = [0u8; 3];
     let head = file.read(&mut magic).map_err(ReadError::File)?;
-    let source = Hashing { inner: File::open(found.file()).map_err(ReadError::File)?, hash: blake3::Hasher::new() };
+    let inner = File::open(found.file()).map_err(ReadError::File)?;
+    let source = Hashing { inner, hash: blake3::Hasher::new(), position: room.position() };
     chunk.set_origin(found.layout.named);
     let mut state = State::new(found, chunk, room);
     if let Some(form) = forms::detect_file(found.file()) {
@@ -163,12 +171,14 @@ fn stream<S: Room>(found: &Found, chunk: &mut Chunk, room: &mut S) -> Result<Fil
 struct Hashing<R> {
     inner: R,
     hash: blake3::Hasher,
+    position: Arc<AtomicU64>,
 }
 
 impl<R: Read> Read for Hashing<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.hash.update(buffer.get(..count).unwrap_or(&[]));
+        self.position.fetch_add(count as u64, Ordering::Relaxed);
         Ok(count)
     }
 }

@@ -324,3 +324,50 @@ fn a_full_disk_leaves_the_last_generation() {
         std::panic::resume_unwind(panic);
     }
 }
+
+/// Whoever watches is told of every file, event and byte once, of a large file while it is read.
+#[test]
+fn progress_adds_up() {
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+    #[derive(Default)]
+    struct Sums {
+        found: [AtomicU64; 2],
+        /// Bytes and events, and how often there were bytes before the end of a file.
+        more: [AtomicU64; 3],
+        done: [AtomicU64; 2],
+    }
+    impl jitscan::lake::Progress for Sums {
+        fn files_found(&self, files: usize, bytes: u64) {
+            self.found[0].store(files as u64, Relaxed);
+            self.found[1].store(bytes, Relaxed);
+        }
+        fn more(&self, bytes: u64, events: u64) {
+            self.more[0].fetch_add(bytes, Relaxed);
+            self.more[1].fetch_add(events, Relaxed);
+            self.more[2].fetch_add(u64::from(bytes > 0), Relaxed);
+        }
+        fn file_done(&self, _path: &Path, bytes: u64) {
+            self.done[0].fetch_add(1, Relaxed);
+            self.done[1].fetch_add(bytes, Relaxed);
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let logs_folder = folder.path().join("logs");
+    logs(&logs_folder, 0..300, 100);
+    let padding = "x".repeat(100_000);
+    let lines: String = (1000..1400).map(|n| record(n).replace("aws-cli/2", &padding) + "\n").collect();
+    assert!(lines.len() > 32 << 20);
+    fs::write(logs_folder.join("large.json"), &lines).unwrap();
+    fs::write(logs_folder.join("bad.json"), "{\"eventTime\":\n").unwrap();
+    let size: u64 = fs::read_dir(&logs_folder).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+    for (large_bytes, steps) in [(1 << 30, 0), (32 << 20, 5), (1, 5)] {
+        let (store, sums) = (folder.path().join(large_bytes.to_string()), Sums::default());
+        let options = IngestOptions { large_bytes, ..options() };
+        ingest_cloudtrail(&store, std::slice::from_ref(&logs_folder), &options, &sums).unwrap();
+        let [bytes, events, told] = sums.more.map(AtomicU64::into_inner);
+        let [done, rest] = sums.done.map(AtomicU64::into_inner);
+        assert_eq!(sums.found.map(AtomicU64::into_inner), [done, size], "{large_bytes}");
+        assert_eq!((done, events, bytes + rest), (5, 700, size), "{large_bytes}");
+        assert!(told >= steps, "{large_bytes}: {told}");
+    }
+}
