@@ -12,6 +12,7 @@ pub mod output;
 pub mod pipeline;
 pub mod pseudonyms;
 pub mod span;
+mod table;
 
 use std::borrow::Cow;
 use std::io::{self, Write};

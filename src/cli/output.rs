@@ -3,12 +3,11 @@
 use std::io::{self, Write};
 
 use clap::ValueEnum;
-use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table as TextTable, presets};
 use rayon::prelude::*;
 use serde::{Serialize, Serializer};
 
 use crate::compare::assessment::Gap;
-use crate::model::table::{Cell, Column, ColumnKind, Rows, Table};
+use crate::model::table::{Cell, Column, ColumnKind, Rows};
 use crate::model::time::{Timestamp, Window};
 
 use super::escape;
@@ -56,7 +55,7 @@ pub struct Meta {
 /// When the writer fails.
 pub fn write(out: &mut dyn Write, format: Format, meta: &Meta, rows: &dyn Rows, width: Option<u16>) -> io::Result<()> {
     match format {
-        Format::Table => writeln!(out, "{}", text(rows, width)),
+        Format::Table => writeln!(out, "{}", super::table::text(rows, width)),
         Format::Json => {
             let meta = nested(&serde_json::to_string_pretty(meta)?, "\n  ");
             write!(out, "{{\n  \"meta\": {meta},\n  \"rows\": [")?;
@@ -113,7 +112,8 @@ impl Serialize for Object<'_> {
     }
 }
 
-fn plain(cell: &Cell, separator: &str) -> String {
+/// A cell as text.
+pub(super) fn plain(cell: &Cell, separator: &str) -> String {
     match cell {
         Cell::Null => String::new(),
         Cell::Boolean(b) => if *b { "yes" } else { "no" }.to_owned(),
@@ -123,56 +123,6 @@ fn plain(cell: &Cell, separator: &str) -> String {
         Cell::List(items) => items.join(separator),
         Cell::Object(v) => v.to_string(),
     }
-}
-
-fn text(rows: &dyn Rows, width: Option<u16>) -> TextTable {
-    let table = whole(rows);
-    let mut shown = TextTable::new();
-    shown.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    // Without a terminal every row stays on one line, so that grep and less -S work.
-    match width {
-        Some(width) => {
-            shown.set_width(width);
-        }
-        None => {
-            shown.set_content_arrangement(ContentArrangement::Disabled);
-        }
-    }
-    let contents: Vec<usize> = (0..table.columns.len()).map(|at| content_width(&table, at)).collect();
-    let narrow = width.is_some_and(|width| contents.iter().map(|w| w + 2).sum::<usize>() > usize::from(width));
-    shown.set_header(table.columns.iter().map(|column| column.name.to_uppercase()));
-    for row in &table.rows {
-        shown.add_row(table.columns.iter().zip(row).map(|(column, cell)| {
-            let shown = comfy_table::Cell::new(escape::terminal(&plain(cell, ", ")));
-            if column.kind == ColumnKind::Integer { shown.set_alignment(CellAlignment::Right) } else { shown }
-        }));
-    }
-    if narrow {
-        // Ids, times and numbers stay whole; what is long anyway takes the wrapping.
-        for (at, content) in contents.iter().enumerate() {
-            if *content <= UNWRAPPED_MAX
-                && let Some(column) = shown.column_mut(at)
-            {
-                column.set_constraint(ColumnConstraint::ContentWidth);
-            }
-        }
-    }
-    shown
-}
-
-/// All rows: what columns need is known from them together.
-fn whole(rows: &dyn Rows) -> Table {
-    Table { columns: rows.columns().to_vec(), rows: (0..rows.count()).map(|at| rows.row(at).into_owned()).collect() }
-}
-
-/// Widest content, in characters, of a column that never wraps.
-const UNWRAPPED_MAX: usize = 20;
-
-/// The widest cell of a column, its name included.
-fn content_width(table: &Table, at: usize) -> usize {
-    let name = table.columns.get(at).map_or(0, |column| column.name.chars().count());
-    let cells = table.rows.iter().filter_map(|row| row.get(at)).map(|cell| plain(cell, ", ").chars().count());
-    cells.max().unwrap_or(0).max(name)
 }
 
 fn csv(out: &mut dyn Write, rows: &dyn Rows) -> io::Result<()> {
@@ -218,6 +168,7 @@ fn markdown(out: &mut dyn Write, rows: &dyn Rows) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::table::Table;
 
     fn sample() -> Table {
         Table {
