@@ -8,6 +8,7 @@
 //! assumed roles" (IAM User Guide); "Identity Center information in CloudTrail" (Identity Center User Guide).
 
 mod actor;
+mod foreign;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ use super::chain::{Hop, Logs, Missing, Told, hidden};
 use super::fold::{IssuedCredential, SessionId};
 use super::people::People;
 use super::sessions::{Session, Sessions};
+
+use foreign::Ids;
 
 pub use actor::{Actor, ActorKind, Basis};
 
@@ -54,10 +57,11 @@ struct Link<'a> {
 }
 
 impl Link<'_> {
-    fn hop(&self, caller: &Actor) -> Hop {
+    fn hop(&self, caller: &Actor, ids: &Ids) -> Hop {
+        let foreign = Some(&caller.principal_id).filter(|_| caller.kind == ActorKind::OtherAccount);
         Hop {
             kind: caller.kind,
-            principal: caller.principal.clone(),
+            principal: foreign.and_then(|id| ids.arn(id)).map_or_else(|| caller.principal.clone(), Text::from),
             account: caller.account.clone(),
             session_name: caller.session_name.clone(),
             event_id: if self.several { Text::default() } else { self.call.event_id.clone() },
@@ -83,6 +87,8 @@ pub struct Resolver<'a> {
     roles: BTreeMap<(String, String), String>,
     /// Partitions of accounts outside the commercial one, for records without an ARN.
     partitions: BTreeMap<&'a str, &'a str>,
+    /// ARNs of users and roles by their unique ids.
+    ids: Ids,
 }
 
 impl<'a> Resolver<'a> {
@@ -135,8 +141,9 @@ impl<'a> Resolver<'a> {
         }
         let partitions = partitions(sessions.identities());
         let (logs, principals) = (Logs::default(), Vec::new());
+        let ids = Ids::of(snapshot, sessions.identities(), issued);
         let mut made =
-            Self { people, sessions, by_key, by_session_name, unreadable, logs, roles, principals, partitions };
+            Self { people, sessions, by_key, by_session_name, unreadable, logs, roles, principals, partitions, ids };
         made.principals = sessions.identities().par_iter().map(|identity| made.principal(identity)).collect();
         made
     }
@@ -225,20 +232,21 @@ impl<'a> Resolver<'a> {
         }
         let center = actor.basis == Basis::IdentityCenter;
         let assumed = actor.kind == ActorKind::Role && !center && !actor.principal.contains(":role/aws-service-role/");
-        if actor.kind == ActorKind::Role && !center {
+        let foreign = actor.kind == ActorKind::OtherAccount && !origins.is_empty();
+        if (actor.kind == ActorKind::Role || foreign) && !center {
             self.follow(identity, origins, &mut actor);
         }
         if let [(link, origin)] = origins
-            && matches!(actor.kind, ActorKind::Role | ActorKind::Root | ActorKind::User)
+            && (matches!(actor.kind, ActorKind::Role | ActorKind::Root | ActorKind::User) || foreign)
         {
             actor.hops.clone_from(&origin.hops);
-            actor.hops.push(link.hop(origin));
+            actor.hops.push(link.hop(origin, &self.ids));
             if actor.kind == ActorKind::Root {
                 actor.person.clone_from(&origin.person);
                 actor.basis = chain_basis(origins, origin.person.is_some());
             }
         }
-        if assumed || (actor.kind == ActorKind::Root && identity.assumed_root) {
+        if assumed || foreign && !center || (actor.kind == ActorKind::Root && identity.assumed_root) {
             actor.missing = self.missing(id, (session, identity), &actor, origins);
             actor.machine |= actor.missing == Some(Missing::Workload);
         }
@@ -289,7 +297,7 @@ impl<'a> Resolver<'a> {
         match origins {
             [] if self.is_unreadable(id, (session, identity), actor) => Some(Missing::Unreadable),
             [] => Some(self.logs.unrecorded(id, is_role(identity), session.created(), &actor.session_name)),
-            [(_, origin)] if origin.kind == ActorKind::OtherAccount => {
+            [(_, origin)] if origin.kind == ActorKind::OtherAccount && origin.person.is_none() && !origin.machine => {
                 let account = origin.account.to_string();
                 let collected = self.logs.collected.contains(&account);
                 Some(if collected { Missing::CopyOnly(account) } else { Missing::NotCollected(account) })
@@ -365,10 +373,7 @@ impl<'a> Resolver<'a> {
             }
             "Directory" => actor.kind = ActorKind::Directory,
             "AWSService" => Self::service(identity, &mut actor),
-            "AWSAccount" => {
-                actor.kind = ActorKind::OtherAccount;
-                actor.principal = non_empty(&identity.arn, &identity.account, &identity.principal_id);
-            }
+            "AWSAccount" => self.foreign(identity, &mut actor),
             // Service events and some calls that services make carry no type, only `invokedBy`.
             "" if !identity.invoked_by.is_empty() => Self::service(identity, &mut actor),
             _ => {}
@@ -383,6 +388,23 @@ impl<'a> Resolver<'a> {
             subject.contains('@') && !subject.contains([':', '/']) && !subject.ends_with(".gserviceaccount.com");
         let named = self.people.named(subject).filter(|_| !subject.is_empty());
         named.map(Text::from).or_else(|| address.then(|| subject.to_lowercase().into()))
+    }
+
+    /// A caller from another account: never a principal, but often known by the unique id.
+    fn foreign(&self, identity: &Identity, actor: &mut Actor) {
+        actor.kind = ActorKind::OtherAccount;
+        actor.principal = non_empty(&identity.arn, &identity.account, &identity.principal_id);
+        actor.session_name = foreign::session_name(identity).unwrap_or_default().into();
+        match self.ids.arn(&identity.principal_id) {
+            Some(arn) if arn.contains(":user/") => self.own_user(arn, last_part(arn), actor),
+            Some(arn) if is_identity_center_role(arn) => {
+                actor.basis = Basis::IdentityCenter;
+                let session = actor.session_name.clone();
+                actor.person = self.center_user(identity, &session);
+            }
+            Some(arn) if arn.contains(":role/aws-service-role/") => actor.machine = true,
+            _ => {}
+        }
     }
 
     /// An ARN that a record does not have.
@@ -517,7 +539,7 @@ fn chain_basis(origins: &[(Link<'_>, &Actor)], known: bool) -> Basis {
 
 /// Whether the identity is a role's session.
 fn is_role(identity: &Identity) -> bool {
-    matches!(identity.kind.as_str(), "AssumedRole" | "Role")
+    matches!(identity.kind.as_str(), "AssumedRole" | "Role") || foreign::session_name(identity).is_some()
 }
 
 /// Whether an ARN is that of a role which Identity Center provisioned: the path is reserved, nobody else can create a

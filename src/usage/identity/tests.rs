@@ -192,6 +192,71 @@ fn the_copy_that_knows_the_caller_wins() {
 }
 
 #[test]
+fn callers_of_other_accounts_are_known_by_their_ids() {
+    let foreign = |id: &str| Identity {
+        kind: "AWSAccount".into(),
+        account: "222222222222".into(),
+        principal_id: id.into(),
+        ..Identity::default()
+    };
+    let (ada, cai, bob) = (user("ada", "AKIA1"), user("cai", "AKIA2"), user("bob", "AKIA3"));
+    let center = Identity { issuer_arn: SSO_ROLE.into(), ..role("center", "ada.l", "ASIA9") };
+    // Nothing but the copies of their calls is there of the role `hop`, of a second session of Identity Center and of cai.
+    let copies = [
+        foreign("AROAhop:h"),
+        foreign("AROAcenter:bob@example.com"),
+        foreign("AIDAcai"),
+        foreign("AROAnobody:x"),
+        foreign("AROAhop:twice"),
+        foreign("111111111111:fed"),
+        foreign(""),
+    ];
+    let ends: Vec<Identity> =
+        (0..copies.len()).map(|n| role("end", &format!("e{n}"), &format!("ASIAend{n}"))).collect();
+    let assumed = |key: &str, session: &str, by: &Identity, event: &str| IssuedCredential {
+        role_arn: "arn:aws:iam::222222222222:role/path/hop".into(),
+        ..at(key, session, by, event, "2026-01-05T10:00:00Z")
+    };
+    let mut calls = vec![
+        assumed("ASIA1", "AROAhop:h", &ada, "e1"),
+        assumed("ASIA2", "AROAhop:twice", &ada, "e2"),
+        assumed("ASIA3", "AROAhop:twice", &bob, "e3"),
+        at("ASIA4", "111111111111:fed", &bob, "e4", "2026-01-05T10:00:00Z"),
+    ];
+    for (n, copy) in copies.iter().enumerate() {
+        let (key, session) = (format!("ASIAend{n}"), format!("AROAend:e{n}"));
+        calls.push(at(&key, &session, copy, &format!("c{n}"), "2026-01-05T10:05:00Z"));
+    }
+    let identities: Vec<Identity> = [ada, cai, bob, center].into_iter().chain(copies).chain(ends).collect();
+    let actors = resolve(&identities, &calls);
+    let (copies, ends) = actors[4..].split_at(7);
+    let (hop, users) = ("arn:aws:iam::222222222222:role/path/hop", "arn:aws:iam::111111111111:user");
+    for (n, person, basis, missing, chain_of) in [
+        (0, Some("ada@example.com"), Basis::SessionName, Some("name_only"), vec![format!("{users}/ada"), hop.into()]),
+        (1, Some("bob@example.com"), Basis::CredentialChain, None, vec![SSO_ROLE.to_owned()]),
+        (2, Some("arn:aws:iam::111111111111:user/cai"), Basis::CredentialChain, None, vec![format!("{users}/cai")]),
+        (3, None, Basis::None, Some("not_collected"), vec!["222222222222".into()]),
+        (4, None, Basis::None, Some("not_collected"), vec![hop.into()]),
+        (
+            5,
+            Some("bob@example.com"),
+            Basis::SessionName,
+            Some("name_only"),
+            vec![format!("{users}/bob"), "222222222222".into()],
+        ),
+        (6, None, Basis::None, Some("not_collected"), vec!["222222222222".into()]),
+    ] {
+        let end = &ends[n];
+        assert_eq!((end.person.as_deref(), end.basis), (person, basis), "{n}: {end:?}");
+        assert_eq!(end.missing.as_ref().map(Missing::as_str), missing, "{n}: {end:?}");
+        assert_eq!(chain(end), chain_of, "{n}");
+        // A copy never makes a principal: its call is counted where the caller's own account recorded it.
+        assert_eq!((copies[n].kind, &*copies[n].principal), (ActorKind::OtherAccount, "222222222222"));
+    }
+    assert_eq!(copies[4].missing, Some(Missing::SeveralCallers));
+}
+
+#[test]
 fn subjects_of_web_identities_are_people_where_somebody_says_so() {
     for (provider, subject, person) in [
         ("token.actions.githubusercontent.com", "repo:acme/app:ref:refs/heads/main", None),

@@ -237,7 +237,9 @@ fn what_may_not_be_read_is_told() {
         }
         let mut command = Command::new("setpriv");
         command.arg("--bounding-set=-dac_override,-dac_read_search").arg(env!("CARGO_BIN_EXE_jitscan")).args(args);
-        let output = command.current_dir(place.dir.path()).output().ok()?;
+        // As `Place` runs it: nothing of the caller's environment, but where `setpriv` is.
+        let paths = std::env::var_os("PATH").unwrap_or_default();
+        let output = command.env_clear().env("PATH", paths).current_dir(place.dir.path()).output().ok()?;
         (!String::from_utf8_lossy(&output.stderr).starts_with("setpriv")).then(|| output.into())
     };
     let Some(first) = run(&["ingest", "cloudtrail", "logs", "--format", "json"]) else {
